@@ -1,0 +1,1 @@
+"""Settings and campaign files: TOML in, frozen policies out."""

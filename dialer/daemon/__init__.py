@@ -1,0 +1,1 @@
+"""The engine on the wall clock: driver, service, control socket, logs."""

@@ -1,0 +1,1 @@
+"""Adapters to telephone networks: they translate and report, they never decide."""

@@ -1,0 +1,1 @@
+"""Mathematics only: each function cites its source."""
