@@ -1,0 +1,123 @@
+"""What the engine orders, in the imperative. Drivers carry them out in the order given.
+
+`Record...` and `SaveLead` go to storage, `ClaimLeads` to the lead store, the others to a gateway or an agent's desk.
+"""
+
+from dataclasses import dataclass
+
+from dialer.domain.lead import Lead
+from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceCall:
+    """Dial one number of a lead. Stop ringing after `ring_timeout_s`; report every step under `call_id`."""
+
+    call_id: int
+    campaign: str
+    lead_id: int
+    number: str  # E.164
+    ring_timeout_s: float
+    caller_id: str | None
+    agent_id: str | None  # the agent who is reserved for this call, if any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeCall:
+    """Join a live answer to an agent; answer with `CallBridged` or `BridgeFailed`."""
+
+    call_id: int
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayMessage:
+    """Play the abandonment message to the person, then hang up and report `CallReleased`."""
+
+    call_id: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUp:
+    """End a call; report `CallReleased` (or `CallFailed` if nobody had answered). Harmless when it is over already."""
+
+    call_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferPreview:
+    """Show a lead to an agent, who answers with `PreviewAccepted` or `PreviewSkipped` before `expires_at`."""
+
+    agent_id: str
+    campaign: str
+    lead_id: int
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimLeads:
+    """Ask the store for up to `count` due leads of a campaign; answer with `LeadsClaimed`."""
+
+    campaign: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveLead:
+    """Keep a lead's new state. `order_key` sorts as the campaign's published order does."""
+
+    lead: Lead
+    order_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockPerson:
+    """Nobody of this seller calls these numbers again, from now on and in every campaign."""
+
+    seller: str
+    numbers: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordAttempt:
+    """Keep an attempt, replacing what was kept under the same `call_id`."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordAgentSpan:
+    """Keep what an agent did between two instants."""
+
+    span: AgentSpan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordDecision:
+    """Keep a pacing decision that differs from the one before."""
+
+    decision: PacingDecision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordChange:
+    """Keep who changed a campaign's state, and why."""
+
+    change: CampaignChange
+
+
+GatewayCommand = PlaceCall | BridgeCall | PlayMessage | HangUp
+DeskCommand = OfferPreview
+StoreCommand = (
+    ClaimLeads
+    | SaveLead
+    | BlockPerson
+    | RecordAttempt
+    | RecordAgentSpan
+    | RecordDecision
+    | RecordChange
+)
+Command = GatewayCommand | DeskCommand | StoreCommand

@@ -1,0 +1,196 @@
+"""What happened outside the engine, in the past tense. Self-sufficient: a journal of them replays the day.
+
+Ids of calls are integers from a counter seeded from storage; agents and campaigns go by name. The instant of an event
+is the `now` with which it is handled; a field `_at` is an instant that the reporter measured.
+"""
+
+from dataclasses import dataclass
+
+from dialer.domain.lead import Lead
+from dialer.domain.outcome import Outcome
+from dialer.domain.policy import CampaignPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRinging:
+    """The far end is being alerted."""
+
+    call_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered:
+    """The far end picked up: a person or a machine."""
+
+    call_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallClassified:
+    """The detector's word on an answer. Not sure counts as a person. Instants None: not measured, so the answer's stands."""
+
+    call_id: int
+    is_machine: bool
+    greeting_start_at: float | None = None
+    greeting_end_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFailed:
+    """Nobody picked up, and the call is over. `outcome` is one of `dialer.domain.outcome.FAILURES`."""
+
+    call_id: int
+    outcome: Outcome
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallBridged:
+    """The person and the agent hear each other."""
+
+    call_id: int
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeFailed:
+    """The agent's leg could not be joined; the person still waits."""
+
+    call_id: int
+    agent_id: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallReleased:
+    """An answered call is over. `by` is callee, agent, engine or network."""
+
+    call_id: int
+    by: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLoggedIn:
+    """An agent sat down; paused until `AgentReadied`."""
+
+    agent_id: str
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentReadied:
+    """An agent asks for work: after login, after a pause, or before the wrap-up limit."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentPauseRequested:
+    """An agent asks for a break; granted at once when free, else when the call and its wrap-up are done."""
+
+    agent_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLoggedOut:
+    """An agent left. During a call it means: after this call."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDisposed:
+    """The agent's word on a connect. `callback_at` for dispositions that promise a call; `is_personal`: by the same agent."""
+
+    call_id: int
+    agent_id: str
+    disposition: str
+    callback_at: float | None = None
+    is_personal: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewAccepted:
+    """The agent wants the offered lead dialed."""
+
+    agent_id: str
+    lead_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewSkipped:
+    """The agent declined the offered lead; it comes back later, and the agent stays ready."""
+
+    agent_id: str
+    lead_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadsClaimed:
+    """The store's answer to `ClaimLeads`: leads now claimed for the engine, in selection order.
+
+    `next_due_at` is the earliest instant at which a lead that is not due yet becomes due (None: there is none);
+    `open_leads` counts the campaign's unfinished leads, claimed ones included.
+    """
+
+    campaign: str
+    leads: tuple[Lead, ...]
+    next_due_at: float | None
+    open_leads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadsImported:
+    """The store has new leads of a campaign, so it is worth asking again."""
+
+    campaign: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignLoaded:
+    """A campaign file was read, for the first time or again after a change."""
+
+    policy: CampaignPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignControlled:
+    """An operator told a campaign to start, pause, resume, drain, stop, callbacks-only or emergency-stop, and why."""
+
+    campaign: str
+    action: str
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainRequested:
+    """The daemon is asked to end: no new calls from now on, live ones finish."""
+
+    reason: str
+
+
+CallEvent = (
+    CallRinging | CallAnswered | CallClassified | CallFailed | CallBridged | BridgeFailed | CallReleased
+)
+AgentEvent = (
+    AgentLoggedIn
+    | AgentReadied
+    | AgentPauseRequested
+    | AgentLoggedOut
+    | CallDisposed
+    | PreviewAccepted
+    | PreviewSkipped
+)
+Event = (
+    CallEvent
+    | AgentEvent
+    | LeadsClaimed
+    | LeadsImported
+    | CampaignLoaded
+    | CampaignControlled
+    | DrainRequested
+)

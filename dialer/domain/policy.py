@@ -1,0 +1,184 @@
+"""What an operator decided for a campaign: frozen values, parsed and checked elsewhere.
+
+Durations are seconds, rates are shares (0.03 = 3 %), times of day are seconds since local midnight.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dialer.domain.outcome import Outcome
+
+
+class PacingMode(StrEnum):
+    """Who decides when a call starts, and how many at once."""
+
+    PREVIEW = "preview"  # the agent sees the lead and says dial
+    PROGRESSIVE = "progressive"  # one call per reserved agent
+    POWER = "power"  # a fixed ratio per ready agent
+    PREDICTIVE = "predictive"  # the engine chooses, also for agents about to come free
+
+
+class Window(StrEnum):
+    """The span over which abandonment is counted for the law."""
+
+    DAY = "24h"
+    CALENDAR_MONTH = "calendar-month"
+    BLOCKS_30D = "30d-blocks"
+
+
+class ClockStart(StrEnum):
+    """The instant from which the threshold of an abandonment runs."""
+
+    ANSWER = "answer"
+    GREETING_START = "greeting_start"
+    GREETING_END = "greeting_end"
+
+
+class MissedCallback(StrEnum):
+    """What becomes of a personal callback whose agent is not there in time."""
+
+    ANY_AGENT = "any-agent"
+    RETRY = "retry"
+    DROP = "drop"
+
+
+class NumberOrder(StrEnum):
+    """Which of a lead's numbers is tried first."""
+
+    LISTED = "listed"
+    MOBILE_FIRST = "mobile-first"
+    FIXED_FIRST = "fixed-first"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPolicy:
+    """Where the leads come from and in which order they are dialed.
+
+    `columns` maps a field (number, name, segment, priority, zone, external_id, jurisdiction or any other name, which is
+    kept as an extra field) to the column headings that hold it; `number` may have several, in order.
+    `order` is the published selection order, see `dialer.engine.hopper.order_key`.
+    """
+
+    files: tuple[str, ...] = ()
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    encoding: str | None = None
+    order: tuple[str, ...] = ("callback", "priority desc", "attempts asc", "shuffle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacingPolicy:
+    """How fast to dial. `ratio` is for power mode only: calls per ready agent."""
+
+    mode: PacingMode = PacingMode.PROGRESSIVE
+    ratio: float = 1.5
+    ring_timeout_s: float = 22.0
+    lines: int | None = None  # of this campaign; None: only the gateway's own limit
+    preview_timeout_s: float = 60.0  # an offer not taken by then goes back, and the agent is paused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbandonmentPolicy:
+    """What counts as an abandonment, and how many there may be."""
+
+    target_rate: float = 0.025
+    cap_rate: float = 0.03
+    window: Window = Window.DAY
+    threshold_s: float = 2.0
+    starts_at: ClockStart = ClockStart.GREETING_END
+    message: str | None = None
+    time_zone: str = "UTC"  # of the window's day or month
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoursPolicy:
+    """When a person may be called, in that person's local time.
+
+    `week` holds seven tuples, Monday first, each of half-open spans (start, end) in seconds since local midnight.
+    """
+
+    week: tuple[tuple[tuple[int, int], ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRule:
+    """After this outcome, call again after so many seconds, at most so many times."""
+
+    after_s: float
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When a lead becomes callable again. An outcome without a rule ends the lead."""
+
+    rules: Mapping[Outcome, RetryRule] = field(default_factory=dict)
+    attempts_max: int = 8  # of one lead, over all its numbers
+    is_hour_varied: bool = True  # never the same local hour as the attempt before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumbersPolicy:
+    """How a lead's several numbers are used."""
+
+    order: NumberOrder = NumberOrder.LISTED
+    attempts_each: int = 3
+    next_after_s: float = 600.0  # before another number of the same lead, when the one just tried failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackPolicy:
+    """Promised calls. `missed` says what to do when the promised agent is not ready within `wait_s`."""
+
+    missed: MissedCallback = MissedCallback.ANY_AGENT
+    wait_s: float = 600.0
+    retry_after_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentsPolicy:
+    """Who works the campaign, and what the pacer may ask of them."""
+
+    groups: tuple[str, ...]
+    wrap_up_max_s: float = 60.0
+    min_gap_s: float = 0.0  # rest between wrap-up and the next call
+    occupancy_max: float = 1.0  # per agent and rolling hour; at the limit the agent rests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispositionPolicy:
+    """What follows from the agent's word on a connect."""
+
+    name: str
+    is_final: bool = False
+    is_success: bool = False
+    is_right_party: bool = True
+    is_schedule: bool = False  # asks for a callback instant
+    is_machine: bool = False  # a machine after all: not a live answer
+    is_number_invalid: bool = False  # this number is never tried again; the lead's others are
+    is_do_not_call: bool = False  # no further call for this seller, to any number of the person
+    retry_after_s: float | None = None  # not final: when to call again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignPolicy:
+    """One campaign file, checked. `digest` is the SHA-256 of the file's bytes."""
+
+    name: str
+    seller: str
+    purpose: str
+    jurisdiction: str  # ISO 3166 alpha-2: of numbers and people whose country nothing else tells
+    list: ListPolicy
+    pacing: PacingPolicy
+    abandonment: AbandonmentPolicy
+    hours: HoursPolicy
+    retry: RetryPolicy
+    numbers: NumbersPolicy
+    callbacks: CallbackPolicy
+    agents: AgentsPolicy
+    dispositions: Mapping[str, DispositionPolicy]
+    caller_id: str | None = None
+    languages: tuple[str, ...] = ()
+    script: str | None = None
+    is_started: bool = True  # dials as soon as it is loaded
+    digest: str = ""

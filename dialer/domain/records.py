@@ -1,0 +1,86 @@
+"""What is kept for reports and for proof. Written once by the engine, read by storage, logs and reports."""
+
+from dataclasses import dataclass
+
+from dialer.domain.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One decision to dial one number of a lead, with every instant that a law may ask for (None: it did not happen).
+
+    `is_live`: answered by a person, the denominator of abandonment. `is_abandoned`: no agent within the threshold from
+    the policy's starting point, even if one came late. `ring_s` is from the first ring (else the placing) to the answer
+    or the end.
+    """
+
+    call_id: int
+    campaign: str
+    lead_id: int
+    number: str
+    mode: str
+    placed_at: float
+    ringing_at: float | None = None
+    answered_at: float | None = None
+    classified_at: float | None = None
+    greeting_start_at: float | None = None
+    greeting_end_at: float | None = None
+    abandoned_at: float | None = None
+    bridged_at: float | None = None
+    released_at: float | None = None
+    disposed_at: float | None = None
+    agent_id: str | None = None
+    is_reserved: bool = False  # an agent was held for this call from the start
+    is_live: bool = False
+    is_abandoned: bool = False
+    is_late_connect: bool = False
+    outcome: Outcome | None = None
+    disposition: str | None = None
+    is_success: bool = False
+    is_right_party: bool = False
+    released_by: str = ""
+    cause: str = ""
+    rule: str = ""  # the verdict's rule that allowed the call
+    number_rank: int = 0  # which of the lead's numbers, from 0
+    attempt_rank: int = 1  # the lead's how-many-th attempt, from 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSpan:
+    """An agent was in one state from one instant to another."""
+
+    agent_id: str
+    campaign: str | None
+    state: str
+    reason: str
+    from_at: float
+    to_at: float
+    call_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacingDecision:
+    """How many calls were started and what limited the number; `terms` are the figures behind it, in a fixed order."""
+
+    campaign: str
+    at: float
+    mode: str
+    calls: int
+    wanted: int
+    limited_by: str
+    is_reserved: bool
+    terms: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignChange:
+    """A campaign went from one state to another."""
+
+    campaign: str
+    at: float
+    action: str
+    before: str
+    after: str
+    reason: str
+    who: str
+    digest: str  # of the campaign file in force

@@ -1,0 +1,46 @@
+"""The errors a user can meet. Every class carries the exit code that the command line returns for it.
+
+A message says what was expected, what was found, where, and what to do.
+"""
+
+
+class DialerError(Exception):
+    """Something went wrong that the operator can act on; the base of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(DialerError):
+    """The command line asked for something that does not exist or does not fit together."""
+
+    exit_code = 2
+
+
+class ConfigError(DialerError):
+    """A configuration, campaign or world file is not valid; the message lists every fault with its place."""
+
+    exit_code = 3
+
+
+class ListError(DialerError):
+    """A lead list as a whole cannot be read; nothing of it was loaded."""
+
+    exit_code = 4
+
+
+class StorageError(DialerError):
+    """The database cannot be opened, read or written."""
+
+    exit_code = 5
+
+
+class ControlError(DialerError):
+    """The running daemon cannot be reached, or refused a request."""
+
+    exit_code = 6
+
+
+class IllegalTransition(DialerError):
+    """A call, an agent or a campaign was told to do what its table of states does not allow."""
+
+    exit_code = 70

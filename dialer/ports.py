@@ -1,0 +1,76 @@
+"""The seams of the house: what the daemon and the simulator ask of the adapters around the engine.
+
+Adapters translate and report; they never decide. Their news reaches the engine as events through a `Sink`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from dialer.domain.commands import Command, DeskCommand, GatewayCommand
+from dialer.domain.events import Event, LeadsClaimed
+from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+
+Sink = Callable[[Event], None]
+"""Takes an event for the engine. Never re-enters it: the driver queues the event."""
+
+
+class Clock(Protocol):
+    """The one source of `now`, in POSIX seconds UTC; never runs back."""
+
+    def now(self) -> float: ...
+
+    async def sleep_until(self, at: float) -> None:
+        """Return at `at` or as soon after it as the machine can."""
+
+
+class Network(Protocol):
+    """A telephone network with people, and maybe agents, that exists only in a computer.
+
+    Sans-I/O like the engine: it takes orders, tells when it next has news, and hands the news over when asked.
+    """
+
+    def submit(self, command: GatewayCommand | DeskCommand, now: float) -> None: ...
+
+    def next_at(self) -> float | None: ...
+
+    def advance(self, now: float) -> list[Event]:
+        """Hand over every event due at or before `now`, in order; afterwards `next_at()` is later than `now` or None."""
+
+
+class Gateway(Protocol):
+    """Owns lines. Carries out commands and reports what the far end does."""
+
+    async def run(self, sink: Sink) -> None:
+        """Work until cancelled."""
+
+    def send(self, command: GatewayCommand | DeskCommand) -> None:
+        """Take an order; never blocks and never answers within the call."""
+
+
+class Journal(Protocol):
+    """Every event with the commands it caused, in the order in which the engine handled them."""
+
+    def append(self, seq: int, now: float, event: Event | None, commands: Iterable[Command]) -> None:
+        """Add one entry; `event` None means that a deadline passed."""
+
+
+class LeadStore(Protocol):
+    """Leads and records, behind the engine."""
+
+    def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
+        """Claim up to `count` due leads in selection order."""
+
+    def apply(self, commands: Iterable[Command]) -> None:
+        """Keep what the commands say: `SaveLead`, `BlockPerson` and every `Record...`; other commands are ignored."""
+
+
+class Records(Protocol):
+    """What reports read. Instants are POSIX seconds, the span is half-open."""
+
+    def attempts(self, campaign: str | None, from_at: float, to_at: float) -> Iterable[Attempt]: ...
+
+    def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> Iterable[AgentSpan]: ...
+
+    def decisions(self, campaign: str, from_at: float, to_at: float) -> Iterable[PacingDecision]: ...
+
+    def changes(self, campaign: str | None, from_at: float, to_at: float) -> Iterable[CampaignChange]: ...
