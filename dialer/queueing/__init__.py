@@ -1,1 +1,1 @@
-"""Mathematics only: each function cites its source."""
+"""Mathematics only: every function is pure, cites its source and knows nothing of calls or campaigns."""
