@@ -30,7 +30,7 @@ config.toml: # made once, then yours
 .PHONY: test
 test: setup ## Run the whole test suite
 	@echo "test: pytest on 2 processes"
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: soak
 soak: setup ## Run the property tests with many more examples
