@@ -1,0 +1,109 @@
+"""How rows become leads of a store, and what a second row about the same person changes. Both stores go by this.
+
+One rule governs this module: what is known already stands. A merge adds numbers and fills blanks, so that importing a
+list again changes nothing, whatever the order of its rows.
+"""
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from dialer.domain.lead import Lead, PhoneNumber
+from dialer.domain.policy import CampaignPolicy
+
+Added = Literal["loaded", "merged", "unchanged"]
+
+
+class ImportSession(Protocol):
+    """Leads on their way into a store: all of them or, after an exception or `rollback`, none."""
+
+    tally: "Tally"
+
+    def add(self, candidate: Lead) -> Added:
+        """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number."""
+
+    def rollback(self) -> None:
+        """Forget everything at the end, as a dry run does."""
+
+
+class ImportStore(Protocol):
+    """A store that leads can be brought into."""
+
+    def importing(
+        self, policy: CampaignPolicy, source: str, digest: str, now: float
+    ) -> AbstractContextManager[ImportSession]:
+        """Open a session; `source` and the SHA-256 `digest` of the list are kept with what came of it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """How many rows of an import ended each way."""
+
+    loaded: int = 0
+    merged: int = 0
+    unchanged: int = 0
+
+    def count(self, added: Added) -> Added:
+        """Count one row and give it back."""
+        setattr(self, added, getattr(self, added) + 1)
+        return added
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListCounts:
+    """The leads of a campaign: all, those not finished, those tried at least once."""
+
+    loaded: int
+    open: int
+    tried: int
+
+
+def distinct(numbers: tuple[PhoneNumber, ...]) -> tuple[PhoneNumber, ...]:
+    """Keep the first of equal numbers."""
+    if len(numbers) == 1:
+        return numbers
+    return tuple(
+        {number.e164: number for number in reversed(numbers)}[e164]
+        for e164 in dict.fromkeys(number.e164 for number in numbers)
+    )
+
+
+def merge(known: Lead, candidate: Lead, foreign: Collection[str]) -> Lead:
+    """Add to a lead what a row knows beyond it; give `known` itself when that is nothing.
+
+    `foreign` holds the row's numbers that belong to other leads of the campaign already: they stay there.
+    """
+    taken = {number.e164 for number in known.numbers}.union(foreign)
+    numbers = known.numbers + distinct(tuple(n for n in candidate.numbers if n.e164 not in taken))
+    fields = {**candidate.fields, **{key: text for key, text in known.fields.items() if text}}
+    merged = replace(
+        known,
+        numbers=numbers,
+        name=known.name or candidate.name,
+        segment=known.segment or candidate.segment,
+        priority=known.priority or candidate.priority,
+        zone=known.zone or candidate.zone,
+        external_id=known.external_id or candidate.external_id,
+        fields={**known.fields, **fields},
+    )
+    return known if merged == known else merged
+
+
+def reconcile(stored: Lead, saved: Lead) -> Lead:
+    """Join the engine's word on a claimed lead with what an import learned about the person meanwhile.
+
+    The engine owns the state and each number's attempts, the list owns the person; numbers unknown to the engine follow
+    the others.
+    """
+    known = {number.e164 for number in saved.numbers}
+    return replace(
+        saved,
+        numbers=saved.numbers + tuple(number for number in stored.numbers if number.e164 not in known),
+        name=stored.name,
+        segment=stored.segment,
+        priority=stored.priority,
+        zone=stored.zone,
+        external_id=stored.external_id,
+        fields=stored.fields,
+    )

@@ -1,0 +1,375 @@
+"""A store that lives in memory: the simulator's, and the reference that every other store is held against.
+
+One rule governs this module: it keeps the contract of `dialer.ports` and of the SQLite store exactly, and costs a few
+microseconds per claim and per saved lead. Entries of its heaps are never removed: one that no longer tells the truth
+about its lead is passed over when it comes up.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dialer.domain.commands import (
+    BlockPerson,
+    Command,
+    PlaceCall,
+    RecordAgentSpan,
+    RecordAttempt,
+    RecordChange,
+    RecordDecision,
+    SaveLead,
+)
+from dialer.domain.events import CampaignLoaded, Event, LeadsClaimed
+from dialer.domain.lead import Lead, LeadState
+from dialer.domain.policy import CampaignPolicy
+from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+from dialer.engine.hopper import order_key
+from dialer.errors import StorageError
+from dialer.storage.codec import Entry
+from dialer.storage.imports import Added, ListCounts, Tally, distinct, merge, reconcile
+
+DO_NOT_CALL = "do_not_call"
+"""The reason of a lead that is finished because one of its numbers is blocked for the seller."""
+
+
+@dataclass(slots=True)
+class _Campaign:
+    """One campaign's leads. Two heaps: `ready` of (order key, lead id), `waiting` of (due at, lead id)."""
+
+    policy: CampaignPolicy
+    ready: list[tuple[str, int]] = field(default_factory=list)
+    waiting: list[tuple[float, int]] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
+    lead_ids: list[int] = field(default_factory=list)
+    open_leads: int = 0
+
+
+@dataclass(slots=True)
+class _Row:
+    """One lead. `is_ready`: pending and found due. `is_merged`: an import changed it while it was claimed."""
+
+    lead: Lead
+    key: str
+    is_ready: bool = False
+    is_merged: bool = False
+
+
+class MemoryStore:
+    """Leads, journal and records of one run; see `dialer.ports` for the promises."""
+
+    def __init__(self) -> None:
+        self._campaigns: dict[str, _Campaign] = {}
+        self._rows: dict[int, _Row] = {}
+        self._blocked: dict[str, set[str]] = {}
+        self._attempts: dict[int, Attempt] = {}
+        self._spans: list[AgentSpan] = []
+        self._decisions: list[PacingDecision] = []
+        self._changes: list[CampaignChange] = []
+        self._journal: list[Entry] = []
+        self._next_lead_id = 1
+        self._next_call_id = 1
+        self._is_importing = False
+        self._appliers: dict[type, Callable[[Any], None]] = {
+            SaveLead: self._save_lead,
+            BlockPerson: self._block,
+            RecordAttempt: self._record_attempt,
+            RecordAgentSpan: lambda command: self._spans.append(command.span),
+            RecordDecision: lambda command: self._decisions.append(command.decision),
+            RecordChange: lambda command: self._changes.append(command.change),
+        }
+
+    # ------------------------------------------------------------------------------ leads
+    def register(self, policy: CampaignPolicy) -> None:
+        """Remember a campaign's seller and order. A changed order holds for the leads that are here, too."""
+        campaign = self._campaigns.get(policy.name)
+        if campaign is None:
+            self._campaigns[policy.name] = _Campaign(policy)
+            return
+        has_new_order = campaign.policy.list.order != policy.list.order
+        campaign.policy = policy
+        if has_new_order:
+            for lead_id in campaign.lead_ids:
+                row = self._rows[lead_id]
+                row.key = order_key(row.lead, policy.list.order)
+            campaign.ready = [(self._rows[i].key, i) for i in campaign.lead_ids if self._rows[i].is_ready]
+            heapq.heapify(campaign.ready)
+
+    def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
+        """Claim up to `count` due leads in selection order; leads with a blocked number are finished instead."""
+        home = self._campaigns.get(campaign)
+        if home is None:
+            return LeadsClaimed(campaign=campaign, leads=(), next_due_at=None, open_leads=0)
+        waiting = home.waiting
+        while waiting and waiting[0][0] <= now:
+            due_at, lead_id = heapq.heappop(waiting)
+            row = self._rows[lead_id]
+            if self._waits(row, due_at):
+                row.is_ready = True
+                heapq.heappush(home.ready, (row.key, lead_id))
+        leads = self._take(home, count)
+        while waiting and not self._waits(self._rows[waiting[0][1]], waiting[0][0]):
+            heapq.heappop(waiting)
+        next_due_at = waiting[0][0] if waiting else None
+        return LeadsClaimed(campaign=campaign, leads=leads, next_due_at=next_due_at, open_leads=home.open_leads)
+
+    @staticmethod
+    def _waits(row: _Row, due_at: float) -> bool:
+        return not row.is_ready and row.lead.due_at == due_at and row.lead.state is LeadState.PENDING
+
+    def _take(self, home: _Campaign, count: int) -> tuple[Lead, ...]:
+        """Take the first ready leads out of their heap."""
+        leads: list[Lead] = []
+        blocked = self._blocked.get(home.policy.seller, frozenset[str]())
+        while home.ready and len(leads) < count:
+            key, lead_id = heapq.heappop(home.ready)
+            row = self._rows[lead_id]
+            if not row.is_ready or row.key != key:
+                continue
+            row.is_ready = False
+            if blocked and any(number.e164 in blocked for number in row.lead.numbers):
+                row.lead = replace(row.lead, state=LeadState.FINISHED, reason=DO_NOT_CALL)
+                home.open_leads -= 1
+                continue
+            row.lead = replace(row.lead, state=LeadState.CLAIMED)
+            leads.append(row.lead)
+        return tuple(leads)
+
+    def release_claims(self) -> int:
+        """Put every claimed lead back among the pending ones, as after a restart; give their number."""
+        released = 0
+        for row in self._rows.values():
+            if row.lead.state is LeadState.CLAIMED:
+                row.lead = replace(row.lead, state=LeadState.PENDING)
+                row.is_merged = False
+                self._place(self._campaigns[row.lead.campaign], row)
+                released += 1
+        return released
+
+    def _place(self, home: _Campaign, row: _Row) -> None:
+        """Put a pending lead where `claim` finds it: at once when it never had to wait, else when it is due."""
+        row.is_ready = row.lead.due_at <= 0.0
+        if row.is_ready:
+            heapq.heappush(home.ready, (row.key, row.lead.lead_id))
+        else:
+            heapq.heappush(home.waiting, (row.lead.due_at, row.lead.lead_id))
+
+    def lead(self, lead_id: int) -> Lead | None:
+        """Give one lead; None when there is none of this id."""
+        row = self._rows.get(lead_id)
+        return None if row is None else row.lead
+
+    def find_number(self, e164: str, campaign: str | None = None) -> list[Lead]:
+        """Give the leads that hold a number, at most one per campaign, by lead id."""
+        homes = [home for name, home in self._campaigns.items() if campaign in (None, name)]
+        ids = sorted(home.numbers[e164] for home in homes if e164 in home.numbers)
+        return [self._rows[lead_id].lead for lead_id in ids]
+
+    def leads(self, campaign: str) -> Iterator[Lead]:
+        """Give every lead of a campaign, by lead id."""
+        home = self._campaigns.get(campaign)
+        return iter([self._rows[lead_id].lead for lead_id in home.lead_ids] if home else [])
+
+    def counts(self, campaign: str) -> ListCounts:
+        """Count a campaign's leads."""
+        leads = list(self.leads(campaign))
+        return ListCounts(
+            loaded=len(leads),
+            open=sum(lead.state is not LeadState.FINISHED for lead in leads),
+            tried=sum(lead.attempts > 0 for lead in leads),
+        )
+
+    def policy(self, campaign: str) -> CampaignPolicy | None:
+        """Give the policy under which a campaign was last loaded or imported into."""
+        home = self._campaigns.get(campaign)
+        return None if home is None else home.policy
+
+    def is_blocked(self, seller: str, e164: str) -> bool:
+        """Say whether nobody of this seller may call the number."""
+        return e164 in self._blocked.get(seller, ())
+
+    # ---------------------------------------------------------------------------- changes
+    def apply(self, commands: Iterable[Command]) -> None:
+        """Keep what the commands say; commands that are not for a store are ignored."""
+        appliers = self._appliers
+        for command in commands:
+            applier = appliers.get(type(command))
+            if applier is not None:
+                applier(command)
+
+    def append(self, seq: int, now: float, event: Event | None, commands: Iterable[Command]) -> None:
+        """Add one journal entry."""
+        if self._journal and seq <= self._journal[-1].seq:
+            raise StorageError(f"journal: expected a sequence number above {self._journal[-1].seq}, found {seq}")
+        entry = Entry(seq=seq, at=now, event=event, commands=tuple(commands))
+        self._journal.append(entry)
+        for command in entry.commands:
+            if type(command) is PlaceCall:
+                self._next_call_id = max(self._next_call_id, command.call_id + 1)
+
+    def commit(self, seq: int, now: float, event: Event | None, commands: Iterable[Command]) -> None:
+        """Append one entry and apply its commands."""
+        self.commit_batch([Entry(seq=seq, at=now, event=event, commands=tuple(commands))])
+
+    def commit_batch(self, entries: Iterable[Entry]) -> None:
+        """Append entries and apply their commands, in order."""
+        for entry in entries:
+            self.append(entry.seq, entry.at, entry.event, entry.commands)
+            if type(entry.event) is CampaignLoaded:
+                self.register(entry.event.policy)
+            self.apply(entry.commands)
+
+    def _save_lead(self, command: SaveLead) -> None:
+        lead = command.lead
+        row = self._rows.get(lead.lead_id)
+        if row is None or row.lead.campaign != lead.campaign:
+            raise StorageError(f"lead {lead.lead_id} of campaign {lead.campaign!r}: not in the store, so not saved")
+        home = self._campaigns[lead.campaign]
+        home.open_leads += (row.lead.state is LeadState.FINISHED) - (lead.state is LeadState.FINISHED)
+        row.lead = reconcile(row.lead, lead) if row.is_merged else lead
+        row.key = command.order_key
+        if lead.state is LeadState.PENDING:
+            row.is_merged = False
+            self._place(home, row)
+        else:
+            row.is_ready = False
+
+    def _block(self, command: BlockPerson) -> None:
+        self._blocked.setdefault(command.seller, set()).update(command.numbers)
+
+    def _record_attempt(self, command: RecordAttempt) -> None:
+        attempt = command.attempt
+        self._attempts[attempt.call_id] = attempt
+        if attempt.call_id >= self._next_call_id:
+            self._next_call_id = attempt.call_id + 1
+
+    # ---------------------------------------------------------------------------- journal
+    def next_call_id(self) -> int:
+        """Give the first call id that neither an attempt nor an order to dial ever used."""
+        return self._next_call_id
+
+    def next_seq(self) -> int:
+        """Give the sequence number of the next journal entry; the first is 1."""
+        return self._journal[-1].seq + 1 if self._journal else 1
+
+    def entries(self, from_seq: int = 1) -> Iterator[Entry]:
+        """Give the journal from a sequence number on, in order."""
+        return (entry for entry in self._journal if entry.seq >= from_seq)
+
+    # ---------------------------------------------------------------------------- records
+    def attempts(self, campaign: str | None, from_at: float, to_at: float) -> list[Attempt]:
+        """Give the attempts placed in the span, by instant and call id."""
+        found = [
+            a for a in self._attempts.values() if campaign in (None, a.campaign) and from_at <= a.placed_at < to_at
+        ]
+        return sorted(found, key=lambda attempt: (attempt.placed_at, attempt.call_id))
+
+    def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> list[AgentSpan]:
+        """Give the agents' spans that share an instant with the span asked for, whole, by their beginning."""
+        found = [
+            span
+            for span in self._spans
+            if campaign in (None, span.campaign)
+            and span.from_at < to_at
+            and (span.to_at > from_at or span.from_at >= from_at)
+        ]
+        return sorted(found, key=lambda span: span.from_at)
+
+    def decisions(self, campaign: str, from_at: float, to_at: float) -> list[PacingDecision]:
+        """Give a campaign's pacing decisions of the span, by instant."""
+        found = [d for d in self._decisions if d.campaign == campaign and from_at <= d.at < to_at]
+        return sorted(found, key=lambda decision: decision.at)
+
+    def changes(self, campaign: str | None, from_at: float, to_at: float) -> list[CampaignChange]:
+        """Give the campaigns' changes of state in the span, by instant."""
+        found = [c for c in self._changes if campaign in (None, c.campaign) and from_at <= c.at < to_at]
+        return sorted(found, key=lambda change: change.at)
+
+    def first_live_at(self, campaign: str) -> float | None:
+        """Give the instant of a campaign's first live answer, from which blocks of 30 days are counted."""
+        return min(
+            (
+                a.answered_at
+                for a in self._attempts.values()
+                if a.campaign == campaign and a.is_live and a.answered_at is not None
+            ),
+            default=None,
+        )
+
+    # ----------------------------------------------------------------------------- import
+    @contextmanager
+    def importing(self, policy: CampaignPolicy, source: str, digest: str, now: float) -> Iterator["MemoryImport"]:
+        """Add leads, all or nothing: an exception or `rollback()` leaves the store as it was."""
+        if self._is_importing:
+            raise StorageError("another import is running: wait for its end")
+        self._is_importing = True
+        session = MemoryImport(self, policy)
+        try:
+            yield session
+            if not session.is_rolled_back:
+                session.keep()
+        finally:
+            self._is_importing = False
+
+
+class MemoryImport:
+    """Leads on their way into a `MemoryStore`; see `MemoryStore.importing`."""
+
+    def __init__(self, store: MemoryStore, policy: CampaignPolicy) -> None:
+        self.tally = Tally()
+        self.is_rolled_back = False
+        self._store = store
+        self._policy = policy
+        self._home = store._campaigns.get(policy.name) or _Campaign(policy)
+        self._next_lead_id = store._next_lead_id
+        self._numbers: dict[str, int] = {}
+        self._leads: dict[int, Lead] = {}
+
+    def add(self, candidate: Lead) -> Added:
+        """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number."""
+        if candidate.campaign != self._policy.name or not candidate.numbers:
+            raise StorageError(f"import into {self._policy.name!r}: expected its own lead with a number: {candidate!r}")
+        owners = {number.e164: self._owner(number.e164) for number in candidate.numbers}
+        lead_id = next((owner for owner in owners.values() if owner is not None), None)
+        if lead_id is None:
+            lead_id, self._next_lead_id = self._next_lead_id, self._next_lead_id + 1
+            self._keep_lead(replace(candidate, lead_id=lead_id, numbers=distinct(candidate.numbers)))
+            return self.tally.count("loaded")
+        known = self._leads.get(lead_id) or self._store._rows[lead_id].lead
+        merged = merge(known, candidate, [e164 for e164, owner in owners.items() if owner not in (None, lead_id)])
+        if merged is known:
+            return self.tally.count("unchanged")
+        self._keep_lead(merged)
+        return self.tally.count("merged")
+
+    def rollback(self) -> None:
+        """Forget everything at the end, as a dry run does."""
+        self.is_rolled_back = True
+
+    def _owner(self, e164: str) -> int | None:
+        return self._numbers.get(e164) or self._home.numbers.get(e164)
+
+    def _keep_lead(self, lead: Lead) -> None:
+        self._leads[lead.lead_id] = lead
+        for number in lead.numbers:
+            self._numbers[number.e164] = lead.lead_id
+
+    def keep(self) -> None:
+        """Hand everything over to the store."""
+        store, order = self._store, self._policy.list.order
+        store.register(self._policy)
+        home = store._campaigns[self._policy.name]
+        home.numbers.update(self._numbers)
+        for lead_id, lead in self._leads.items():
+            row = store._rows.get(lead_id)
+            if row is None:
+                row = store._rows[lead_id] = _Row(lead, order_key(lead, order))
+                home.lead_ids.append(lead_id)
+                home.open_leads += lead.state is not LeadState.FINISHED
+            else:
+                row.lead, row.key = lead, order_key(lead, order)
+                row.is_merged = lead.state is LeadState.CLAIMED
+            if lead.state is LeadState.PENDING:
+                store._place(home, row)
+        store._next_lead_id = self._next_lead_id
