@@ -1,0 +1,208 @@
+"""The governor, which may only lower, and the regulator, which moves the price of an abandonment.
+
+One rule governs this module: the law stands above the mathematics. Where a measurement is missing, stale or too thin,
+and where the window could close above its cap, every call holds a reserved agent (progressive), so that none can be
+abandoned.
+
+The hard cap. Let L and A be the window's live answers and abandonments, X the abandonments that the calls in flight and
+the calls asked for may still cause, and F the live answers that progressive dialing alone brings until the window's end
+(or the end of dialing, or two hours, whichever is first). Free dialing is allowed iff
+
+    P(A + X > cap * (L + F)) <= 1e-3
+
+because as long as that holds, progressive dialing from here on still closes the window within its cap. X given the
+abandonment probability t of a live answer is binomial, t is beta from the last hour over a prior worth 50 live answers
+at the target: X is beta-binomial. F is Poisson; its 1e-3 quantile is used (normal approximation, rounded down to 0).
+So one abandonment among the first ten live answers of a day stops nothing for long - enough live answers are certain
+to come - while in the last minutes F is near 0 and the rule becomes A + 1 <= cap * L.
+
+The guard. Whatever the window says, the last hour may hold at most 5/3 of the cap plus three abandonments.
+"""
+
+from dataclasses import dataclass, replace
+from math import exp, inf, lgamma, log, sqrt
+
+from dialer.pacing.base import DialDecision, Floor
+from dialer.pacing.budget import AbandonmentBudget
+from dialer.pacing.manual import progressive
+from dialer.queueing.errors import OutOfDomain
+
+P_BREACH_MAX = 1e-3
+GUARD_FACTOR = 5.0 / 3.0
+GUARD_SLACK = 3
+RECOVERY_S = 7200.0
+STALE_AFTER_S = 1800.0
+COLD_DIALS = 20
+_PRIOR_LIVE = 50.0
+_Z = 3.0902  # the 1e-3 quantile of the normal distribution
+
+_PSI_BY_AGENTS = ((1, 0.055), (2, 0.05), (5, 0.04), (10, 0.03), (20, 0.025), (50, 0.02), (100, 0.018))
+_PSI_AT_RATE = 0.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Governor:
+    """Lower a pacer's answer to what the abandonment policy allows; see the module's rule."""
+
+    target_rate: float
+
+    def limit(
+        self,
+        decision: DialDecision,
+        floor: Floor,
+        budget: AbandonmentBudget,
+        now: float,
+        *,
+        dialing_ends_at: float = inf,
+    ) -> DialDecision:
+        """Answer `decision`, or progressive calls (never more than asked for) when the budget or the estimates say so.
+
+        `dialing_ends_at` is when the campaign's hours end, if known: no live answers can be expected after it.
+        """
+        if decision.calls == 0:
+            return decision
+        if decision.reserve:
+            return decision if decision.calls <= floor.ready else replace(decision, calls=floor.ready)
+        estimates = floor.estimates
+        if (
+            estimates is None
+            or estimates.observed_at is None
+            or estimates.dials < COLD_DIALS
+            or now - estimates.observed_at > STALE_AFTER_S
+        ):
+            return _lower(decision, floor, "estimates", ())
+        live, abandoned = budget.last_hour(now)
+        if abandoned > GUARD_FACTOR * budget.cap_rate * live + GUARD_SLACK:
+            return _lower(decision, floor, "guard", (("hour_live", float(live)), ("hour_abandoned", float(abandoned))))
+        p_breach = self._p_breach(decision, floor, budget, now, dialing_ends_at)
+        if p_breach > P_BREACH_MAX:
+            terms = (
+                ("p_breach", p_breach),
+                ("live", float(budget.live(now))),
+                ("abandoned", float(budget.abandoned(now))),
+                ("remaining", float(budget.remaining(now))),
+            )
+            return _lower(decision, floor, "budget", terms)
+        return decision
+
+    def _p_breach(
+        self, decision: DialDecision, floor: Floor, budget: AbandonmentBudget, now: float, dialing_ends_at: float
+    ) -> float:
+        """Give P(A + X > cap (L + F)) of the module's rule."""
+        estimates = floor.estimates
+        if estimates is None or budget.cap_rate == 0.0:
+            return 1.0
+        live_to_come = _progressive_live_answers(
+            floor, min(budget.span(now)[1], dialing_ends_at, now + RECOVERY_S) - now
+        )
+        allowed = budget.cap_rate * (budget.live(now) + live_to_come) + 1e-9
+        spare = int(allowed) - budget.abandoned(now)
+        if spare < 0:
+            return 1.0
+        p = estimates.p_live
+        at_risk = len(floor.unanswered_ages) + decision.calls
+        live_now = p * at_risk + _Z * sqrt(at_risk * p * (1.0 - p)) + floor.answered + floor.queued
+        hour_live, hour_abandoned = budget.last_hour(now)
+        alpha = _PRIOR_LIVE * self.target_rate + hour_abandoned
+        beta = _PRIOR_LIVE * (1.0 - self.target_rate) + max(hour_live - hour_abandoned, 0)
+        return beta_binomial_sf(spare, int(live_now) + 1, alpha, beta)
+
+
+class Regulator:
+    """Move `psi` so that the abandonment rate meets the target: slowly, and the same at every hour of the window.
+
+    psi = psi_start(agents) * exp(x). Each live answer raises the goal of x by a small step, each abandonment lowers it
+    by step / target_rate: an integral controller whose rest point is rate = target. The step starts at 1/300 and falls
+    to 1/800 per live answer; it depends on the evidence seen, never on the hour. x follows its goal by a factor of 2 in
+    ten minutes at most. Anti-windup: while anything but the pacer's own rule bounds the calls (lines, leads, calls per
+    second, the governor), live answers do not raise the goal, and the goal stays within a factor of 8 of the start.
+    """
+
+    STEP_FIRST = 1.0 / 300.0
+    STEP_LAST = 1.0 / 800.0
+    SLEW_PER_S = log(2.0) / 600.0
+    GOAL_MAX = log(8.0)
+
+    def __init__(self, target_rate: float, restored: tuple[float, int] = (0.0, 0)) -> None:
+        if not 0.0 < target_rate < 1.0:
+            raise OutOfDomain(f"target_rate: expected a share in (0, 1), found {target_rate!r}; 3 % is written 0.03")
+        self._target_rate = target_rate
+        self._goal, self._live = restored
+        self._reached = self._goal
+        self._moved_at: float | None = None
+        self._is_free = True
+
+    def heed(self, decision: DialDecision) -> None:
+        """Note what bounded the last decision with calls in it: only free dialing teaches that psi may rise."""
+        self._is_free = not decision.reserve and decision.limited_by == "wanted"
+
+    def record_live(self) -> None:
+        """Learn of a live answer that no reserved agent waited for."""
+        if self._is_free:
+            self._live += 1
+            self._goal = min(self._goal + self._step, self.GOAL_MAX)
+
+    def record_abandoned(self) -> None:
+        """Learn of an abandonment."""
+        self._goal = max(self._goal - self._step / self._target_rate, -self.GOAL_MAX)
+
+    def psi(self, agents: int, now: float) -> float:
+        """Give the price of an abandonment for a team of `agents` at `now`."""
+        elapsed = 0.0 if self._moved_at is None else now - self._moved_at
+        self._moved_at = now
+        reach = self.SLEW_PER_S * elapsed
+        self._reached += min(max(self._goal - self._reached, -reach), reach)
+        return min(psi_start(agents, self._target_rate) * exp(self._reached), 0.5)
+
+    def snapshot(self) -> tuple[float, int]:
+        """Give the state for storage: the goal, and the live answers that taught it."""
+        return self._goal, self._live
+
+    @property
+    def _step(self) -> float:
+        return max(1.0 / (1.0 / self.STEP_FIRST + self._live), self.STEP_LAST)
+
+
+def psi_start(agents: int, target_rate: float) -> float:
+    """Give the psi that holds `target_rate` in a typical campaign, by team size, log-linear between measured sizes."""
+    scale = target_rate / _PSI_AT_RATE
+    below = _PSI_BY_AGENTS[0]
+    for above in _PSI_BY_AGENTS:
+        if agents <= above[0]:
+            share = log(agents / below[0]) / log(above[0] / below[0]) if agents > below[0] else 0.0
+            return scale * below[1] * (above[1] / below[1]) ** share
+        below = above
+    return scale * below[1]
+
+
+def beta_binomial_sf(above: int, trials: int, alpha: float, beta: float) -> float:
+    """Give P(X > above) for X beta-binomial, by the recursion of its probabilities from P(X = 0).
+
+    Source: Johnson, Kemp and Kotz, Univariate Discrete Distributions, 3rd edition 2005, section 6.2.2.
+    """
+    if above >= trials:
+        return 0.0
+    p = exp(lgamma(beta + trials) + lgamma(alpha + beta) - lgamma(alpha + beta + trials) - lgamma(beta))
+    total = p
+    for k in range(above):
+        p *= (trials - k) * (alpha + k) / ((k + 1) * (beta + trials - k - 1))
+        total += p
+    return max(0.0, 1.0 - total)
+
+
+def _lower(decision: DialDecision, floor: Floor, limited_by: str, terms: tuple[tuple[str, float], ...]) -> DialDecision:
+    lowered = progressive(floor, limited_by=limited_by, wanted=decision.wanted, terms=terms)
+    return lowered if lowered.calls <= decision.calls else replace(lowered, calls=decision.calls)
+
+
+def _progressive_live_answers(floor: Floor, for_s: float) -> float:
+    """Give the 1e-3 quantile of the live answers that progressive dialing brings within `for_s` seconds.
+
+    One agent's cycle is handle time + line time / p (mean of the geometric number of dials until a live answer).
+    """
+    estimates = floor.estimates
+    if estimates is None or for_s <= 0.0:
+        return 0.0
+    cycle_s = estimates.mean_handle_s + estimates.mean_line_s / estimates.p_live
+    mean = min(floor.agents * for_s / cycle_s, floor.leads * estimates.p_live)
+    return max(0.0, mean - _Z * sqrt(mean))
