@@ -170,7 +170,7 @@ def psi_start(agents: int, target_rate: float) -> float:
     for above in _PSI_BY_AGENTS:
         if agents <= above[0]:
             share = log(agents / below[0]) / log(above[0] / below[0]) if agents > below[0] else 0.0
-            return scale * below[1] * (above[1] / below[1]) ** share
+            return scale * below[1] * float((above[1] / below[1]) ** share)
         below = above
     return scale * below[1]
 
