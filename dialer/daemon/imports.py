@@ -1,0 +1,139 @@
+"""Brings a lead list into the store: read, clean, merge, report. All of a list is loaded, or nothing of it."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dialer.domain.policy import CampaignPolicy
+from dialer.leads.columns import fits_nothing, locate
+from dialer.leads.proposal import no_fit
+from dialer.leads.reader import digest_of, read_rows
+from dialer.leads.rejects import RejectsFile
+from dialer.leads.rows import ReadRow, to_lead
+from dialer.leads.source import Encoding, Row, RowSource, refuse
+from dialer.storage.imports import ImportSession, ImportStore
+
+PROGRESS_EVERY = 250
+
+Progress = Callable[[int, float], None]
+"""Told every so often how many rows are done, and which share of the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """What became of a list. `rows` = `loaded` + `merged` + `rejected`; blank rows are not rows.
+
+    `unchanged` counts those of `merged` that told nothing new; `reasons` counts rejected rows by reason code and
+    `lost_numbers` the bad numbers of rows that were taken with another number.
+    """
+
+    path: str
+    campaign: str
+    digest: str
+    format: str
+    detail: str
+    encoding: Encoding | None
+    columns: Mapping[str, tuple[str, ...]]
+    absent_columns: tuple[str, ...]
+    unused_columns: int
+    rows: int
+    loaded: int
+    merged: int
+    unchanged: int
+    rejected: int
+    reasons: Mapping[str, int]
+    lost_numbers: Mapping[str, int]
+    rejects_path: str | None
+    is_dry_run: bool
+    elapsed_s: float
+
+
+def import_list(
+    path: str | Path,
+    policy: CampaignPolicy,
+    store: ImportStore,
+    now: float,
+    *,
+    is_dry_run: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import one list into a campaign.
+
+    Raises `ListError` when the file as a whole cannot be read or its rejects cannot be written; the store is then as it
+    was before, as it is after a dry run. Rejected rows go to `<list>.rejects.csv` in both cases of success.
+    """
+    started_at = time.perf_counter()
+    path = Path(path)
+    with read_rows(path, policy.list) as source:
+        if fits_nothing(source, policy.list.columns):
+            raise no_fit(source, policy)
+        columns = locate(source, policy.list.columns)
+        digest = digest_of(path)
+        counts = _Counts()
+        with RejectsFile(path, source.headings) as rejects:
+            with store.importing(policy, str(path), digest, now) as session:
+                for row in source.rows:
+                    if any(cell.strip() for cell in row.cells):
+                        _take(row, to_lead(row, columns, policy), session, rejects, counts)
+                        if progress is not None and counts.rows % PROGRESS_EVERY == 0:
+                            progress(counts.rows, source.share_read())
+                _finish(source, session, rejects, counts.rows, is_dry_run)
+            rejects_path = rejects.keep()
+    if progress is not None:
+        progress(counts.rows, 1.0)
+    return ImportReport(
+        path=str(path),
+        campaign=policy.name,
+        digest=digest,
+        format=source.format,
+        detail=source.detail,
+        encoding=source.encoding,
+        columns=columns.used(source.headings),
+        absent_columns=columns.absent,
+        unused_columns=columns.unused,
+        rows=counts.rows,
+        loaded=counts.ends["loaded"],
+        merged=counts.ends["merged"] + counts.ends["unchanged"],
+        unchanged=counts.ends["unchanged"],
+        rejected=counts.ends["rejected"],
+        reasons=dict(counts.reasons),
+        lost_numbers=dict(counts.lost_numbers),
+        rejects_path=str(rejects_path) if rejects_path is not None else None,
+        is_dry_run=is_dry_run,
+        elapsed_s=time.perf_counter() - started_at,
+    )
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What has become of the rows so far."""
+
+    rows: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    lost_numbers: Counter[str] = field(default_factory=Counter)
+
+
+def _take(row: Row, read: ReadRow, session: ImportSession, rejects: RejectsFile, counts: _Counts) -> None:
+    """Bring one row to its end: loaded, merged or rejected."""
+    counts.rows += 1
+    if read.lead is None:
+        counts.ends["rejected"] += 1
+        counts.reasons[read.faults[0].reason.value] += 1
+        rejects.add(row, read.faults[0], "row")
+        return
+    counts.ends[session.add(read.lead)] += 1
+    for fault in read.faults:
+        counts.lost_numbers[fault.reason.value] += 1
+        rejects.add(row, fault, "number")
+
+
+def _finish(source: RowSource, session: ImportSession, rejects: RejectsFile, rows: int, is_dry_run: bool) -> None:
+    """Settle what must be settled while the import can still be undone."""
+    if rows == 0:
+        raise refuse(source.path, "headings but no row under them", "a list has one line per person")
+    rejects.flush()
+    if is_dry_run:
+        session.rollback()

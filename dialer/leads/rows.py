@@ -1,0 +1,96 @@
+"""One row of a list, turned into a lead. Either a lead comes out, or the reason why none does."""
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import phonenumbers
+
+from dialer.domain.lead import Lead, PhoneNumber
+from dialer.domain.policy import CampaignPolicy
+from dialer.leads.columns import ColumnMap
+from dialer.leads.numbers import Fault, Reason, read_numbers
+from dialer.leads.source import Row
+from dialer.leads.zones import is_zone
+
+KNOWN_FIELDS = ("number", "name", "segment", "priority", "zone", "external_id", "jurisdiction")
+WHOLE = re.compile(r"[+-]?\d{1,9}(?:\.0+)?")
+SHUFFLE_BYTES = 6  # 48 bits: distinct for any real list, and exact in every JSON reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRow:
+    """What became of a row: without a lead, rejected for its first fault; with one, the faults are of lost numbers."""
+
+    lead: Lead | None
+    faults: tuple[Fault, ...] = ()
+
+
+def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy) -> ReadRow:
+    """Turn a row into a lead with `lead_id` 0. Never raises for what a row may hold."""
+    if any(cell.strip() for cell in row.cells[columns.width :]):
+        found = f"{len(row.cells)} cells under {columns.width} headings: a delimiter inside a cell that is not quoted?"
+        return _rejected(Reason.TOO_MANY_CELLS, found)
+    region = _text(row, columns, "jurisdiction").upper() or policy.jurisdiction
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        return _rejected(Reason.UNKNOWN_JURISDICTION, f"{region!r} is no country code of two letters, such as KR")
+    zone = _text(row, columns, "zone") or None
+    if zone is not None and not is_zone(zone):
+        return _rejected(Reason.UNKNOWN_TIME_ZONE, f"{zone!r} is no zone of the tz database, such as Asia/Seoul")
+    priority = unicodedata.normalize("NFKC", _text(row, columns, "priority")) or "0"
+    if WHOLE.fullmatch(priority) is None:
+        return _rejected(Reason.BAD_PRIORITY, f"{priority!r} is no whole number of up to nine digits")
+    numbers, faults = _numbers(row, columns, region, zone)
+    if not numbers:
+        nothing = Fault(reason=Reason.NO_NUMBER, text="no number in any of the number columns")
+        return ReadRow(lead=None, faults=faults or (nothing,))
+    lead = Lead(
+        lead_id=0,
+        campaign=policy.name,
+        numbers=numbers,
+        shuffle=shuffle_rank(policy.name, numbers[0].e164),
+        name=_text(row, columns, "name"),
+        segment=_text(row, columns, "segment"),
+        priority=int(priority.split(".")[0]),
+        zone=zone,
+        external_id=_text(row, columns, "external_id"),
+        fields={name: _text(row, columns, name) for name in columns.indexes if name not in KNOWN_FIELDS},
+    )
+    return ReadRow(lead=lead, faults=faults)
+
+
+def shuffle_rank(campaign: str, e164: str) -> int:
+    """Give a lead its fixed pseudo-random rank: the same on every machine and at every import."""
+    digest = hashlib.blake2b(f"{campaign}\n{e164}".encode(), digest_size=SHUFFLE_BYTES)
+    return int.from_bytes(digest.digest())
+
+
+def _rejected(reason: Reason, text: str) -> ReadRow:
+    return ReadRow(lead=None, faults=(Fault(reason=reason, text=text),))
+
+
+def _cell(row: Row, at: int) -> str:
+    """Return a cell; a row that ends early has blanks there."""
+    return row.cells[at] if at < len(row.cells) else ""
+
+
+def _text(row: Row, columns: ColumnMap, name: str) -> str:
+    """Return a field as one line of visible text; several columns of one field are joined with a space."""
+    joined = " ".join(_cell(row, at) for at in columns.indexes.get(name, ()))
+    visible = "".join(char if unicodedata.category(char)[0] != "C" else " " for char in joined)
+    return " ".join(unicodedata.normalize("NFC", visible).split())
+
+
+def _numbers(
+    row: Row, columns: ColumnMap, region: str, zone: str | None
+) -> tuple[tuple[PhoneNumber, ...], tuple[Fault, ...]]:
+    """Read all numbers of a row in the order of the campaign's columns, each once."""
+    numbers: dict[str, PhoneNumber] = {}
+    faults: list[Fault] = []
+    for at in columns.indexes["number"]:
+        found, wrong = read_numbers(_cell(row, at), region, zone)
+        faults.extend(wrong)
+        for number in found:
+            numbers.setdefault(number.e164, number)
+    return tuple(numbers.values()), tuple(faults)
