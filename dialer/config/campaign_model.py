@@ -1,0 +1,298 @@
+"""The shape of a campaign file, table by table, with its bounds and defaults.
+
+One rule governs this module: every key is honoured or refused. A key that could have no effect where it stands
+(a ratio without power mode) is a fault, not a decoration.
+"""
+
+import codecs
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from dialer.config.faults import likeness, nearest
+from dialer.config.toml_file import TomlModel, expected
+from dialer.config.values import (
+    E164,
+    DaySpans,
+    ExistingFile,
+    Language,
+    Name,
+    Names,
+    Region,
+    RetryAfter,
+    Share,
+    Text,
+    Word,
+    Zone,
+    duration,
+)
+from dialer.domain.policy import ClockStart, ListPolicy, MissedCallback, NumberOrder, PacingMode, Window
+from dialer.engine.hopper import check_order
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")
+
+KNOWN_COLUMNS = ("number", "name", "segment", "priority", "zone", "external_id", "jurisdiction")
+"""The fields of a lead that mean something to the dialer; every other column name is kept as an extra field."""
+
+_MISSPELT_COLUMN = 0.8  # likeness from which an extra column's name is taken for a slip of a known one
+
+
+def _encoding(value: str) -> str:
+    try:
+        is_text = codecs.lookup(value)._is_text_encoding
+    except (LookupError, ValueError):
+        is_text = False
+    if not is_text:
+        raise expected('the name of a text encoding such as "utf-8", "cp949" or "shift_jis"')
+    return value
+
+
+def _order_item(value: str) -> str:
+    try:
+        check_order([value])
+    except ValueError:
+        what = '"callback", "priority desc", "segment: a, b", "attempts asc", "due asc" or "shuffle"'
+        words = ("callback", "priority desc", "priority asc", "attempts asc", "attempts desc", "due asc", "shuffle")
+        meant = 'segment: a, b" with distinct names' if "segment" in value.lower() else f'{nearest(value, words)}"'
+        raise expected(what, hint=f'nearest known item: "{meant}') from None
+    return value
+
+
+def _order(values: list[str]) -> list[str]:
+    if not values:
+        raise expected('at least one item, such as "shuffle"')
+    keys = [value.replace(":", " ").split()[0] for value in values]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            raise expected(f"{key} once", key=(index,))
+    return values
+
+
+def _headings(value: object) -> object:
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list) or not value:
+        raise expected("a column heading or an array of several")
+    return value
+
+
+def _column_names(columns: dict[str, list[str]]) -> dict[str, list[str]]:
+    for name in columns:
+        meant = nearest(name, KNOWN_COLUMNS)
+        if meant is not None and name != meant and likeness(name, meant) >= _MISSPELT_COLUMN:
+            hint = f"nearest known key: {meant}; call a field of your own something less alike"
+            raise expected("a known column or a field of your own", key=(name,), hint=hint)
+    return columns
+
+
+def _distinct_files(values: list[str]) -> list[str]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise expected("each file once", key=(index,))
+    return values
+
+
+Headings = Annotated[list[Text], BeforeValidator(_headings)]
+
+
+class ListTable(TomlModel):
+    """[list]"""
+
+    files: Annotated[list[ExistingFile], AfterValidator(_distinct_files)] = Field(default_factory=list)
+    columns: Annotated[dict[Word, Headings], AfterValidator(_column_names)] = Field(default_factory=dict)
+    encoding: Annotated[str, AfterValidator(_encoding)] | None = None
+    order: Annotated[list[Annotated[str, AfterValidator(_order_item)]], AfterValidator(_order)] = Field(
+        default_factory=lambda: list(ListPolicy().order)
+    )
+
+    @model_validator(mode="after")
+    def _has_number(self) -> Self:
+        if (self.files or self.columns) and "number" not in self.columns:
+            raise expected("the headings of the telephone numbers", key=("columns", "number"))
+        return self
+
+
+class PacingTable(TomlModel):
+    """[pacing]"""
+
+    mode: Annotated[PacingMode, Field(strict=False)] = PacingMode.PROGRESSIVE
+    ratio: Annotated[float, Field(ge=1, le=10)] | None = None
+    # Shorter rings are unlawful in several places: the United States and Canada ask for 15 s.
+    ring_timeout_s: Annotated[float, Field(ge=15, le=120)] = 22.0
+    lines: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    preview_timeout_s: Annotated[float, Field(ge=5, le=3600)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_mode(self) -> Self:
+        if self.ratio is not None and self.mode is not PacingMode.POWER:
+            raise expected('no ratio, or mode "power"', key=("ratio",))
+        if self.preview_timeout_s is not None and self.mode is not PacingMode.PREVIEW:
+            raise expected('no preview_timeout_s, or mode "preview"', key=("preview_timeout_s",))
+        return self
+
+
+class AbandonmentTable(TomlModel):
+    """[abandonment]"""
+
+    target: Share = 0.025
+    cap: Share = 0.03
+    window: Annotated[Window, Field(strict=False)] = Window.DAY
+    threshold_s: Annotated[float, Field(ge=0, le=10)] = 2.0
+    starts_at: Annotated[ClockStart, Field(strict=False)] = ClockStart.GREETING_END
+    message: ExistingFile | None = None
+    time_zone: Zone = "UTC"
+
+    @model_validator(mode="after")
+    def _target_under_cap(self) -> Self:
+        if self.target > self.cap:
+            raise expected(f"at most the cap, {self.cap:g}", key=("target",))
+        return self
+
+
+class HoursTable(TomlModel):
+    """[hours]: a day of its own replaces what weekdays says of it; a day not named is closed."""
+
+    weekdays: DaySpans | None = None
+    monday: DaySpans | None = None
+    tuesday: DaySpans | None = None
+    wednesday: DaySpans | None = None
+    thursday: DaySpans | None = None
+    friday: DaySpans | None = None
+    saturday: DaySpans | None = None
+    sunday: DaySpans | None = None
+
+    @model_validator(mode="after")
+    def _is_ever_open(self) -> Self:
+        if not any(self.week()):
+            raise expected("at least one span on one day of the week", hint="pause the campaign to stop all calls")
+        if self.weekdays is not None and all(getattr(self, day) is not None for day in WEEKDAYS):
+            raise expected("no weekdays where monday to friday all have their own spans", key=("weekdays",))
+        return self
+
+    def week(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Seven days, Monday first, each a tuple of spans in seconds since local midnight."""
+        own = [getattr(self, day) for day in WEEKDAYS]
+        days = [self.weekdays if day is None else day for day in own]
+        return tuple(tuple(day or ()) for day in (*days, self.saturday, self.sunday))
+
+
+class RetryRuleTable(TomlModel):
+    """retry.OUTCOME"""
+
+    after: RetryAfter = Field(description='a duration such as "27h" or "10m"')
+    times: int = Field(ge=1, le=100, description="how many times at most")
+
+
+class RetryTable(TomlModel):
+    """[retry]: a rule for each outcome after which a lead may be called again.
+
+    Two outcomes have none: after a connect the disposition decides, and an invalid number is never tried again.
+    """
+
+    attempts_max: Annotated[int, Field(ge=1, le=100)] = 8
+    vary_hour: bool = True
+    no_answer: RetryRuleTable | None = None
+    busy: RetryRuleTable | None = None
+    machine: RetryRuleTable | None = None
+    rejected: RetryRuleTable | None = None
+    congestion: RetryRuleTable | None = None
+    abandoned: RetryRuleTable | None = None
+    abandoned_by_callee: RetryRuleTable | None = None
+    cancelled: RetryRuleTable | None = None
+    unknown: RetryRuleTable | None = None
+
+
+class NumbersTable(TomlModel):
+    """[numbers]"""
+
+    order: Annotated[NumberOrder, Field(strict=False)] = NumberOrder.LISTED
+    attempts_each: Annotated[int, Field(ge=1, le=100)] = 3
+    next_after: Annotated[float, BeforeValidator(duration("0s", "30d"))] = 600.0
+
+
+class CallbacksTable(TomlModel):
+    """[callbacks]"""
+
+    missed: Annotated[MissedCallback, Field(strict=False)] = MissedCallback.ANY_AGENT
+    wait: Annotated[float, BeforeValidator(duration("0s", "1d"))] = 600.0
+    retry_after: RetryAfter | None = None
+
+    @model_validator(mode="after")
+    def _fits_missed(self) -> Self:
+        if self.retry_after is not None and self.missed is not MissedCallback.RETRY:
+            raise expected('no retry_after, or missed = "retry"', key=("retry_after",))
+        return self
+
+
+class AgentsTable(TomlModel):
+    """[agents]"""
+
+    groups: Names = Field(description='the groups of agents that work the campaign, such as ["renewals"]')
+    wrap_up_max_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    min_gap_s: Annotated[float, Field(ge=0, le=600)] = 0.0
+    occupancy_max: Annotated[float, Field(ge=0.5, le=1)] = 1.0
+
+
+class ScriptTable(TomlModel):
+    """[script]"""
+
+    file: ExistingFile = Field(description="the text that the agent reads")
+
+
+class DispositionTable(TomlModel):
+    """dispositions.NAME"""
+
+    final: bool = False
+    success: bool = False
+    right_party: bool | None = None
+    schedule: bool = False
+    machine: bool = False
+    number: Literal["invalid"] | None = None
+    do_not_call: Literal["seller"] | None = None
+    retry_after: RetryAfter | None = None
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> Self:
+        followers = (self.final, self.schedule, self.retry_after is not None)
+        if sum(followers) > 1:
+            raise expected("one of final, schedule and retry_after")
+        if not any(followers) and not self.machine and self.number is None:
+            raise expected("what follows: final = true, schedule = true or retry_after", hint="add one of them")
+        if self.do_not_call is not None and not self.final:
+            raise expected("final = true beside do_not_call", key=("do_not_call",))
+        if self.success and not self.is_right_party:
+            raise expected("no success where the wanted person did not speak", key=("success",))
+        if self.right_party and self.machine:
+            raise expected("no right party where a machine answered", key=("right_party",))
+        return self
+
+    @property
+    def is_right_party(self) -> bool:
+        """Whether the wanted person spoke: true unless said otherwise or a machine or a wrong number answered."""
+        if self.right_party is None:
+            return not self.machine and self.number is None
+        return self.right_party
+
+
+class CampaignTable(TomlModel):
+    """A whole campaign file."""
+
+    name: Name = Field(description="the campaign's name, by which the commands call it")
+    seller: Text = Field(description="who is calling")
+    purpose: Literal["telemarketing", "survey", "debt", "service", "charity"] = Field(
+        description="telemarketing, survey, debt, service or charity"
+    )
+    jurisdiction: Region = Field(description='the country of numbers written without one, such as "KR"')
+    languages: list[Language] = Field(default_factory=list)
+    caller_id: E164 | None = None
+    started: bool = True
+    list_: ListTable = Field(alias="list", default=ListTable())
+    pacing: PacingTable = PacingTable()
+    abandonment: AbandonmentTable = AbandonmentTable()
+    hours: HoursTable | None = None
+    retry: RetryTable = RetryTable()
+    numbers: NumbersTable = NumbersTable()
+    callbacks: CallbacksTable = CallbacksTable()
+    agents: AgentsTable = Field(description="the table [agents] with its groups")
+    script: ScriptTable | None = None
+    dispositions: Annotated[dict[Word, DispositionTable], Field(min_length=1)] | None = None

@@ -1,0 +1,162 @@
+"""The daemon's own configuration: where it keeps things, its gateway and its logs.
+
+One rule governs this module: paths are relative to the folder of the file that names them, never to the working folder.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+
+from dialer.config.toml_file import TomlModel, expected, load_model
+from dialer.config.values import ExistingFile, Names, resolved
+
+SOCKET_PATH_BYTES_MAX = 107  # Linux keeps 108 bytes for the path of a Unix socket, the last one a NUL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopbackSettings:
+    """The telephone network inside the process.
+
+    `world` None: the built-in one; `agent_groups` empty: each group that a loaded campaign names; `start_at` None: now.
+    """
+
+    world: Path | None
+    seed: int
+    agents: int
+    agent_groups: tuple[str, ...]
+    speed: float
+    start_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything in config.toml, with absolute paths."""
+
+    state_dir: Path
+    database: Path
+    control_socket: Path
+    campaigns_dir: Path
+    drain_timeout_s: float
+    log_level: str
+    log_format: str
+    lines: int
+    calls_per_second: float
+    loopback: LoopbackSettings
+
+
+def _folder(value: str, info: ValidationInfo) -> str:
+    path = resolved(value, info)
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise expected("a folder, or a path where one can be made", hint=f"{path} is a file")
+    return str(path)
+
+
+def _existing_folder(value: str, info: ValidationInfo) -> str:
+    path = resolved(value, info)
+    if not os.path.isdir(path):
+        raise expected("an existing folder, its path relative to this file's folder", hint=f"there is no folder {path}")
+    return str(path)
+
+
+def _file(value: str, info: ValidationInfo) -> str:
+    path = resolved(value, info)
+    if os.path.isdir(path):
+        raise expected("a path to a file", hint=f"{path} is a folder")
+    return str(path)
+
+
+def _instant(value: object) -> float:
+    what = 'an instant with its offset from UTC, such as "2026-03-02T09:00:00+09:00"'
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        instant = None
+    if not isinstance(instant, datetime):
+        raise expected(what)
+    if instant.tzinfo is None:
+        raise expected(what, hint="add the offset: Z for UTC, +09:00 for Seoul and Tokyo")
+    if not 2000 <= instant.year < 2100:
+        raise expected("an instant from 2000 to 2099")
+    return instant.timestamp()
+
+
+class LogTable(TomlModel):
+    """[log]"""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class GatewayTable(TomlModel):
+    """[gateway]"""
+
+    lines: Annotated[int, Field(ge=1, le=10_000)] = 60
+    calls_per_second: Annotated[float, Field(ge=0.1, le=1000)] = 10.0
+
+
+class LoopbackTable(TomlModel):
+    """[loopback]"""
+
+    world: ExistingFile | None = None
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 1
+    agents: Annotated[int, Field(ge=0, le=10_000)] = 12
+    agent_groups: Names | None = None
+    speed: Annotated[float, Field(ge=0.1, le=1000)] = 1.0
+    start_at: Annotated[float, BeforeValidator(_instant)] | None = None
+
+
+class SettingsTable(TomlModel):
+    """A whole config.toml. The database and the socket lie in the state folder unless they are named."""
+
+    state_dir: Annotated[str, AfterValidator(_folder), Field(validate_default=True)] = "var"
+    database: Annotated[str, AfterValidator(_file)] | None = None
+    control_socket: Annotated[str, AfterValidator(_file)] | None = None
+    campaigns_dir: Annotated[str, AfterValidator(_existing_folder), Field(validate_default=True)] = "campaigns"
+    drain_timeout_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    log: LogTable = LogTable()
+    gateway: GatewayTable = GatewayTable()
+    loopback: LoopbackTable = LoopbackTable()
+
+    @model_validator(mode="after")
+    def _socket_fits(self) -> Self:
+        length = len(os.fsencode(self.socket_path))
+        if length > SOCKET_PATH_BYTES_MAX:
+            key = "state_dir" if self.control_socket is None else "control_socket"
+            hint = f"{self.socket_path} has {length}: choose a shorter one, such as /run/dialer/dialer.sock"
+            what = f"a control socket's path of at most {SOCKET_PATH_BYTES_MAX} bytes once it is absolute"
+            raise expected(what, key=(key,), hint=hint)
+        return self
+
+    @property
+    def socket_path(self) -> Path:
+        """The control socket's absolute path."""
+        return Path(self.control_socket or f"{self.state_dir}/dialer.sock")
+
+
+def load_settings(path: Path) -> Settings:
+    """Read config.toml; raise ConfigFaults with every fault in it."""
+    table = load_model(path, SettingsTable)
+    loopback = table.loopback
+    return Settings(
+        state_dir=Path(table.state_dir),
+        database=Path(table.database or f"{table.state_dir}/dialer.db"),
+        control_socket=table.socket_path,
+        campaigns_dir=Path(table.campaigns_dir),
+        drain_timeout_s=table.drain_timeout_s,
+        log_level=table.log.level,
+        log_format=table.log.format,
+        lines=table.gateway.lines,
+        calls_per_second=table.gateway.calls_per_second,
+        loopback=LoopbackSettings(
+            world=None if loopback.world is None else Path(loopback.world),
+            seed=loopback.seed,
+            agents=loopback.agents,
+            agent_groups=tuple(loopback.agent_groups or ()),
+            speed=loopback.speed,
+            start_at=loopback.start_at,
+        ),
+    )
