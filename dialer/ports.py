@@ -34,7 +34,7 @@ class Network(Protocol):
     def next_at(self) -> float | None: ...
 
     def advance(self, now: float) -> list[Event]:
-        """Hand over every event due at or before `now`, in order; afterwards `next_at()` is later than `now` or None."""
+        """Hand over every event due at or before `now`, in order; the next is later than `now` or there is none."""
 
 
 class Gateway(Protocol):

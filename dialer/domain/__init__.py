@@ -1,1 +1,1 @@
-"""The words of the trade as values: leads, calls, agents, policies, events and commands. No behaviour with a side effect."""
+"""The words of the trade as values: leads, calls, agents, policies, events and commands. Nothing has a side effect."""

@@ -1,7 +1,7 @@
 """The life of an agent's shift: one table of states, and the pure step that applies it.
 
-A break or a log-out asked for during a call is owed, and granted when the call and its wrap-up are done: an agent who is
-reserved for a person already being rung never disappears from under the call.
+A break or a log-out asked for during a call is owed, and granted when the call and its wrap-up are done: an agent who
+is reserved for a person already being rung never disappears from under the call.
 """
 
 from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
 """The life of a call: one table of states, and the pure step that applies it.
 
-A call is the telephone leg of an attempt, from `PlaceCall` to release. News from the switch may come late, twice or in the
-wrong order, so every (state, news) pair has a row; what the engine itself decides has rows only where it is legal.
+A call is the telephone leg of an attempt, from `PlaceCall` to release. News from the switch may come late, twice or in
+the wrong order, so every (state, news) pair has a row; what the engine itself decides has rows only where it is legal.
 """
 
 from dataclasses import dataclass, replace
@@ -141,8 +141,8 @@ _UNANSWERED = (CallState.PLACED, CallState.RINGING)
 class Call:
     """A call in flight, with the attempt that will be kept of it.
 
-    `waits_from_at` is the instant from which the threshold of an abandonment runs; `is_owed` marks one that hold a
-    reserved agent, `agent_id`, from the start.
+    `waits_from_at` is the instant from which the threshold of an abandonment runs. `agent_id` is the agent on the line,
+    or the one who is reserved for this call (`attempt.is_reserved`).
     """
 
     call_id: int
@@ -199,9 +199,9 @@ def step(call: Call, fact: Fact, now: float, *, starts_at: ClockStart, threshold
         return call
     match after:
         case CallState.RINGING:
-            return _moved(call, after, now, ringing_at=now)
+            return replace(call, state=after, since_at=now, attempt=replace(call.attempt, ringing_at=now))
         case CallState.ANSWERED:
-            return _moved(call, after, now, answered_at=now)
+            return replace(call, state=after, since_at=now, attempt=replace(call.attempt, answered_at=now))
         case CallState.QUEUED:
             return _queued(call, fact, now, starts_at, threshold_s)
         case CallState.BRIDGING:
@@ -212,10 +212,6 @@ def step(call: Call, fact: Fact, now: float, *, starts_at: ClockStart, threshold
             return _given_up(call, after, fact, now)
         case _:
             return _over(call, fact, now)
-
-
-def _moved(call: Call, state: CallState, now: float, **changes: float) -> Call:
-    return replace(call, state=state, since_at=now, attempt=replace(call.attempt, **changes))
 
 
 def _queued(call: Call, fact: Fact, now: float, starts_at: ClockStart, threshold_s: float) -> Call:

@@ -111,13 +111,5 @@ class RecordChange:
 
 GatewayCommand = PlaceCall | BridgeCall | PlayMessage | HangUp
 DeskCommand = OfferPreview
-StoreCommand = (
-    ClaimLeads
-    | SaveLead
-    | BlockPerson
-    | RecordAttempt
-    | RecordAgentSpan
-    | RecordDecision
-    | RecordChange
-)
+StoreCommand = ClaimLeads | SaveLead | BlockPerson | RecordAttempt | RecordAgentSpan | RecordDecision | RecordChange
 Command = GatewayCommand | DeskCommand | StoreCommand

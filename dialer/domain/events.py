@@ -27,7 +27,7 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallClassified:
-    """The detector's word on an answer. Not sure counts as a person. Instants None: not measured, so the answer's stands."""
+    """The detector's word on an answer. Not sure counts as a person. Instant None: not measured, the answer's stands."""
 
     call_id: int
     is_machine: bool
@@ -102,7 +102,7 @@ class AgentLoggedOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDisposed:
-    """The agent's word on a connect. `callback_at` for dispositions that promise a call; `is_personal`: by the same agent."""
+    """The agent's word on a connect. `callback_at`: when a call was promised; `is_personal`: by the same agent."""
 
     call_id: int
     agent_id: str
@@ -173,9 +173,7 @@ class DrainRequested:
     reason: str
 
 
-CallEvent = (
-    CallRinging | CallAnswered | CallClassified | CallFailed | CallBridged | BridgeFailed | CallReleased
-)
+CallEvent = CallRinging | CallAnswered | CallClassified | CallFailed | CallBridged | BridgeFailed | CallReleased
 AgentEvent = (
     AgentLoggedIn
     | AgentReadied
@@ -185,12 +183,4 @@ AgentEvent = (
     | PreviewAccepted
     | PreviewSkipped
 )
-Event = (
-    CallEvent
-    | AgentEvent
-    | LeadsClaimed
-    | LeadsImported
-    | CampaignLoaded
-    | CampaignControlled
-    | DrainRequested
-)
+Event = CallEvent | AgentEvent | LeadsClaimed | LeadsImported | CampaignLoaded | CampaignControlled | DrainRequested

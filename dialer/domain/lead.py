@@ -39,8 +39,8 @@ class Callback:
 class Lead:
     """A person on a campaign's list.
 
-    `zone` is the person's own time zone where the list says it. `tries` counts the outcomes so far, for the retry rules.
-    `shuffle` is a fixed pseudo-random rank, so that a list sorted by street or by date is not dialed in clumps.
+    `zone` is the person's own time zone where the list says it. `tries` counts how often each retry
+    rule was used. `shuffle` is a fixed pseudo-random rank, so that a list sorted by street is not dialed in clumps.
     """
 
     lead_id: int

@@ -19,7 +19,5 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # the switch never said; counts as a possible abandonment
 
 
-FAILURES = frozenset(
-    {Outcome.NO_ANSWER, Outcome.BUSY, Outcome.INVALID, Outcome.REJECTED, Outcome.CONGESTION}
-)
+FAILURES = frozenset({Outcome.NO_ANSWER, Outcome.BUSY, Outcome.INVALID, Outcome.REJECTED, Outcome.CONGESTION})
 """The outcomes that a gateway may report for a call that nobody picked up."""

@@ -1,0 +1,172 @@
+"""Agents: their wishes, their states, and their way back to ready.
+
+One rule governs: every change of state goes through `change`, which keeps the span that ended and arms what the
+new state needs.
+"""
+
+from dataclasses import replace
+
+from dialer.domain.agent import Agent, AgentInput, AgentState, step
+from dialer.domain.commands import RecordAgentSpan
+from dialer.domain.events import AgentLoggedIn, AgentLoggedOut, AgentPauseRequested, AgentReadied
+from dialer.domain.records import AgentSpan
+from dialer.engine import dispositions
+from dialer.engine.campaign import Campaign
+from dialer.engine.state import State
+
+_HOUR_S = 3600.0
+_OCCUPANCY_FROM_S = 900.0  # a shorter history says nothing about an hour's load
+
+AgentWish = AgentLoggedIn | AgentReadied | AgentPauseRequested | AgentLoggedOut
+
+
+def on_wish(state: State, event: AgentWish, now: float) -> Agent:
+    """Apply what an agent asks for; give the agent as it stands afterwards. Who never logged in has no wishes."""
+    agent = state.agents.get(event.agent_id)
+    match event:
+        case AgentLoggedIn():
+            if agent is None or agent.state is AgentState.LOGGED_OUT:
+                since_at = now if agent is None else agent.since_at
+                agent = Agent(agent_id=event.agent_id, groups=event.groups, since_at=since_at)
+                state.agents[event.agent_id] = agent
+                state.work[event.agent_id] = [(now, now)]
+            return change(state, agent, AgentInput.LOGGED_IN, now, reason="login")
+        case _ if agent is None:
+            return Agent(agent_id=event.agent_id, groups=())
+        case AgentReadied():
+            return change(state, agent, AgentInput.READIED, now)
+        case AgentPauseRequested():
+            return change(state, agent, AgentInput.PAUSED, now, reason=event.reason)
+        case AgentLoggedOut():
+            return change(state, agent, AgentInput.LOGGED_OUT, now)
+
+
+def change(
+    state: State, agent: Agent, given: AgentInput, now: float, *, reason: str = "", call_id: int | None = None
+) -> Agent:
+    """Apply an input to an agent, keep the span that ended, and arm what the new state needs."""
+    before = agent
+    agent = step(before, given, now, reason=reason, call_id=call_id)
+    state.agents[agent.agent_id] = agent
+    if agent.state is before.state:
+        return agent
+    if before.state is not AgentState.LOGGED_OUT:
+        _keep_span(state, before, now)
+    if before.state is AgentState.WRAP_UP:
+        state.timers.cancel(("wrap_up", agent.agent_id))
+        _learn_wrap_up(state, before, now)
+        if before.call_id is not None:
+            dispositions.on_wrap_up_over(state, before.call_id, now)
+    if agent.state is AgentState.WRAP_UP:
+        limit_s = state.campaigns[agent.campaign].policy.agents.wrap_up_max_s if agent.campaign else 0.0
+        state.timers.set(("wrap_up", agent.agent_id), now + limit_s)
+    elif agent.state is AgentState.READY:
+        agent = _readied(state, agent, before, now)
+    elif agent.state in (AgentState.PAUSED, AgentState.LOGGED_OUT):
+        agent = assign(state, agent, None)
+    return agent
+
+
+def _keep_span(state: State, before: Agent, now: float) -> None:
+    if before.is_busy and before.state is not AgentState.RESERVED:
+        spans = state.work[before.agent_id]
+        spans.append((before.since_at, now))
+        while len(spans) > 2 and spans[1][1] < now - _HOUR_S:
+            spans.pop(1)
+    span = AgentSpan(
+        agent_id=before.agent_id,
+        campaign=before.campaign,
+        state=before.state,
+        reason=before.reason,
+        from_at=before.since_at,
+        to_at=now,
+        call_id=before.call_id,
+    )
+    state.out.append(RecordAgentSpan(span=span))
+
+
+def _learn_wrap_up(state: State, before: Agent, now: float) -> None:
+    if before.campaign is not None:
+        state.campaigns[before.campaign].learner.observe_wrap(now - before.since_at, now)
+
+
+def _readied(state: State, agent: Agent, before: Agent, now: float) -> Agent:
+    agent = assign(state, agent, _campaign_for(state, agent))
+    if before.state is not AgentState.WRAP_UP or agent.campaign is None:
+        return agent
+    policy = state.campaigns[agent.campaign].policy.agents
+    rest_s = max(policy.min_gap_s, _rest_s(state, agent, policy.occupancy_max, now))
+    if rest_s > 0.0:
+        agent = replace(agent, rests_until_at=now + rest_s)
+        state.agents[agent.agent_id] = agent
+        state.timers.set(("rest", agent.agent_id), now + rest_s)
+    return agent
+
+
+def _rest_s(state: State, agent: Agent, occupancy_max: float, now: float) -> float:
+    """Give the rest that brings the agent's occupancy of the last hour (or since log-in) down to the limit.
+
+    busy / (span + rest) = occupancy_max, with the busy seconds of the span.
+    """
+    if occupancy_max >= 1.0:
+        return 0.0
+    spans = state.work[agent.agent_id]
+    from_at = max(spans[0][0], now - _HOUR_S)
+    span_s = now - from_at
+    if span_s < _OCCUPANCY_FROM_S:
+        return 0.0
+    busy_s = sum(max(0.0, end - max(start, from_at)) for start, end in spans[1:])
+    return max(0.0, busy_s / occupancy_max - span_s)
+
+
+def assign(state: State, agent: Agent, campaign: Campaign | None) -> Agent:
+    """Let an agent work for a campaign, or for none. An agent counts for one campaign at a time."""
+    name = None if campaign is None else campaign.name
+    if agent.campaign != name:
+        if agent.campaign is not None:
+            state.campaigns[agent.campaign].agents.pop(agent.agent_id, None)
+        agent = replace(agent, campaign=name)
+        state.agents[agent.agent_id] = agent
+    if campaign is not None:
+        campaign.agents[agent.agent_id] = None
+    return agent
+
+
+def _campaign_for(state: State, agent: Agent) -> Campaign | None:
+    """Choose the campaign that an agent who is ready works for: of those dialing that have leads, the fewest agents.
+
+    Ties go to the campaign that the agent is with, then by name. Without any, the agent stays where they are.
+    """
+    own = [
+        campaign
+        for campaign in state.campaigns.values()
+        if campaign.is_dialing and any(group in agent.groups for group in campaign.policy.agents.groups)
+    ]
+    with_leads = [campaign for campaign in own if len(campaign.hopper) or campaign.queue] or own
+    if not with_leads:
+        return state.campaigns.get(agent.campaign) if agent.campaign is not None else None
+    return min(
+        with_leads,
+        key=lambda campaign: (
+            len(campaign.agents) - (agent.agent_id in campaign.agents),
+            campaign.name != agent.campaign,
+            campaign.name,
+        ),
+    )
+
+
+def is_available(agent: Agent, now: float) -> bool:
+    """Ready, rested and not reserved."""
+    return agent.state is AgentState.READY and agent.rests_until_at <= now
+
+
+def available(state: State, campaign: Campaign, now: float) -> list[Agent]:
+    """Give the campaign's agents who may take a call now, the longest ready first."""
+    ready = [agent for agent in map(state.agents.__getitem__, campaign.agents) if is_available(agent, now)]
+    ready.sort(key=lambda agent: agent.ready_since_at)
+    return ready
+
+
+def reassign(state: State, agent: Agent) -> Agent:
+    """Let an agent who is ready choose the campaign again."""
+    return assign(state, agent, _campaign_for(state, agent))

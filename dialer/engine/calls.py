@@ -1,0 +1,300 @@
+"""Calls from the order to dial to the release: one step per piece of news, and what follows from each change.
+
+One rule governs: a call changes state only in `apply`, and everything that hangs on the change (agents, budget,
+learning, deadlines) is done there, so nothing is counted twice.
+"""
+
+from dataclasses import replace
+
+from dialer.domain import call as calls
+from dialer.domain.agent import Agent, AgentInput, AgentState
+from dialer.domain.call import Call, CallInput, CallState, Fact
+from dialer.domain.commands import BridgeCall, HangUp, PlaceCall, PlayMessage
+from dialer.domain.events import (
+    BridgeFailed,
+    CallAnswered,
+    CallBridged,
+    CallClassified,
+    CallEvent,
+    CallFailed,
+    CallReleased,
+    CallRinging,
+)
+from dialer.domain.outcome import Outcome
+from dialer.domain.records import Attempt
+from dialer.engine import agents, dispositions, leads, retry
+from dialer.engine.campaign import Campaign
+from dialer.engine.leads import Dialable
+from dialer.engine.state import Dialed, State, Undisposed
+
+SETUP_MAX_S = 45.0  # beyond the ring timeout; a switch that has said nothing by then will not
+CLASSIFY_MAX_S = 8.0
+BRIDGE_MAX_S = 10.0
+MESSAGE_MAX_S = 90.0
+END_MAX_S = 15.0
+
+
+def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | None, now: float) -> None:
+    """Start an attempt. `agent` is reserved for it; None lets any agent take the answer."""
+    policy = campaign.policy
+    lead = retry.placed(dialable.lead, dialable.index, now)
+    number = lead.numbers[dialable.index].e164
+    call_id = state.next_call_id
+    state.next_call_id += 1
+    attempt = Attempt(
+        call_id=call_id,
+        campaign=campaign.name,
+        lead_id=lead.lead_id,
+        number=number,
+        mode=policy.pacing.mode,
+        placed_at=now,
+        is_reserved=agent is not None,
+        rule=dialable.verdict.rule,
+        number_rank=dialable.index,
+        attempt_rank=lead.attempts,
+    )
+    agent_id = None
+    if agent is not None:
+        agent_id = agent.agent_id
+        if agent.state is AgentState.READY:
+            agents.change(state, agent, AgentInput.RESERVED, now, call_id=call_id)
+        else:
+            state.agents[agent_id] = replace(agent, call_id=call_id)
+    state.calls[call_id] = Call(
+        call_id=call_id,
+        campaign=campaign.name,
+        lead_id=lead.lead_id,
+        state=CallState.PLACED,
+        since_at=now,
+        attempt=attempt,
+        agent_id=agent_id,
+    )
+    state.dialed[call_id] = Dialed(lead=lead, index=dialable.index)
+    campaign.calls[call_id] = None
+    campaign.counts.dials += 1
+    state.timers.set(("call", call_id), now + policy.pacing.ring_timeout_s + SETUP_MAX_S)
+    state.save(lead, campaign)
+    state.record(attempt)
+    state.out.append(
+        PlaceCall(
+            call_id=call_id,
+            campaign=campaign.name,
+            lead_id=lead.lead_id,
+            number=number,
+            ring_timeout_s=policy.pacing.ring_timeout_s,
+            caller_id=policy.caller_id,
+            agent_id=agent_id,
+        )
+    )
+
+
+def fact_of(event: CallEvent) -> Fact:
+    """Translate news from the switch into the input of a call."""
+    match event:
+        case CallRinging():
+            return Fact(input=CallInput.RINGING)
+        case CallAnswered():
+            return Fact(input=CallInput.ANSWERED)
+        case CallClassified(is_machine=True):
+            return Fact(input=CallInput.MACHINE)
+        case CallClassified():
+            return Fact(
+                input=CallInput.LIVE,
+                greeting_start_at=event.greeting_start_at,
+                greeting_end_at=event.greeting_end_at,
+            )
+        case CallFailed():
+            return Fact(input=CallInput.FAILED, outcome=event.outcome, cause=event.cause)
+        case CallBridged():
+            return Fact(input=CallInput.BRIDGED, agent_id=event.agent_id)
+        case BridgeFailed():
+            return Fact(input=CallInput.BRIDGE_FAILED, agent_id=event.agent_id, cause=event.cause)
+        case CallReleased():
+            return Fact(input=CallInput.RELEASED, by=event.by, cause=event.cause)
+
+
+def on_news(state: State, event: CallEvent, now: float) -> Campaign | None:
+    """Apply news from the switch; give the campaign concerned. News of a call that is over changes nothing."""
+    call = state.calls.get(event.call_id)
+    if call is None:
+        return None
+    fact = fact_of(event)
+    if fact.agent_id is not None and fact.agent_id != call.agent_id:
+        return None  # about an agent whose bridge was given up already
+    apply(state, call, fact, now)
+    return state.campaigns[call.campaign]
+
+
+def on_deadline(state: State, call_id: int, now: float) -> Campaign:
+    """Act on a call whose threshold or whose patience with the switch has run out."""
+    call = state.calls[call_id]
+    campaign = state.campaigns[call.campaign]
+    has_waited = call.deadline_at is not None and now >= call.deadline_at
+    if call.state is CallState.QUEUED and has_waited:
+        message = campaign.policy.abandonment.message
+        apply(state, call, Fact(input=CallInput.HUNG_UP if message is None else CallInput.GIVEN_UP), now)
+    elif call.state is CallState.BRIDGING and has_waited and not call.attempt.is_abandoned:
+        late = calls.abandoned(call, now)
+        state.calls[call_id] = late
+        _count_abandoned(campaign, now)
+        _arm(state, late)
+    else:
+        apply(state, call, Fact(input=CallInput.SILENCE), now)
+    return campaign
+
+
+def apply(state: State, before: Call, fact: Fact, now: float) -> None:
+    """Step a call and do all that hangs on the change."""
+    campaign = state.campaigns[before.campaign]
+    policy = campaign.policy.abandonment
+    call = calls.step(before, fact, now, starts_at=policy.starts_at, threshold_s=policy.threshold_s)
+    if call is before:
+        return
+    state.calls[call.call_id] = call
+    _learn(campaign, before, call, now)
+    if call.attempt.is_abandoned and not before.attempt.is_abandoned:
+        _count_abandoned(campaign, now)
+    if before.state is CallState.QUEUED:
+        campaign.queue.remove(call.call_id)
+    _arm(state, call)
+    match call.state:
+        case CallState.QUEUED:
+            _queue(state, campaign, before, call, fact, now)
+        case CallState.BRIDGING:
+            state.out.append(BridgeCall(call_id=call.call_id, agent_id=call.agent_id or ""))
+        case CallState.CONNECTED:
+            campaign.counts.connects += 1
+            agents.change(state, state.agents[call.agent_id or ""], AgentInput.CONNECTED, now)
+        case CallState.MESSAGE:
+            message = policy.message or ""
+            state.out.append(PlayMessage(call_id=call.call_id, message=message))
+        case CallState.ENDING:
+            reason = fact.cause or fact.input
+            state.out.append(HangUp(call_id=call.call_id, reason=reason))
+            _free_agent(state, call, now, is_missed=before.state is CallState.BRIDGING)
+        case CallState.OVER:
+            _finish(state, campaign, before, call, now)
+
+
+def match_queue(state: State, campaign: Campaign, now: float) -> None:
+    """Join waiting live answers to the campaign's available agents: the longest waiting to the longest ready."""
+    if not campaign.queue:
+        return
+    free = agents.available(state, campaign, now)
+    for call_id, agent in zip(tuple(campaign.queue), free, strict=False):
+        _join(state, state.calls[call_id], agent, now)
+
+
+def hang_up(state: State, call: Call, reason: str, outcome: Outcome | None, now: float) -> None:
+    """End a call by the engine's own decision."""
+    apply(state, call, Fact(input=CallInput.HUNG_UP, outcome=outcome, cause=reason), now)
+
+
+def _join(state: State, call: Call, agent: Agent, now: float) -> None:
+    if agent.state is AgentState.READY:
+        agents.change(state, agent, AgentInput.RESERVED, now, call_id=call.call_id)
+    apply(state, call, Fact(input=CallInput.MATCHED, agent_id=agent.agent_id), now)
+
+
+def _queue(state: State, campaign: Campaign, before: Call, call: Call, fact: Fact, now: float) -> None:
+    campaign.queue.append(call.call_id)
+    if before.state is CallState.BRIDGING:
+        _free_agent(state, before, now, is_missed=True)
+        campaign.queue.sort(key=lambda call_id: state.calls[call_id].deadline_at or 0.0)
+        match_queue(state, campaign, now)
+        return
+    reserved = state.agents.get(call.agent_id) if call.agent_id is not None else None
+    if reserved is not None and reserved.state is AgentState.RESERVED and reserved.call_id == call.call_id:
+        _join(state, call, reserved, now)
+    else:
+        match_queue(state, campaign, now)
+
+
+def _free_agent(state: State, call: Call, now: float, *, is_missed: bool = False) -> None:
+    """Let go of the agent who was reserved for a call that will not be connected."""
+    agent = state.agents.get(call.agent_id) if call.agent_id is not None else None
+    if agent is None or agent.call_id != call.call_id or agent.state is not AgentState.RESERVED:
+        return
+    if is_missed:
+        agents.change(state, agent, AgentInput.MISSED, now, reason="missed a call")
+    else:
+        agents.change(state, agent, AgentInput.FREED, now)
+
+
+def _arm(state: State, call: Call) -> None:
+    """Set the call's one deadline: the end of the threshold, or of the patience with the switch."""
+    patience_s = {
+        CallState.ANSWERED: CLASSIFY_MAX_S,
+        CallState.BRIDGING: BRIDGE_MAX_S,
+        CallState.MESSAGE: MESSAGE_MAX_S,
+        CallState.ENDING: END_MAX_S,
+    }.get(call.state)
+    key = ("call", call.call_id)
+    if call.state in (CallState.CONNECTED, CallState.OVER):
+        state.timers.cancel(key)
+        return
+    at = None if patience_s is None else call.since_at + patience_s
+    if call.state is CallState.QUEUED:
+        at = call.deadline_at
+    elif call.state is CallState.BRIDGING and not call.attempt.is_abandoned and call.deadline_at is not None:
+        at = min(call.since_at + BRIDGE_MAX_S, call.deadline_at)
+    if at is not None:
+        state.timers.set(key, at)
+
+
+def _learn(campaign: Campaign, before: Call, call: Call, now: float) -> None:
+    attempt, counts = call.attempt, campaign.counts
+    if attempt.answered_at is not None and before.attempt.answered_at is None:
+        counts.answers += 1
+    if attempt.is_live and not before.attempt.is_live:
+        counts.live += 1
+        campaign.budget.record_live(now)
+        if campaign.regulator is not None and not attempt.is_reserved:
+            campaign.regulator.record_live()
+        answered_at = now if attempt.answered_at is None else attempt.answered_at
+        campaign.learner.observe_dial_resolved(True, answered_at - attempt.placed_at, answered_at)
+        campaign.learner.observe_classified(True, now)
+        return
+    if attempt.outcome is None or before.attempt.outcome is not None or attempt.is_live:
+        return
+    if attempt.outcome is Outcome.MACHINE:
+        counts.machines += 1
+        campaign.learner.observe_classified(False, now)
+    campaign.learner.observe_dial_resolved(False, now - attempt.placed_at, now)
+
+
+def _count_abandoned(campaign: Campaign, now: float) -> None:
+    campaign.counts.abandoned += 1
+    campaign.budget.record_abandoned(now)
+    if campaign.regulator is not None:
+        campaign.regulator.record_abandoned()
+
+
+def _finish(state: State, campaign: Campaign, before: Call, call: Call, now: float) -> None:
+    """Settle a call that is over: agent, records, counters, lead."""
+    attempt = call.attempt
+    del state.calls[call.call_id]
+    del campaign.calls[call.call_id]
+    campaign.counts.finished += 1
+    dialed = state.dialed.pop(call.call_id)
+    state.record(attempt)
+    if attempt.outcome is Outcome.ABANDONED_BY_CALLEE:
+        campaign.counts.abandoned_by_callee += 1
+    if attempt.outcome is Outcome.UNKNOWN:
+        # Nobody can say that no person picked up: it counts as a live answer that found no agent.
+        campaign.counts.unknown += 1
+        campaign.budget.record_live(now)
+        campaign.budget.record_abandoned(now)
+    agent = state.agents.get(call.agent_id) if call.agent_id is not None else None
+    if agent is not None and agent.state is AgentState.TALKING and agent.call_id == call.call_id:
+        if attempt.bridged_at is not None:
+            campaign.learner.observe_talk(now - attempt.bridged_at, now)
+        agents.change(state, agent, AgentInput.RELEASED, now)
+    else:
+        _free_agent(state, call, now)
+    if attempt.bridged_at is not None:
+        dispositions.await_word(state, campaign, Undisposed(attempt=attempt, dialed=dialed), now)
+        return
+    outcome = attempt.outcome or Outcome.UNKNOWN
+    lead = retry.after_outcome(dialed.lead, dialed.index, outcome, campaign.policy, now)
+    leads.settle(state, campaign, lead)

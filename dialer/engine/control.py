@@ -1,0 +1,126 @@
+"""What an operator does to a campaign: load, start, pause, resume, drain, stop, callbacks-only, emergency-stop.
+
+Every change is kept with who made it, why, and the digest of the campaign file in force. A refused one is kept too.
+"""
+
+from dialer.domain.agent import AgentInput, AgentState
+from dialer.domain.commands import RecordChange
+from dialer.domain.events import CampaignControlled, CampaignLoaded
+from dialer.domain.outcome import Outcome
+from dialer.domain.records import CampaignChange
+from dialer.engine import agents, calls, dialing, leads, retry
+from dialer.engine.campaign import ACTIONS, Campaign, CampaignState, new_campaign
+from dialer.engine.state import State
+
+
+def refusal(state: State, name: str, action: str) -> str | None:
+    """Say why an action would be refused now, or None when it would be carried out."""
+    campaign = state.campaigns.get(name)
+    if campaign is None:
+        known = ", ".join(sorted(state.campaigns)) or "none"
+        return f"no campaign is named {name!r}; loaded: {known}"
+    if (campaign.state, action) in ACTIONS:
+        return None
+    legal = sorted(act for before, act in ACTIONS if before is campaign.state)
+    return f"{action!r} makes no sense while the campaign is {campaign.state}; possible now: {', '.join(legal)}"
+
+
+def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
+    """Set up a campaign, or put a changed file into force: for every decision from now on."""
+    policy = event.policy
+    campaign = state.campaigns.get(policy.name)
+    if campaign is None:
+        campaign = state.campaigns[policy.name] = new_campaign(policy)
+        _record(state, campaign, now, "load", "", "campaign file", "dialer")
+        return campaign
+    if policy == campaign.policy:
+        return campaign
+    before = campaign.policy
+    fresh = new_campaign(policy)
+    campaign.policy, campaign.gate = policy, fresh.gate
+    campaign.hopper.reorder(policy.list.order)
+    if (before.pacing, before.abandonment) != (policy.pacing, policy.abandonment):
+        campaign.pacer, campaign.governor, campaign.regulator = fresh.pacer, fresh.governor, fresh.regulator
+        campaign.budget.cap_rate = policy.abandonment.cap_rate
+    window, zone = policy.abandonment.window, policy.abandonment.time_zone
+    if (before.abandonment.window, before.abandonment.time_zone) != (window, zone):
+        campaign.budget = fresh.budget
+    _record(state, campaign, now, "reload", campaign.state, "campaign file changed", "dialer")
+    return campaign
+
+
+def on_controlled(state: State, event: CampaignControlled, now: float) -> Campaign | None:
+    """Carry out an operator's action; a refused one changes nothing but is kept with the reason of the refusal."""
+    campaign = state.campaigns.get(event.campaign)
+    if campaign is None:
+        return None
+    before = campaign.state
+    why = refusal(state, event.campaign, event.action)
+    if why is not None:
+        _record(state, campaign, now, event.action, before, f"refused: {why}; asked: {event.reason}", event.who)
+        return campaign
+    campaign.state = ACTIONS[before, event.action]
+    campaign.is_callbacks_only = event.action == "callbacks-only"
+    if campaign.is_callbacks_only:
+        leads.release(state, campaign)
+        leads.on_due(state, campaign, now)
+    if campaign.is_dialing:
+        campaign.is_exhausted = False
+    else:
+        state.timers.cancel(("pace", campaign.name))
+        withdraw_offers(state, campaign, now)
+    if campaign.state in (CampaignState.STOPPED, CampaignState.DRAINING):
+        leads.release(state, campaign)
+    if event.action == "emergency-stop":
+        _cut_short(state, campaign, now)
+    settle_drain(state, campaign, now)
+    _record(state, campaign, now, event.action, before, event.reason, event.who)
+    return campaign
+
+
+def drain_all(state: State, now: float, reason: str) -> None:
+    """Let nothing new start in any campaign; what lives finishes."""
+    state.is_draining = True
+    for campaign in state.campaigns.values():
+        withdraw_offers(state, campaign, now)
+        leads.release(state, campaign)
+        _record(state, campaign, now, "shutdown", campaign.state, reason, "dialer")
+
+
+def settle_drain(state: State, campaign: Campaign, now: float) -> None:
+    """Stop a draining campaign whose last call is over."""
+    if campaign.state is CampaignState.DRAINING and not campaign.calls:
+        campaign.state = CampaignState.STOPPED
+        _record(state, campaign, now, "drained", CampaignState.DRAINING, "last call over", "dialer")
+
+
+def withdraw_offers(state: State, campaign: Campaign, now: float) -> None:
+    """Take back the leads shown to agents; the agents are ready again."""
+    for agent_id in [each for each, offer in state.offers.items() if offer.campaign == campaign.name]:
+        lead = state.offers[agent_id].lead
+        dialing.withdraw_offer(state, agent_id)
+        state.save(retry.pending(lead, lead.due_at), campaign)
+        if state.agents[agent_id].state is AgentState.RESERVED:
+            agents.change(state, state.agents[agent_id], AgentInput.FREED, now)
+
+
+def _cut_short(state: State, campaign: Campaign, now: float) -> None:
+    for call_id in tuple(campaign.calls):
+        call = state.calls[call_id]
+        if call.is_unanswered:
+            campaign.counts.cut_short += 1
+            calls.hang_up(state, call, "emergency stop", Outcome.CANCELLED, now)
+
+
+def _record(state: State, campaign: Campaign, now: float, action: str, before: str, reason: str, who: str) -> None:
+    change = CampaignChange(
+        campaign=campaign.name,
+        at=now,
+        action=action,
+        before=before,
+        after=campaign.state,
+        reason=reason,
+        who=who,
+        digest=campaign.policy.digest,
+    )
+    state.out.append(RecordChange(change=change))

@@ -1,0 +1,207 @@
+"""The pacing step: look at the floor, ask pacer and governor, start the calls.
+
+One rule governs: every `PlaceCall` leaves from here, with an allowing verdict of that instant.
+"""
+
+from dialer.domain.agent import Agent, AgentInput, AgentState
+from dialer.domain.call import CallState
+from dialer.domain.commands import OfferPreview, RecordDecision
+from dialer.domain.events import PreviewAccepted, PreviewSkipped
+from dialer.domain.policy import PacingMode
+from dialer.domain.records import PacingDecision
+from dialer.engine import agents, calls, leads, retry
+from dialer.engine.campaign import Campaign
+from dialer.engine.leads import Dialable
+from dialer.engine.state import Offer, State
+from dialer.pacing.base import DialDecision, Floor, constrain
+from dialer.pacing.predictive import PredictivePacer
+
+TICK_S = 1.0
+"""How often predictive pacing looks again when nothing happens: ringing lines and conversations grow older."""
+
+_SKIPPED_AFTER_S = 900.0
+_NOT_TAKEN_AFTER_S = 300.0
+
+
+def pace(state: State, campaign: Campaign, now: float) -> None:
+    """Start as many calls as pacer, governor and limits allow now."""
+    if state.is_draining or not campaign.is_dialing:
+        return
+    leads.refill(state, campaign, now)
+    if not campaign.agents or not len(campaign.hopper):
+        return
+    if campaign.policy.pacing.mode is PacingMode.PREVIEW:
+        _offer(state, campaign, now)
+        return
+    floor = look(state, campaign, now)
+    if campaign.regulator is not None and isinstance(campaign.pacer, PredictivePacer):
+        campaign.pacer.psi = campaign.regulator.psi(floor.agents, now)
+    wanted = campaign.pacer.decide(floor)
+    decision = constrain(campaign.governor.limit(wanted, floor, campaign.budget, now), floor)
+    if campaign.regulator is not None and decision.wanted:
+        campaign.regulator.heed(decision)
+    started = _start(state, campaign, decision, now)
+    _keep_decision(state, campaign, decision, started, now)
+    if campaign.policy.pacing.mode is PacingMode.PREDICTIVE:
+        state.timers.set(("pace", campaign.name), now + TICK_S)
+    if decision.limited_by == "calls_per_second":
+        state.timers.set(("pace", campaign.name), state.bucket.next_at(now))
+    leads.refill(state, campaign, now)
+
+
+def look(state: State, campaign: Campaign, now: float) -> Floor:
+    """Show the pacer what it may see of the campaign."""
+    ready = busy = 0
+    talking: list[float] = []
+    wrapping: list[float] = []
+    for agent_id in campaign.agents:
+        agent = state.agents[agent_id]
+        if agent.state is AgentState.READY:
+            ready += agent.rests_until_at <= now
+            continue
+        busy += 1
+        if agent.owed is not None:
+            continue
+        if agent.state is AgentState.TALKING:
+            talking.append(now - agent.since_at)
+        elif agent.state is AgentState.WRAP_UP:
+            wrapping.append(now - agent.since_at)
+    unanswered: list[float] = []
+    answered = 0
+    for call_id in campaign.calls:
+        call = state.calls[call_id]
+        if call.attempt.is_reserved:
+            continue
+        if call.is_unanswered:
+            unanswered.append(now - call.attempt.placed_at)
+        elif call.state is CallState.ANSWERED:
+            answered += 1
+    lines_free = state.lines - len(state.calls)
+    if campaign.policy.pacing.lines is not None:
+        lines_free = min(lines_free, campaign.policy.pacing.lines - len(campaign.calls))
+    return Floor(
+        now=now,
+        ready=ready,
+        talking_ages=tuple(talking),
+        wrap_ages=tuple(wrapping),
+        unanswered_ages=tuple(unanswered),
+        answered=answered,
+        queued=len(campaign.queue),
+        agents=ready + busy,
+        lines_free=lines_free,
+        calls_allowed=state.bucket.allowed(now),
+        leads=len(campaign.hopper),
+        threshold_s=campaign.policy.abandonment.threshold_s,
+        estimates=campaign.learner.snapshot(now),
+    )
+
+
+def _start(state: State, campaign: Campaign, decision: DialDecision, now: float) -> int:
+    free = agents.available(state, campaign, now) if decision.calls else []
+    for started in range(decision.calls):
+        dialable = leads.next_dialable(state, campaign, now)
+        if dialable is None:
+            return started
+        agent: Agent | None = None
+        if dialable.agent_id is not None:
+            agent = state.agents[dialable.agent_id]
+            free = [each for each in free if each.agent_id != dialable.agent_id]
+        elif decision.reserve:
+            if not free:
+                campaign.hopper.push(dialable.lead)
+                return started
+            agent = free.pop(0)
+        state.bucket.take()
+        calls.place(state, campaign, dialable, agent, now)
+    return decision.calls
+
+
+def _keep_decision(state: State, campaign: Campaign, decision: DialDecision, started: int, now: float) -> None:
+    """Keep a decision that started calls, or whose reason differs from the last one kept."""
+    last = campaign.last_decision
+    limited_by = decision.limited_by if started == decision.calls else "leads"
+    kept = PacingDecision(
+        campaign=campaign.name,
+        at=now,
+        mode=campaign.policy.pacing.mode,
+        calls=started,
+        wanted=decision.wanted,
+        limited_by=limited_by,
+        is_reserved=decision.reserve,
+        terms=decision.terms,
+    )
+    if started or last is None or (last.limited_by, last.is_reserved) != (limited_by, decision.reserve):
+        state.out.append(RecordDecision(decision=kept))
+        campaign.last_decision = kept
+
+
+def _offer(state: State, campaign: Campaign, now: float) -> None:
+    """Show each ready agent a lead."""
+    for agent in agents.available(state, campaign, now):
+        dialable = leads.next_dialable(state, campaign, now)
+        if dialable is None:
+            return
+        if dialable.agent_id is not None:
+            agent = state.agents[dialable.agent_id]
+        if agent.state is not AgentState.READY:
+            campaign.hopper.push(dialable.lead)
+            return
+        agents.change(state, agent, AgentInput.RESERVED, now)
+        state.offers[agent.agent_id] = Offer(campaign=campaign.name, lead=dialable.lead)
+        expires_at = now + campaign.policy.pacing.preview_timeout_s
+        state.timers.set(("offer", agent.agent_id), expires_at)
+        state.out.append(
+            OfferPreview(
+                agent_id=agent.agent_id,
+                campaign=campaign.name,
+                lead_id=dialable.lead.lead_id,
+                expires_at=expires_at,
+            )
+        )
+
+
+def on_preview(state: State, event: PreviewAccepted | PreviewSkipped, now: float) -> Campaign | None:
+    """Dial the offered lead, or give it back; give the campaign. An answer to an offer that is gone changes nothing."""
+    offer = state.offers.get(event.agent_id)
+    if offer is None or offer.lead.lead_id != event.lead_id:
+        return None
+    campaign = withdraw_offer(state, event.agent_id)
+    agent = state.agents[event.agent_id]
+    if isinstance(event, PreviewSkipped):
+        leads.settle(state, campaign, retry.pending(offer.lead, now + _SKIPPED_AFTER_S))
+        agents.change(state, agent, AgentInput.FREED, now)
+        return campaign
+    if state.is_draining or not campaign.is_dialing or not _has_line(state, campaign, now):
+        leads.settle(state, campaign, retry.pending(offer.lead, now + TICK_S))
+        agents.change(state, agent, AgentInput.FREED, now)
+        return campaign
+    verdict, index = leads.judge(state, campaign, offer.lead, now)
+    if not verdict.allowed:
+        campaign.counts.refused += 1
+        leads.refuse(state, campaign, offer.lead, verdict)
+        agents.change(state, agent, AgentInput.FREED, now)
+        return campaign
+    state.bucket.take()
+    dialable = Dialable(lead=offer.lead, index=index, verdict=verdict, agent_id=agent.agent_id)
+    calls.place(state, campaign, dialable, agent, now)
+    return campaign
+
+
+def on_offer_expired(state: State, agent_id: str, now: float) -> Campaign:
+    """Give back a lead whose offer nobody took; the agent seems to be away and is paused."""
+    lead = state.offers[agent_id].lead
+    campaign = withdraw_offer(state, agent_id)
+    leads.settle(state, campaign, retry.pending(lead, now + _NOT_TAKEN_AFTER_S))
+    agents.change(state, state.agents[agent_id], AgentInput.MISSED, now, reason="offer not taken")
+    return campaign
+
+
+def withdraw_offer(state: State, agent_id: str) -> Campaign:
+    """Forget an offer; the caller settles its lead and its agent."""
+    state.timers.cancel(("offer", agent_id))
+    return state.campaigns[state.offers.pop(agent_id).campaign]
+
+
+def _has_line(state: State, campaign: Campaign, now: float) -> bool:
+    floor = look(state, campaign, now)
+    return floor.lines_free > 0 and floor.calls_allowed > 0

@@ -1,0 +1,89 @@
+"""The agent's word on a connect: it may come during the call, in wrap-up, late, or never.
+
+One rule governs: a lead without a word is finished, and a word that comes late still counts, above all a "do not call".
+"""
+
+from dataclasses import replace
+
+from dialer.domain.commands import BlockPerson
+from dialer.domain.events import CallDisposed
+from dialer.domain.lead import Callback, LeadState
+from dialer.domain.policy import DispositionPolicy
+from dialer.engine import leads, retry
+from dialer.engine.campaign import Campaign
+from dialer.engine.state import State, Undisposed
+
+_UNDISPOSED_MAX = 10_000  # the oldest is forgotten beyond; its lead was finished long ago
+
+
+def await_word(state: State, campaign: Campaign, undisposed: Undisposed, now: float) -> None:
+    """Wait for the word on a connect that is over, or apply the one that was said during the call."""
+    call_id = undisposed.attempt.call_id
+    if len(state.undisposed) >= _UNDISPOSED_MAX:
+        del state.undisposed[next(iter(state.undisposed))]
+    state.undisposed[call_id] = undisposed
+    early = state.early.pop(call_id, None)
+    if early is not None:
+        on_disposed(state, early, now)
+    elif undisposed.attempt.agent_id not in state.agents:
+        on_wrap_up_over(state, call_id, now)
+
+
+def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | None:
+    """Apply the agent's word; give the campaign concerned. A second word on the same call changes nothing."""
+    if event.call_id in state.calls:
+        state.early[event.call_id] = event
+        return None
+    undisposed = state.undisposed.pop(event.call_id, None)
+    if undisposed is None:
+        return None
+    campaign = state.campaigns[undisposed.attempt.campaign]
+    # A word that the campaign does not know is kept as said, and ends the lead: nobody is called on a guess.
+    disposition = campaign.policy.dispositions.get(
+        event.disposition, DispositionPolicy(name=event.disposition, is_final=True, is_right_party=False)
+    )
+    _keep(state, campaign, undisposed, disposition, now)
+    lead, index = undisposed.dialed.lead, undisposed.dialed.index
+    callback = None
+    if disposition.is_schedule and event.callback_at is not None:
+        agent_id = event.agent_id if event.is_personal else None
+        callback = Callback(at=event.callback_at, agent_id=agent_id, note=event.note)
+    if disposition.is_do_not_call:
+        numbers = tuple(number.e164 for number in lead.numbers)
+        state.blocked.setdefault(campaign.policy.seller, {}).update(dict.fromkeys(numbers))
+        state.out.append(BlockPerson(seller=campaign.policy.seller, numbers=numbers, reason=disposition.name))
+    lead = retry.after_disposition(lead, index, disposition, campaign.policy, now, callback)
+    if undisposed.is_settled and lead.state is LeadState.PENDING:
+        campaign.open_leads += 1
+    if undisposed.is_settled and lead.state is LeadState.FINISHED:
+        state.save(lead, campaign)
+    else:
+        leads.settle(state, campaign, lead)
+    return campaign
+
+
+def on_wrap_up_over(state: State, call_id: int, now: float) -> None:
+    """Finish the lead of a connect on which the agent said nothing."""
+    undisposed = state.undisposed.get(call_id)
+    if undisposed is None or undisposed.is_settled:
+        return
+    state.undisposed[call_id] = replace(undisposed, is_settled=True)
+    campaign = state.campaigns[undisposed.attempt.campaign]
+    leads.settle(state, campaign, retry.finished(undisposed.dialed.lead, "undisposed"))
+
+
+def _keep(state: State, campaign: Campaign, undisposed: Undisposed, disposition: DispositionPolicy, now: float) -> None:
+    attempt = replace(
+        undisposed.attempt,
+        disposition=disposition.name,
+        disposed_at=now,
+        is_success=disposition.is_success,
+        is_right_party=disposition.is_right_party and not disposition.is_machine,
+    )
+    if disposition.is_machine and attempt.is_live:
+        # No person answered, so nobody could be abandoned either.
+        campaign.counts.live -= 1
+        campaign.counts.machines += 1
+        campaign.budget.retract_live(attempt.classified_at or now)
+        attempt = replace(attempt, is_live=False)
+    state.record(attempt)

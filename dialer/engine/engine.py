@@ -1,0 +1,173 @@
+"""The engine: takes events and deadlines, gives commands. It never looks at a clock and never waits.
+
+One rule governs: the driver calls `handle` for what happened outside and `handle_timer` for a deadline that passed, in
+the order of their instants, outside events first. Each call gives the commands it caused, in the order to carry out.
+"""
+
+from dialer.domain.agent import Agent, AgentInput, AgentState
+from dialer.domain.commands import Command
+from dialer.domain.events import (
+    AgentLoggedIn,
+    AgentLoggedOut,
+    AgentPauseRequested,
+    AgentReadied,
+    BridgeFailed,
+    CallAnswered,
+    CallBridged,
+    CallClassified,
+    CallDisposed,
+    CallFailed,
+    CallReleased,
+    CallRinging,
+    CampaignControlled,
+    CampaignLoaded,
+    DrainRequested,
+    Event,
+    LeadsClaimed,
+    LeadsImported,
+    PreviewAccepted,
+    PreviewSkipped,
+)
+from dialer.engine import agents, calls, control, dialing, dispositions, leads
+from dialer.engine.campaign import Campaign, CampaignState
+from dialer.engine.state import Bucket, State
+from dialer.engine.status import EngineStatus, status
+from dialer.engine.timers import Key
+
+
+class Engine:
+    """All campaigns, agents and calls of one switch.
+
+    `lines` is the number of calls that may be in flight at once, `calls_per_second` how fast they may start, and
+    `next_call_id` the first id to give out: one above the highest that storage knows.
+    """
+
+    def __init__(self, *, lines: int, calls_per_second: float, next_call_id: int = 1) -> None:
+        if lines < 1 or calls_per_second <= 0.0:
+            raise ValueError(f"expected lines >= 1 and calls_per_second > 0, found {lines} and {calls_per_second}")
+        self._state = State(lines=lines, bucket=Bucket(rate=calls_per_second), next_call_id=next_call_id)
+
+    def handle(self, event: Event, now: float) -> list[Command]:
+        """Take in what happened outside, at `now`; give the commands it causes."""
+        self._dispatch(event, now)
+        return self._take_commands()
+
+    def handle_timer(self, now: float) -> list[Command]:
+        """Act on every deadline at or before `now`; give the commands. The next deadline is then later than `now`."""
+        timers = self._state.timers
+        while (key := timers.take_due(now)) is not None:
+            self._on_deadline(key, now)
+        return self._take_commands()
+
+    def next_deadline(self) -> float | None:
+        """Give the instant at which `handle_timer` wants to be called, or None."""
+        return self._state.timers.next_at()
+
+    def status(self, now: float) -> EngineStatus:
+        """Show the floor at `now`."""
+        return status(self._state, now)
+
+    def live_calls(self) -> int:
+        """Count the calls that are not over."""
+        return len(self._state.calls)
+
+    def refusal(self, campaign: str, action: str) -> str | None:
+        """Say why a `CampaignControlled` would be refused now, or None."""
+        return control.refusal(self._state, campaign, action)
+
+    def _take_commands(self) -> list[Command]:
+        commands, self._state.out = self._state.out, []
+        return commands
+
+    def _dispatch(self, event: Event, now: float) -> None:
+        state = self._state
+        match event:
+            case (
+                CallRinging()
+                | CallAnswered()
+                | CallClassified()
+                | CallFailed()
+                | CallBridged()
+                | BridgeFailed()
+                | CallReleased()
+            ):
+                campaign = calls.on_news(state, event, now)
+                if campaign is not None and not isinstance(event, CallRinging):
+                    self._settle(campaign, now)
+            case AgentLoggedIn() | AgentReadied() | AgentPauseRequested() | AgentLoggedOut():
+                self._on_agent(agents.on_wish(state, event, now), now)
+            case CallDisposed():
+                self._settle(dispositions.on_disposed(state, event, now), now)
+            case PreviewAccepted() | PreviewSkipped():
+                self._settle(dialing.on_preview(state, event, now), now)
+            case LeadsClaimed():
+                campaign = state.campaigns[event.campaign]
+                leads.on_claimed(state, campaign, event, now)
+                self._settle(campaign, now)
+            case LeadsImported():
+                self._on_imported(state.campaigns.get(event.campaign), now)
+            case CampaignLoaded():
+                self._recruit(control.on_loaded(state, event, now), now)
+            case CampaignControlled():
+                campaign = control.on_controlled(state, event, now)
+                if campaign is not None:
+                    self._recruit(campaign, now)
+            case DrainRequested():
+                control.drain_all(state, now, event.reason)
+
+    def _on_deadline(self, key: Key, now: float) -> None:
+        state = self._state
+        match key:
+            case ("call", int(call_id)):
+                self._settle(calls.on_deadline(state, call_id, now), now)
+            case ("pace", str(name)):
+                self._settle(state.campaigns[name], now)
+            case ("claim", str(name)):
+                leads.on_due(state, state.campaigns[name], now)
+            case ("wrap_up", str(agent_id)):
+                self._on_agent(agents.change(state, state.agents[agent_id], AgentInput.FINISHED, now), now)
+            case ("rest", str(agent_id)):
+                self._on_agent(state.agents[agent_id], now)
+            case ("offer", str(agent_id)):
+                self._settle(dialing.on_offer_expired(state, agent_id, now), now)
+            case _:
+                raise ValueError(f"no deadline is of the kind {key!r}")
+
+    def _on_imported(self, campaign: Campaign | None, now: float) -> None:
+        if campaign is None:
+            return
+        campaign.is_exhausted = False
+        if campaign.state is CampaignState.COMPLETED:
+            campaign.state = CampaignState.RUNNING
+        leads.refill(self._state, campaign, now)
+
+    def _on_agent(self, agent: Agent, now: float) -> None:
+        """Look for work after an agent's state changed: theirs may be the campaign to pace, or a new one."""
+        if agent.campaign is not None:
+            self._settle(self._state.campaigns[agent.campaign], now)
+
+    def _recruit(self, campaign: Campaign, now: float) -> None:
+        """Let agents who are ready choose again: a campaign came, went or changed."""
+        state = self._state
+        for agent_id in tuple(state.agents):
+            agent = state.agents[agent_id]
+            if agent.state is AgentState.READY:
+                agents.reassign(state, agent)
+        self._settle(campaign, now)
+
+    def _settle(self, campaign: Campaign | None, now: float) -> None:
+        """Serve the waiting, then start what may be started, until nothing is left to do at `now`."""
+        if campaign is None:
+            return
+        state = self._state
+        calls.match_queue(state, campaign, now)
+        dialing.pace(state, campaign, now)
+        leads.complete(campaign)
+        control.settle_drain(state, campaign, now)
+        if campaign.agents and not len(campaign.hopper) and (campaign.is_exhausted or not campaign.is_dialing):
+            for agent_id in tuple(campaign.agents):
+                agent = state.agents[agent_id]
+                if agent.state is AgentState.READY:
+                    moved = agents.reassign(state, agent)
+                    if moved.campaign not in (None, campaign.name):
+                        self._settle(state.campaigns[moved.campaign or ""], now)

@@ -1,0 +1,184 @@
+"""Leads between the store and the dial: claiming, the gate, promised callbacks, and giving back.
+
+One rule governs: a lead taken from the hopper is dialed, offered, given back with an instant, or finished; never lost.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+from dialer.compliance.gate import Verdict
+from dialer.domain.agent import AgentState
+from dialer.domain.commands import ClaimLeads
+from dialer.domain.events import LeadsClaimed
+from dialer.domain.lead import Lead, LeadState
+from dialer.engine import retry
+from dialer.engine.campaign import Campaign, CampaignState
+from dialer.engine.state import State
+
+_HOPPER_MIN = 20
+_HOPPER_PER_AGENT = 4
+_PERSONAL_POLL_S = 30.0
+_CALLBACKS_POLL_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialable:
+    """A lead that may be dialed now: which number, by which verdict, and the promised agent if there is one."""
+
+    lead: Lead
+    index: int
+    verdict: Verdict
+    agent_id: str | None
+
+
+def refill(state: State, campaign: Campaign, now: float) -> None:
+    """Ask the store for leads when the hopper runs low and the store may have some."""
+    if campaign.is_claiming or not campaign.is_dialing or state.is_draining or campaign.is_callbacks_only:
+        return
+    size = _HOPPER_MIN + _HOPPER_PER_AGENT * len(campaign.agents)
+    if len(campaign.hopper) > size // 2:
+        return
+    if campaign.is_exhausted and (campaign.next_due_at is None or now < campaign.next_due_at):
+        return
+    claim(state, campaign, size - len(campaign.hopper))
+
+
+def claim(state: State, campaign: Campaign, count: int) -> None:
+    """Order the store to hand over up to `count` due leads."""
+    campaign.is_claiming = True
+    state.out.append(ClaimLeads(campaign=campaign.name, count=count))
+
+
+def on_claimed(state: State, campaign: Campaign, event: LeadsClaimed, now: float) -> None:
+    """Take over the leads that the store handed out."""
+    asked = campaign.is_claiming
+    campaign.is_claiming = False
+    campaign.has_asked = True
+    campaign.open_leads = event.open_leads
+    campaign.next_due_at = event.next_due_at
+    campaign.is_exhausted = not event.leads
+    for lead in event.leads:
+        if campaign.is_dialing and asked and not state.is_draining and lead.lead_id not in campaign.hopper:
+            campaign.hopper.push(lead)
+        else:
+            state.save(retry.pending(lead, lead.due_at), campaign)
+    if campaign.is_exhausted and event.next_due_at is not None:
+        state.timers.set(("claim", campaign.name), event.next_due_at)
+    complete(campaign)
+
+
+def wake(state: State, campaign: Campaign, due_at: float) -> None:
+    """Note that a lead of the campaign becomes due at `due_at`."""
+    if campaign.next_due_at is None or due_at < campaign.next_due_at:
+        campaign.next_due_at = due_at
+    state.timers.set_earlier(("claim", campaign.name), due_at)
+
+
+def on_due(state: State, campaign: Campaign, now: float) -> None:
+    """Ask the store again: a lead has come due."""
+    campaign.is_exhausted = False
+    if campaign.is_callbacks_only:
+        # The leads in hand are no callbacks, or they would have been dialed: make room for those that are.
+        release(state, campaign)
+        state.timers.set(("claim", campaign.name), now + _CALLBACKS_POLL_S)
+    if campaign.is_dialing and not campaign.is_claiming and not state.is_draining:
+        claim(state, campaign, _HOPPER_MIN)
+
+
+def release(state: State, campaign: Campaign) -> None:
+    """Give all leads in hand back to the store."""
+    for lead in campaign.hopper.take_all():
+        state.save(retry.pending(lead, lead.due_at), campaign)
+    campaign.is_exhausted = False
+
+
+def settle(state: State, campaign: Campaign, lead: Lead) -> None:
+    """Keep a lead that is done with for now: due again later, or finished."""
+    state.save(lead, campaign)
+    if lead.state is LeadState.FINISHED:
+        campaign.open_leads = max(0, campaign.open_leads - 1)
+        complete(campaign)
+    else:
+        wake(state, campaign, lead.due_at)
+
+
+def complete(campaign: Campaign) -> None:
+    """Mark the campaign as completed when no lead is open and no call is in flight."""
+    is_done = campaign.has_asked and not campaign.open_leads and not campaign.calls and not len(campaign.hopper)
+    if campaign.is_dialing and is_done and not campaign.is_claiming:
+        campaign.state = CampaignState.COMPLETED
+
+
+def next_dialable(state: State, campaign: Campaign, now: float) -> Dialable | None:
+    """Take the first lead that may be dialed now; those before it are given back or finished. None: there is none."""
+    aside: list[Lead] = []
+    found = None
+    while found is None and len(campaign.hopper):
+        lead = campaign.hopper.pop()
+        if campaign.is_callbacks_only and lead.callback is None:
+            aside.append(lead)
+        else:
+            found = _examine(state, campaign, lead, now)
+    for lead in aside:
+        campaign.hopper.push(lead)
+    return found
+
+
+def _examine(state: State, campaign: Campaign, lead: Lead, now: float) -> Dialable | None:
+    """Say whether a lead may be dialed now; settle it when not."""
+    agent_id = None if lead.callback is None else lead.callback.agent_id
+    if agent_id is not None and not _is_free(state, agent_id, now):
+        _await_agent(state, campaign, lead, now)
+        return None
+    verdict, index = judge(state, campaign, lead, now)
+    if verdict.allowed:
+        return Dialable(lead=lead, index=index, verdict=verdict, agent_id=agent_id)
+    campaign.counts.refused += 1
+    refuse(state, campaign, lead, verdict)
+    return None
+
+
+def judge(state: State, campaign: Campaign, lead: Lead, now: float) -> tuple[Verdict, int]:
+    """Ask the gate about each of the lead's numbers, the next to try first.
+
+    Gives the first verdict that allows with its number's index; else the refusal that may change soonest.
+    """
+    blocked = state.blocked.get(campaign.policy.seller, {})
+    is_blocked = any(number.e164 in blocked for number in lead.numbers)
+    best: tuple[Verdict, int] | None = None
+    for index in retry.callable_numbers(lead, campaign.policy):
+        verdict = campaign.gate.decide(lead, lead.numbers[index], now, is_blocked=is_blocked)
+        if verdict.allowed:
+            return verdict, index
+        if best is None or _asks_at(verdict) < _asks_at(best[0]):
+            best = (verdict, index)
+    return best or (Verdict(allowed=False, rule="no_number_left", inputs=(), next_at=None), 0)
+
+
+def _asks_at(verdict: Verdict) -> float:
+    return inf if verdict.next_at is None else verdict.next_at
+
+
+def refuse(state: State, campaign: Campaign, lead: Lead, verdict: Verdict) -> None:
+    """Give back a lead that the gate did not allow: until the verdict may change, or for good."""
+    if verdict.next_at is None:
+        settle(state, campaign, retry.finished(lead, verdict.rule))
+    else:
+        settle(state, campaign, retry.pending(lead, verdict.next_at))
+
+
+def _is_free(state: State, agent_id: str, now: float) -> bool:
+    agent = state.agents.get(agent_id)
+    return agent is not None and agent.state is AgentState.READY and agent.rests_until_at <= now
+
+
+def _await_agent(state: State, campaign: Campaign, lead: Lead, now: float) -> None:
+    """Put a personal callback off until its agent is free, or apply the policy for a missed one."""
+    callback = lead.callback
+    if callback is None:
+        raise ValueError(f"lead {lead.lead_id} has no callback to wait for")
+    last_at = callback.at + campaign.policy.callbacks.wait_s
+    if now >= last_at:
+        settle(state, campaign, retry.missed_callback(lead, campaign.policy, now))
+    else:
+        settle(state, campaign, retry.pending(lead, min(last_at, now + _PERSONAL_POLL_S)))

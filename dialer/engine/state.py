@@ -1,0 +1,97 @@
+"""All that the engine knows, in one place; its modules are functions over it.
+
+Nothing here decides anything. Commands are collected in the order in which they are given.
+"""
+
+from dataclasses import dataclass, field
+
+from dialer.domain.agent import Agent
+from dialer.domain.call import Call
+from dialer.domain.commands import Command, RecordAttempt, SaveLead
+from dialer.domain.events import CallDisposed
+from dialer.domain.lead import Lead
+from dialer.domain.records import Attempt
+from dialer.engine.campaign import Campaign
+from dialer.engine.hopper import order_key
+from dialer.engine.timers import Timers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialed:
+    """A lead on a call, and which of its numbers was dialed."""
+
+    lead: Lead
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A lead shown to an agent who may have it dialed."""
+
+    campaign: str
+    lead: Lead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undisposed:
+    """A connect that is over and still waits for the agent's word."""
+
+    attempt: Attempt
+    dialed: Dialed
+    is_settled: bool = False  # the wrap-up ended without a word, and the lead was finished
+
+
+@dataclass(slots=True, kw_only=True)
+class Bucket:
+    """Calls per second as a token bucket that holds one second's worth, and at least one call."""
+
+    rate: float
+    tokens: float = 0.0
+    filled_at: float | None = None
+
+    def allowed(self, now: float) -> int:
+        """Give how many calls may start now."""
+        size = max(1.0, self.rate)
+        if self.filled_at is None:
+            self.tokens = size
+        else:
+            self.tokens = min(size, self.tokens + (now - self.filled_at) * self.rate)
+        self.filled_at = now
+        return int(self.tokens + 1e-9)
+
+    def take(self) -> None:
+        """Use the right to one call."""
+        self.tokens -= 1.0
+
+    def next_at(self, now: float) -> float:
+        """Give the instant at which the next call may start, when none may now."""
+        return now + max(0.0, 1.0 - self.tokens) / self.rate
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """The engine's memory. Dicts keep the order of arrival, so that nothing depends on hashing."""
+
+    lines: int
+    bucket: Bucket
+    next_call_id: int
+    campaigns: dict[str, Campaign] = field(default_factory=dict)
+    agents: dict[str, Agent] = field(default_factory=dict)
+    calls: dict[int, Call] = field(default_factory=dict)
+    dialed: dict[int, Dialed] = field(default_factory=dict)  # by call id
+    offers: dict[str, Offer] = field(default_factory=dict)  # by agent id
+    undisposed: dict[int, Undisposed] = field(default_factory=dict)  # by call id, oldest first
+    early: dict[int, CallDisposed] = field(default_factory=dict)  # by call id: said while the call was on
+    blocked: dict[str, dict[str, None]] = field(default_factory=dict)  # seller -> numbers, since the engine started
+    work: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # agent id -> busy spans, last hour
+    timers: Timers = field(default_factory=Timers)
+    is_draining: bool = False
+    out: list[Command] = field(default_factory=list)
+
+    def save(self, lead: Lead, campaign: Campaign) -> None:
+        """Order the store to keep a lead."""
+        self.out.append(SaveLead(lead=lead, order_key=order_key(lead, campaign.policy.list.order)))
+
+    def record(self, attempt: Attempt) -> None:
+        """Order the store to keep an attempt."""
+        self.out.append(RecordAttempt(attempt=attempt))
