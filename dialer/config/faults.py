@@ -42,7 +42,10 @@ class ConfigFaults(ConfigError):
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+        lines = [str(fault) for fault in self.faults]
+        if len(lines) > 1:
+            lines.insert(0, f"{len(lines)} faults")
+        super().__init__("\n".join(lines))
 
 
 def shown(path: Path) -> str:

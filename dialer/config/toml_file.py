@@ -46,7 +46,7 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
 }
 
-M = TypeVar("M", bound="TomlModel")
+M = TypeVar("M", bound=BaseModel)
 
 
 class TomlModel(BaseModel):
@@ -119,11 +119,11 @@ class TomlFile:
                 return "nothing"
         return value_text(value)
 
-    def _faults(self, error: ValidationError, model: type[TomlModel]) -> Iterator[Fault]:
+    def _faults(self, error: ValidationError, model: type[BaseModel]) -> Iterator[Fault]:
         faults = (self._fault(details, model) for details in error.errors(include_url=False))
         yield from sorted(faults, key=lambda fault: fault.line or 0)
 
-    def _fault(self, details: ErrorDetails, model: type[TomlModel]) -> Fault:
+    def _fault(self, details: ErrorDetails, model: type[BaseModel]) -> Fault:
         kind, context = details["type"], details.get("ctx", {})
         key = self._own(details["loc"])
         if kind == "extra_forbidden":
@@ -133,25 +133,29 @@ class TomlFile:
         if kind == "expected":
             key = (*key, *context["key"])
             return self.fault(key, expected=context["what"], found=self.found(key), hint=context["hint"])
+        if kind == "value_error":
+            wanted, _, found = (
+                details["msg"].removeprefix("Value error, ").removeprefix("expected ").partition(", found ")
+            )
+            return self.fault(key, expected=wanted, found=found or self.found(key))
         options = _OPTION.findall(context["expected"]) if kind in {"enum", "literal_error"} else []
         hint = f"nearest known value: {nearest(str(details['input']), options)}" if options else ""
         return self.fault(key, expected=_built_in(kind, context, details["msg"]), found=self.found(key), hint=hint)
 
-    def _own(self, key: KeyPath) -> KeyPath:
-        """Cut from a key path what is pydantic's and not the file's."""
+    def _own(self, location: KeyPath) -> KeyPath:
+        """Leave out of an error's location what is pydantic's and not the file's: marks of keys, tags of unions."""
         value: Any = self.values
-        for depth, part in enumerate(key):
-            if isinstance(value, dict):
-                if part == "[key]" and part not in value:  # pydantic's mark for the key itself
-                    return key[:depth]
-                value = value.get(part)
+        key: KeyPath = ()
+        for depth, part in enumerate(location, start=1):
+            if isinstance(value, dict) and part in value:
+                key, value = (*key, part), value[part]
             elif isinstance(value, list) and isinstance(part, int):
-                value = value[part]
-            else:
-                return key[:depth]
+                key, value = (*key, part), value[part]
+            elif isinstance(value, dict) and depth == len(location) and part != "[key]":
+                key = (*key, part)  # the key that is missing
         return key
 
-    def _unknown_key(self, key: KeyPath, model: type[TomlModel]) -> Fault:
+    def _unknown_key(self, key: KeyPath, model: type[BaseModel]) -> Fault:
         """Say which key may have been meant: the same one in another table, else the most similar in this one."""
         name = str(key[-1])
         tables = [path[:-1] for path in _known_paths(model, ()) if path[-1] == name]
@@ -230,7 +234,7 @@ def _built_in(kind: str, context: Mapping[str, Any], message: str) -> str:
     return message[0].lower() + message[1:]
 
 
-def _table_of(annotation: Any) -> tuple[type[TomlModel] | None, Any]:
+def _table_of(annotation: Any) -> tuple[type[BaseModel] | None, Any]:
     """Find the model that an annotation holds, and the annotation of the items of its array or free table."""
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -242,12 +246,12 @@ def _table_of(annotation: Any) -> tuple[type[TomlModel] | None, Any]:
                 return found
     if origin in {list, dict}:
         return None, get_args(annotation)[-1]
-    if isinstance(annotation, type) and issubclass(annotation, TomlModel):
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, None
     return None, None
 
 
-def _model_at(model: type[TomlModel], path: KeyPath) -> type[TomlModel] | None:
+def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
     """Find the model of the table at a path."""
     annotation: Any = model
     for part in path:
@@ -259,18 +263,18 @@ def _model_at(model: type[TomlModel], path: KeyPath) -> type[TomlModel] | None:
     return _table_of(annotation)[0]
 
 
-def _fields(model: type[TomlModel]) -> Iterator[tuple[str, Any]]:
+def _fields(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
     for name, info in model.model_fields.items():
         yield info.alias or name, info.annotation
 
 
-def _known_keys(model: type[TomlModel], path: KeyPath) -> Iterator[str]:
+def _known_keys(model: type[BaseModel], path: KeyPath) -> Iterator[str]:
     table = _model_at(model, path)
     if table is not None:
         yield from (name for name, _ in _fields(table))
 
 
-def _known_paths(model: type[TomlModel], prefix: KeyPath) -> Iterator[KeyPath]:
+def _known_paths(model: type[BaseModel], prefix: KeyPath) -> Iterator[KeyPath]:
     """Every key path that is known by name; free tables and arrays have none inside."""
     for name, annotation in _fields(model):
         yield (*prefix, name)
@@ -279,7 +283,7 @@ def _known_paths(model: type[TomlModel], prefix: KeyPath) -> Iterator[KeyPath]:
             yield from _known_paths(table, (*prefix, name))
 
 
-def _description(model: type[TomlModel], path: KeyPath) -> str:
+def _description(model: type[BaseModel], path: KeyPath) -> str:
     """Say what a missing key should hold."""
     table = _model_at(model, path[:-1])
     if table is not None:
