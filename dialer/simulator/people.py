@@ -1,0 +1,253 @@
+"""What the people called, and the network before them, do: drawn from the world, by number and attempt.
+
+One rule governs this module: who does what depends on the seed, the number, how often it was called and the hour, never
+on pacing. Every duration is a whole number of 1/1024 s, so that sums are exact and ties are real ties.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from zoneinfo import ZoneInfo
+
+from dialer.domain.policy import CampaignPolicy, DispositionPolicy
+from dialer.errors import ConfigError
+from dialer.simulator.scenario import AnswersTable, DispositionsTable, Scenario
+from dialer.simulator.streams import Streams
+
+_TICKS = 1024.0
+_QUARTER_S = 900.0  # local time is looked up once per quarter of an hour: every offset in use is a multiple of it
+
+
+def ticked(seconds: float) -> float:
+    """Round a duration to the world's grid."""
+    return round(seconds * _TICKS) / _TICKS
+
+
+class Fate(Enum):
+    """What becomes of an attempt when nobody interferes."""
+
+    LIVE = "live"
+    MACHINE = "machine"
+    BUSY = "busy"
+    REJECTED = "rejected"
+    INVALID = "invalid"
+    CONGESTION = "congestion"
+    NO_ANSWER = "no_answer"
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """An attempt's fate. `after_s` runs from the first ring, or from the order where none rings (`setup_s` None)."""
+
+    fate: Fate
+    setup_s: float | None
+    after_s: float
+    is_wrong_number: bool = False
+    is_called_machine: bool = False  # the detector's word, right or wrong
+    greeting_after_s: float = 0.0
+    greeting_s: float = 0.0
+    detected_after_s: float = 0.0  # from the answer
+    patience_s: float | None = None  # from the answer
+
+
+@dataclass(slots=True, kw_only=True)
+class Conversation:
+    """What is said once an agent is on the line. `talk_s` is that of an agent of average speed."""
+
+    talk_s: float
+    released_by: str
+    disposition: str
+    callback_after_s: float | None
+    is_personal: bool
+
+
+class AnswerRates:
+    """The factor of the answer probability by local time."""
+
+    def __init__(self, answers: AnswersTable, zone: str) -> None:
+        self._by_hour = {int(hour): factor for hour, factor in answers.by_hour.items()}
+        steps = sorted(answers.steps.items())
+        self._steps_at = [int(at[:2]) * 60 + int(at[3:]) for at, _ in steps]
+        self._steps = [factor for _, factor in steps]
+        self._zone = ZoneInfo(zone)
+        self._is_flat = not answers.by_hour and not steps
+        self._offsets: dict[float, float] = {}
+
+    def factor(self, now: float) -> float:
+        """The factor at `now`."""
+        if self._is_flat:
+            return 1.0
+        quarter = now // _QUARTER_S
+        offset = self._offsets.get(quarter)
+        if offset is None:
+            local = datetime.fromtimestamp(quarter * _QUARTER_S, UTC).astimezone(self._zone).utcoffset()
+            offset = self._offsets[quarter] = local.total_seconds() if local is not None else 0.0
+        minute = int((now + offset) % 86400.0 // 60)
+        factor = self._by_hour.get(minute // 60, 1.0)
+        step = bisect_right(self._steps_at, minute)
+        return factor * self._steps[step - 1] if step else factor
+
+
+class Choices:
+    """The dispositions of one campaign as the world's agents choose them."""
+
+    def __init__(self, table: DispositionsTable, policy: CampaignPolicy) -> None:
+        self._policies = policy.dispositions
+        special = [name for name, kept in policy.dispositions.items() if kept.is_machine or kept.is_number_invalid]
+        self.machine = next((name for name in special if policy.dispositions[name].is_machine), None)
+        self.wrong_number = next((name for name in special if policy.dispositions[name].is_number_invalid), None)
+        unknown = [name for name in table.shares if name not in policy.dispositions]
+        if unknown:
+            raise ConfigError(
+                f"world: dispositions.shares: expected dispositions of campaign {policy.name} "
+                f"({', '.join(policy.dispositions)}), found {', '.join(unknown)}"
+            )
+        weights = dict(table.shares) or _by_meaning(table, policy, special)
+        total, running = sum(weights.values()), 0.0
+        if total <= 0:
+            raise ConfigError(
+                f"campaign {policy.name}: expected a disposition for a person who was reached, "
+                f"found {', '.join(policy.dispositions) or 'none'}"
+            )
+        self._names, self._bounds = list(weights), []
+        for weight in weights.values():
+            running += weight / total
+            self._bounds.append(running)
+
+    def choose(self, u: float) -> str:
+        """The disposition for a person, by a uniform number."""
+        return self._names[min(bisect_right(self._bounds, u), len(self._names) - 1)]
+
+    def asks_for_callback(self, name: str) -> bool:
+        """Whether the disposition promises a call."""
+        return self._policies[name].is_schedule
+
+
+def _meaning(disposition: DispositionPolicy) -> str:
+    """Say under which weight of the world's `meanings` a disposition falls."""
+    if disposition.is_do_not_call:
+        return "do_not_call"
+    if disposition.is_success:
+        return "success"
+    if disposition.is_schedule:
+        return "schedule"
+    return "final" if disposition.is_final else "retried"
+
+
+def _by_meaning(table: DispositionsTable, policy: CampaignPolicy, special: list[str]) -> dict[str, float]:
+    """Share each meaning's weight equally among the campaign's dispositions of that meaning."""
+    meanings = {name: _meaning(kept) for name, kept in policy.dispositions.items() if name not in special}
+    counts = list(meanings.values())
+    return {name: getattr(table.meanings, meaning) / counts.count(meaning) for name, meaning in meanings.items()}
+
+
+class People:
+    """Everybody who can be called."""
+
+    def __init__(self, scenario: Scenario, streams: Streams) -> None:
+        self._scenario = scenario
+        self._numbers = streams.purpose("number")
+        self._attempts = streams.purpose("attempt")
+        self._persons = streams.purpose("person")
+        self._talks = streams.purpose("talk")
+        answers, network, person, detection = scenario.answers, scenario.network, scenario.person, scenario.detection
+        self._setup_s = network.setup_s.build().draw
+        self._congestion_after_s = network.congestion_after_s.build().draw
+        self._message_s = network.message_s.build().draw
+        self._invalid_after_s = scenario.numbers.invalid_after_s.build().draw
+        self._ring_s = answers.ring_s.build().draw
+        self._machine_after_s = answers.machine_after_s.build().draw
+        self._busy_after_s = answers.busy_after_s.build().draw
+        self._rejected_after_s = answers.rejected_after_s.build().draw
+        self._greeting_after_s = person.greeting_after_s.build().draw
+        self._greeting_s = person.greeting_s.build().draw
+        self._patience_s = None if person.patience_s is None else person.patience_s.build().draw
+        self._human_detected_after_s = detection.human_after_s.build().draw
+        self._machine_detected_after_s = detection.machine_after_s.build().draw
+        self._talk_s = scenario.talk.talk_s.build().draw
+        self._wrong_number_s = scenario.talk.wrong_number_s.build().draw
+        self._machine_talk_s = scenario.talk.machine_s.build().draw
+        self._callback_after_s = scenario.dispositions.callback_after_s.build().draw
+        self._p_machine = answers.p_machine
+        self._p_busy = answers.p_machine + answers.p_busy
+        self._p_rejected = answers.p_machine + answers.p_busy + answers.p_rejected
+
+    def attempt(self, number: str, rank: int, factor: float) -> Attempt:
+        """Draw what becomes of the `rank`-th call of a number, where the answer rate is `factor` times its base."""
+        world = self._scenario
+        entity = int(number[1:])
+        u_invalid, u_wrong, *_ = self._numbers.draw(entity)
+        u_fate, u_setup, u_after, u_congestion, *_ = self._attempts.draw(entity, rank)
+        if u_congestion < world.network.p_congestion:
+            after_s = ticked(self._congestion_after_s(u_after))
+            return Attempt(fate=Fate.CONGESTION, setup_s=None, after_s=after_s)
+        if u_invalid < world.numbers.p_invalid:
+            return Attempt(fate=Fate.INVALID, setup_s=None, after_s=ticked(self._invalid_after_s(u_after)))
+        setup_s = ticked(self._setup_s(u_setup))
+        p_live = world.answers.p_live * factor
+        if u_fate < p_live:
+            attempt = Attempt(fate=Fate.LIVE, setup_s=setup_s, after_s=ticked(self._ring_s(u_after)))
+            attempt.is_wrong_number = u_wrong < world.numbers.p_wrong
+            self._add_person(attempt, entity, rank)
+            return attempt
+        return self._unreached(u_fate - p_live, u_after, setup_s, entity, rank)
+
+    def _unreached(self, u_fate: float, u_after: float, setup_s: float, entity: int, rank: int) -> Attempt:
+        """Draw an attempt that no person answers. `u_fate` counts from the end of the live share."""
+        if u_fate < self._p_machine:
+            attempt = Attempt(fate=Fate.MACHINE, setup_s=setup_s, after_s=ticked(self._machine_after_s(u_after)))
+            detection = self._scenario.detection
+            u_error, u_detected, *_ = self._persons.draw(entity, rank)
+            attempt.is_called_machine = u_error >= detection.p_machine_as_human
+            attempt.detected_after_s = ticked(self._machine_detected_after_s(u_detected))
+            return attempt
+        if u_fate < self._p_busy:
+            return Attempt(fate=Fate.BUSY, setup_s=None, after_s=ticked(self._busy_after_s(u_after)))
+        if u_fate < self._p_rejected:
+            return Attempt(fate=Fate.REJECTED, setup_s=setup_s, after_s=ticked(self._rejected_after_s(u_after)))
+        return Attempt(fate=Fate.NO_ANSWER, setup_s=setup_s, after_s=0.0)
+
+    def _add_person(self, attempt: Attempt, entity: int, rank: int) -> None:
+        """Draw how the person answers, what the detector makes of it, and how long the person would wait."""
+        detection = self._scenario.detection
+        u_error, u_detected, u_greets, u_greeting, u_patience, *_ = self._persons.draw(entity, rank)
+        attempt.greeting_after_s = ticked(self._greeting_after_s(u_greets))
+        attempt.greeting_s = ticked(self._greeting_s(u_greeting))
+        greeted_s = attempt.greeting_after_s + attempt.greeting_s
+        attempt.is_called_machine = u_error < detection.p_human_as_machine
+        if attempt.is_called_machine:
+            attempt.detected_after_s = ticked(self._machine_detected_after_s(u_detected))
+        else:
+            attempt.detected_after_s = greeted_s + ticked(self._human_detected_after_s(u_detected))
+        if self._patience_s is not None:
+            attempt.patience_s = greeted_s + ticked(self._patience_s(u_patience))
+
+    def message_s(self, number: str, rank: int) -> float:
+        """Draw how long the abandonment message plays on the `rank`-th call of a number."""
+        return ticked(self._message_s(self._talks.draw(int(number[1:]), rank)[7]))
+
+    def conversation(self, number: str, rank: int, attempt: Attempt, choices: Choices) -> Conversation:
+        """Draw what is said on the `rank`-th call of a number."""
+        world = self._scenario
+        u_talk, u_choice, u_by, u_dropped, u_cut, u_callback, u_personal, _ = self._talks.draw(int(number[1:]), rank)
+        if attempt.fate is Fate.MACHINE:
+            talk_s, disposition = self._machine_talk_s(u_talk), choices.machine
+        elif attempt.is_wrong_number:
+            talk_s, disposition = self._wrong_number_s(u_talk), choices.wrong_number
+        else:
+            talk_s, disposition = self._talk_s(u_talk), None
+        disposition = choices.choose(u_choice) if disposition is None else disposition
+        by = "agent" if attempt.fate is Fate.MACHINE or u_by < world.talk.p_agent_hangs_up else "callee"
+        if u_dropped < world.network.p_dropped:
+            talk_s, by = talk_s * u_cut, "network"
+        callback_after_s = None
+        if choices.asks_for_callback(disposition):
+            callback_after_s = ticked(self._callback_after_s(u_callback))
+        return Conversation(
+            talk_s=talk_s,
+            released_by=by,
+            disposition=disposition,
+            callback_after_s=callback_after_s,
+            is_personal=u_personal < world.dispositions.p_personal,
+        )

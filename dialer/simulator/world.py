@@ -1,0 +1,305 @@
+"""A telephone network with people and agents that exists only in a computer: orders in, news out, one heap of instants.
+
+One rule governs this module: like the engine it never reads a clock and never waits. An order is carried out when it is
+submitted; what follows from it becomes news when its instant is asked for. Late and duplicate orders are harmless.
+"""
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from typing import Any
+
+from dialer.domain.commands import BridgeCall, DeskCommand, GatewayCommand, HangUp, OfferPreview, PlaceCall, PlayMessage
+from dialer.domain.events import (
+    BridgeFailed,
+    CallAnswered,
+    CallBridged,
+    CallClassified,
+    CallFailed,
+    CallReleased,
+    CallRinging,
+    Event,
+)
+from dialer.domain.outcome import Outcome
+from dialer.domain.policy import CampaignPolicy
+from dialer.errors import UsageError
+from dialer.simulator.agents import Agent, Agents, Doing
+from dialer.simulator.people import AnswerRates, Attempt, Choices, Conversation, Fate, People, ticked
+from dialer.simulator.scenario import Scenario
+from dialer.simulator.streams import Streams
+
+_OUTCOMES = {
+    Fate.BUSY: Outcome.BUSY,
+    Fate.REJECTED: Outcome.REJECTED,
+    Fate.INVALID: Outcome.INVALID,
+    Fate.CONGESTION: Outcome.CONGESTION,
+    Fate.NO_ANSWER: Outcome.NO_ANSWER,
+}
+
+
+class Line:
+    """One call that is going on."""
+
+    __slots__ = ("agent", "answered_at", "attempt", "conversation", "is_answered", "is_message", "order", "rank")
+
+    def __init__(self, order: PlaceCall, rank: int, attempt: Attempt) -> None:
+        self.order = order
+        self.rank = rank
+        self.attempt = attempt
+        self.is_answered = False
+        self.is_message = False  # the abandonment message plays
+        self.answered_at = 0.0
+        self.agent: Agent | None = None  # joined, or being joined
+        self.conversation: Conversation | None = None  # once joined
+
+
+class World:
+    """Implements `dialer.ports.Network`. `agents` agents, members of `agent_groups`, log in from `start_at` on."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        policies: Iterable[CampaignPolicy],
+        *,
+        seed: int,
+        start_at: float,
+        agents: int,
+        agent_groups: tuple[str, ...],
+    ) -> None:
+        streams = Streams(seed)
+        self.scenario = scenario
+        self.people_called_machine = 0  # the truth behind the detector's word: silent calls nobody reports
+        self.machines_called_human = 0
+        self._people = People(scenario, streams)
+        self._policies: dict[str, tuple[CampaignPolicy, Choices, AnswerRates]] = {}
+        for policy in policies:
+            self.set_policy(policy)
+        self._heap: list[tuple[float, int, Callable[[Any, float], None], Any]] = []
+        self._order = 0
+        self._news: list[Event] = []
+        self._lines: dict[int, Line] = {}
+        self._placed: set[int] = set()
+        self._ranks: dict[str, int] = {}
+        self.agents = Agents(self, scenario, streams, start_at=start_at, count=agents, groups=agent_groups)
+
+    def set_policy(self, policy: CampaignPolicy) -> None:
+        """Tell the world's agents of a campaign: its dispositions, wrap-up limit and time zone."""
+        rates = AnswerRates(self.scenario.answers, policy.abandonment.time_zone)
+        self._policies[policy.name] = (policy, Choices(self.scenario.dispositions, policy), rates)
+
+    @property
+    def calls_in_flight(self) -> int:
+        """Lines in use."""
+        return len(self._lines)
+
+    # ------------------------------------------------------------------------------------------------ the port
+
+    def submit(self, command: GatewayCommand | DeskCommand, now: float) -> None:
+        """Carry out an order; what follows from it is news later, at `now` at the earliest."""
+        match command:
+            case PlaceCall():
+                self._place(command, now)
+            case BridgeCall():
+                self._join(command, now)
+            case HangUp():
+                self._hang_up(command, now)
+            case PlayMessage():
+                self._play(command, now)
+            case OfferPreview():
+                self.agents.offer(command, now)
+
+    def next_at(self) -> float | None:
+        """The instant of the next thing that happens."""
+        return self._heap[0][0] if self._heap else None
+
+    def advance(self, now: float) -> list[Event]:
+        """Let everything happen that is due at or before `now`; give the news in order."""
+        heap, self._news = self._heap, []
+        while heap and heap[0][0] <= now:
+            at, _, happen, subject = heappop(heap)
+            happen(subject, at)
+        return self._news
+
+    # ------------------------------------------------------------------------------------ for agents and people
+
+    def at(self, at: float, happen: Callable[[Any, float], None], subject: Any) -> None:
+        """Let something happen later; what is due at one instant happens in the order of these calls."""
+        self._order += 1
+        heappush(self._heap, (at, self._order, happen, subject))
+
+    def tell(self, event: Event, at: float | None = None) -> None:
+        """Report an event: now, while the world advances, or at an instant."""
+        if at is None:
+            self._news.append(event)
+        else:
+            self.at(at, self._tell, event)
+
+    def _tell(self, event: Event, at: float) -> None:
+        self._news.append(event)
+
+    def policy(self, campaign: str) -> CampaignPolicy:
+        """The policy of a campaign that is being called."""
+        return self._known(campaign)[0]
+
+    def _known(self, campaign: str) -> tuple[CampaignPolicy, Choices, AnswerRates]:
+        known = self._policies.get(campaign)
+        if known is None:
+            raise UsageError(
+                f"expected a campaign that the simulated agents know ({', '.join(self._policies) or 'none'}), "
+                f"found {campaign}"
+            )
+        return known
+
+    # ------------------------------------------------------------------------------------------------- dialing
+
+    def _place(self, order: PlaceCall, now: float) -> None:
+        if order.call_id in self._placed:
+            return
+        self._placed.add(order.call_id)
+        if len(self._lines) >= self.scenario.network.lines:
+            self.tell(CallFailed(call_id=order.call_id, outcome=Outcome.CONGESTION, cause="no line free"), now)
+            return
+        rank = self._ranks.get(order.number, 0)
+        self._ranks[order.number] = rank + 1
+        attempt = self._people.attempt(order.number, rank, self._known(order.campaign)[2].factor(now))
+        line = self._lines[order.call_id] = Line(order, rank, attempt)
+        if attempt.setup_s is None:
+            self.at(now + attempt.after_s, self._fail, line)
+        else:
+            self.at(now + attempt.setup_s, self._ring, line)
+
+    def _is_up(self, line: Line) -> bool:
+        return self._lines.get(line.order.call_id) is line
+
+    def _ring(self, line: Line, at: float) -> None:
+        if not self._is_up(line):
+            return
+        self._news.append(CallRinging(call_id=line.order.call_id))
+        attempt, limit_s = line.attempt, line.order.ring_timeout_s
+        if attempt.fate is Fate.NO_ANSWER or attempt.after_s > limit_s:
+            self.at(at + limit_s, self._ring_out, line)
+        elif attempt.fate is Fate.REJECTED:
+            self.at(at + attempt.after_s, self._fail, line)
+        else:
+            self.at(at + attempt.after_s, self._answer, line)
+
+    def _ring_out(self, line: Line, at: float) -> None:
+        self._end_unanswered(line, Outcome.NO_ANSWER, "ring timeout")
+
+    def _fail(self, line: Line, at: float) -> None:
+        self._end_unanswered(line, _OUTCOMES[line.attempt.fate], "")
+
+    def _end_unanswered(self, line: Line, outcome: Outcome, cause: str) -> None:
+        if self._is_up(line):
+            del self._lines[line.order.call_id]
+            self._news.append(CallFailed(call_id=line.order.call_id, outcome=outcome, cause=cause))
+
+    def _answer(self, line: Line, at: float) -> None:
+        if not self._is_up(line):
+            return
+        line.is_answered, line.answered_at = True, at
+        self._news.append(CallAnswered(call_id=line.order.call_id))
+        attempt = line.attempt
+        self.at(at + attempt.detected_after_s, self._classify, line)
+        if attempt.patience_s is not None:
+            self.at(at + attempt.patience_s, self._lose_patience, line)
+
+    def _classify(self, line: Line, at: float) -> None:
+        if not self._is_up(line):
+            return
+        attempt, call_id = line.attempt, line.order.call_id
+        is_person = attempt.fate is Fate.LIVE
+        if attempt.is_called_machine:
+            self.people_called_machine += is_person
+            self._news.append(CallClassified(call_id=call_id, is_machine=True))
+            return
+        self.machines_called_human += not is_person
+        start_at = line.answered_at + attempt.greeting_after_s
+        end_at = start_at + attempt.greeting_s
+        self._news.append(
+            CallClassified(call_id=call_id, is_machine=False, greeting_start_at=start_at, greeting_end_at=end_at)
+        )
+
+    # ------------------------------------------------------------------------------------------ waiting, talking
+
+    def _lose_patience(self, line: Line, at: float) -> None:
+        if self._is_up(line) and line.conversation is None:
+            self._release(line, "callee", at)
+
+    def _release(self, line: Line, by: str, at: float, cause: str = "") -> None:
+        """End an answered call, and let go the agent who was on it or about to be."""
+        del self._lines[line.order.call_id]
+        self._news.append(CallReleased(call_id=line.order.call_id, by=by, cause=cause))
+        if line.agent is not None:
+            if line.conversation is None:
+                self.agents.let_go(line.agent, at)
+            else:
+                self.agents.wrap_up(line.agent, line, at)
+
+    def _join(self, order: BridgeCall, now: float) -> None:
+        line, agent = self._lines.get(order.call_id), self.agents.find(order.agent_id)
+        if line is not None and line.agent is not None and line.agent is agent:
+            return  # the same order again
+        cause = ""
+        if line is None or not line.is_answered or line.is_message:
+            cause = "the call is over"
+        elif line.agent is not None:
+            cause = "another agent is on the call"
+        elif agent is None or agent.doing in (Doing.OUT, Doing.JOINING, Doing.TALKING):
+            cause = "the agent cannot take it"
+        if cause or line is None or agent is None:
+            self.tell(BridgeFailed(call_id=order.call_id, agent_id=order.agent_id, cause=cause), now)
+            return
+        bridge_s, is_missed = self.agents.join(agent, now)
+        line.agent = agent
+        self.at(now + bridge_s, self._miss if is_missed else self._connect, (line, agent))
+
+    def _miss(self, pair: tuple[Line, Agent], at: float) -> None:
+        line, agent = pair
+        if self._is_up(line) and line.agent is agent:
+            line.agent = None
+            cause = "the agent did not pick up"
+            self._news.append(BridgeFailed(call_id=line.order.call_id, agent_id=agent.agent_id, cause=cause))
+            self.agents.stay_away(agent, at)
+
+    def _connect(self, pair: tuple[Line, Agent], at: float) -> None:
+        line, agent = pair
+        if not self._is_up(line) or line.agent is not agent:
+            return
+        order = line.order
+        choices = self._known(order.campaign)[1]
+        line.conversation = self._people.conversation(order.number, line.rank, line.attempt, choices)
+        agent.doing = Doing.TALKING
+        self._news.append(CallBridged(call_id=order.call_id, agent_id=agent.agent_id))
+        self.at(at + ticked(line.conversation.talk_s * agent.speed), self._end_talk, line)
+
+    def _end_talk(self, line: Line, at: float) -> None:
+        if self._is_up(line) and line.conversation is not None:
+            self._release(line, line.conversation.released_by, at)
+
+    def _play(self, order: PlayMessage, now: float) -> None:
+        line = self._lines.get(order.call_id)
+        if line is None or not line.is_answered or line.is_message or line.conversation is not None:
+            return
+        line.is_message = True
+        if line.agent is not None:
+            self.agents.let_go(line.agent, now)
+            line.agent = None
+        self.at(now + self._people.message_s(line.order.number, line.rank), self._end_message, line)
+
+    def _end_message(self, line: Line, at: float) -> None:
+        if self._is_up(line):
+            self._release(line, "engine", at)
+
+    def _hang_up(self, order: HangUp, now: float) -> None:
+        line = self._lines.get(order.call_id)
+        if line is not None:
+            self.at(now, self._cut, (line, order.reason))
+
+    def _cut(self, ordered: tuple[Line, str], at: float) -> None:
+        line, reason = ordered
+        if not self._is_up(line):
+            return
+        if line.is_answered:
+            self._release(line, "engine", at, reason)
+        else:
+            self._end_unanswered(line, Outcome.NO_ANSWER, reason)
