@@ -62,8 +62,8 @@ class World:
         *,
         seed: int,
         start_at: float,
-        agents: int,
-        agent_groups: tuple[str, ...],
+        agents: int = 0,
+        agent_groups: tuple[str, ...] = (),
     ) -> None:
         streams = Streams(seed)
         self.scenario = scenario

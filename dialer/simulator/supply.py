@@ -1,0 +1,67 @@
+"""A lead list without an end, for runs that ask how a floor behaves and not how long a list lasts.
+
+One rule governs this module: leads that came due (retries, promised callbacks) are handed out first, and what is still
+wanted is made up on the spot. Everybody lives in the campaign's time zone (`abandonment.time_zone`). The numbers have
+the national prefix 00, which no country assigns.
+"""
+
+from collections.abc import Iterable
+
+from phonenumbers import country_code_for_region
+
+from dialer.domain.commands import Command
+from dialer.domain.events import LeadsClaimed
+from dialer.domain.lead import Lead, PhoneNumber
+from dialer.domain.policy import CampaignPolicy
+from dialer.storage.memory import MemoryStore
+
+_BATCH = 200  # made at once: adding to the store has a cost per import
+
+
+class EndlessLeads:
+    """Implements `dialer.ports.LeadStore` over a MemoryStore that it keeps filled with leads of `numbers` numbers."""
+
+    def __init__(self, store: MemoryStore, policy: CampaignPolicy, *, numbers: int) -> None:
+        self._store = store
+        self._policy = policy
+        self._numbers = numbers
+        self._country = country_code_for_region(policy.jurisdiction)
+        self._made = 0
+        store.register(policy)
+
+    def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
+        """Claim exactly `count` leads."""
+        claimed = self._store.claim(campaign, count, now)
+        while len(claimed.leads) < count:
+            self._make(now)
+            more = self._store.claim(campaign, count - len(claimed.leads), now)
+            claimed = LeadsClaimed(
+                campaign=campaign,
+                leads=claimed.leads + more.leads,
+                next_due_at=more.next_due_at,
+                open_leads=more.open_leads,
+            )
+        return claimed
+
+    def apply(self, commands: Iterable[Command]) -> None:
+        """Keep what the commands say."""
+        self._store.apply(commands)
+
+    def _make(self, now: float) -> None:
+        with self._store.importing(self._policy, "synthetic", "", now) as session:
+            for _ in range(_BATCH):
+                self._made += 1
+                session.add(self._lead(self._made))
+
+    def _lead(self, rank: int) -> Lead:
+        first = (rank - 1) * self._numbers
+        numbers = tuple(
+            PhoneNumber(
+                e164=f"+{self._country}00{first + offset:08d}",
+                kind="mobile" if offset == 0 else "fixed",
+                region=self._policy.jurisdiction,
+                zones=(self._policy.abandonment.time_zone,),
+            )
+            for offset in range(self._numbers)
+        )
+        return Lead(lead_id=0, campaign=self._policy.name, numbers=numbers, shuffle=rank)
