@@ -1,0 +1,312 @@
+"""Commands about leads: bring lists in, write leads out, look one up."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dialer.config.settings import Settings
+    from dialer.daemon.imports import ImportReport, Progress
+    from dialer.domain.lead import Lead
+    from dialer.domain.policy import CampaignPolicy
+    from dialer.storage.sqlite import SqliteStore
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", help="The configuration file; every key is in config.example.toml.")
+]
+CampaignOption = Annotated[str, typer.Option("--campaign", metavar="NAME", help="The campaign's name.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+CONFIG = Path("config.toml")
+
+leads_app = typer.Typer(help="Bring lead lists in, write leads out, look one up.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """What an export is written as."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+@leads_app.command("import")
+def import_leads(
+    file: Annotated[Path, typer.Argument(help="The list: .csv, .tsv, .xlsx, .jsonl or .parquet.")],
+    campaign: CampaignOption,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report, but load nothing.")] = False,
+    config: ConfigOption = CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a list: every row ends loaded, merged or rejected.
+
+    Rejected rows go to FILE.rejects.csv with line, reason and the original row. Importing the same file twice changes
+    nothing. A file that is no list is refused as a whole.
+    """
+    import time
+
+    from dialer.daemon.imports import import_list
+
+    settings = _settings(config)
+    policy = _policy(settings, campaign)
+    with _store(settings) as store, _progress(file) as progress:
+        report = import_list(file.absolute(), policy, store, time.time(), is_dry_run=dry_run, progress=progress)
+    if not dry_run and report.loaded + report.merged > report.unchanged:
+        _tell_daemon(settings, campaign)
+    if as_json:
+        _print_json(report)
+    else:
+        _print_report(report)
+
+
+@leads_app.command("export")
+def export_leads(
+    campaign: CampaignOption,
+    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; standard output if absent.")] = None,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Write full numbers; needs --reason.")] = False,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why full numbers are needed; kept.")] = "",
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Write a campaign's leads with their state. Numbers are masked unless you say why you need them."""
+    from dialer.errors import UsageError
+    from dialer.leads import export
+
+    if unmasked and not reason.strip():
+        raise UsageError("--unmasked: expected --reason TEXT that says why full numbers are needed, found none")
+    if reason and not unmasked:
+        raise UsageError("--reason goes with --unmasked only: masked exports need none")
+    if form is Format.PARQUET and output is None:
+        raise UsageError("--format parquet: expected --output FILE, standard output cannot hold it")
+    settings = _settings(config)
+    policy = _policy(settings, campaign)
+    with _store(settings) as store:
+        if unmasked:
+            _record_export(settings, policy, output, reason)
+        rows = export.records(store.leads(campaign), is_masked=not unmasked)
+        try:
+            if form is Format.PARQUET and output is not None:
+                count = export.write_parquet(rows, output)
+            else:
+                write = export.write_csv if form is Format.CSV else export.write_jsonl
+                with _output(output, form) as out:
+                    count = write(rows, out)
+        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+            raise UsageError(f"--output {output}: cannot be written ({error.strerror})") from error
+    if output is not None:
+        print(f"{count:,} leads of {campaign} written to {output}", file=sys.stderr)
+
+
+@leads_app.command("show")
+def show_lead(
+    which: Annotated[str, typer.Argument(metavar="LEAD_ID|NUMBER", help="A lead's id, or one of its numbers.")],
+    campaign: CampaignOption,
+    config: ConfigOption = CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one lead: state, numbers (masked), attempts, when it is due."""
+    from dialer.leads.export import records
+
+    settings = _settings(config)
+    policy = _policy(settings, campaign)
+    with _store(settings) as store:
+        lead = _find(store, policy, which)
+    if as_json:
+        _print_json({**next(records([lead], is_masked=True)), "numbers": _number_rows(lead)})
+    else:
+        _print_lead(lead)
+
+
+def _settings(config: Path) -> "Settings":
+    from dialer.config.settings import load_settings
+
+    return load_settings(config)
+
+
+def _policy(settings: "Settings", name: str) -> "CampaignPolicy":
+    """Find a campaign among the campaign files, which must all be valid."""
+    from dialer.config.campaign import load_campaigns
+    from dialer.errors import UsageError
+
+    policies = {policy.name: policy for policy in load_campaigns(sorted(settings.campaigns_dir.glob("*.toml")))}
+    if name not in policies:
+        known = ", ".join(policies) or "none"
+        raise UsageError(f"--campaign {name}: no such campaign in {settings.campaigns_dir}; there: {known}")
+    return policies[name]
+
+
+@contextlib.contextmanager
+def _store(settings: "Settings") -> Iterator["SqliteStore"]:
+    from dialer.storage.sqlite import SqliteStore
+
+    store = SqliteStore(settings.database)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _tell_daemon(settings: "Settings", campaign: str) -> None:
+    """Let a running daemon know at once; without one the leads are found when it starts."""
+    from dialer.daemon.control import ImportedRequest, ask
+    from dialer.errors import ControlError
+
+    if settings.control_socket.exists():
+        try:
+            ask(settings.control_socket, ImportedRequest(name=campaign))
+        except ControlError as error:
+            print(f"The daemon was not told of the new leads: {error}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _progress(file: Path) -> Iterator["Progress"]:
+    """Show a bar on a terminal, and a plain line per tenth of the file elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        said = [0]
+
+        def say(rows: int, share: float) -> None:
+            if int(share * 10) > said[0]:
+                said[0] = int(share * 10)
+                print(f"{file.name}: {rows:,} rows, {share:.0%}", file=sys.stderr)
+
+        yield say
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]:,} rows"))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task(file.name, total=1.0, rows=0)
+        yield lambda rows, share: bar.update(task, completed=share, rows=rows)
+
+
+@contextlib.contextmanager
+def _output(path: Path | None, form: Format) -> Iterator[Any]:
+    """Open the file of an export, readable by its owner only; a CSV starts with the mark that spreadsheets look for."""
+    if path is None:
+        yield sys.stdout
+        return
+    import os
+
+    def private(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o600)
+
+    encoding = "utf-8-sig" if form is Format.CSV else "utf-8"
+    with open(path, "w", encoding=encoding, newline="", opener=private) as out:
+        yield out
+
+
+def _record_export(settings: "Settings", policy: "CampaignPolicy", output: Path | None, reason: str) -> None:
+    """Keep who took full numbers out, when and why, before a single one is written."""
+    import datetime
+    import getpass
+    import json
+    import os
+
+    entry = {
+        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "who": getpass.getuser(),
+        "campaign": policy.name,
+        "output": str(output.absolute()) if output is not None else "standard output",
+        "reason": reason.strip(),
+    }
+    log = settings.state_dir / "exports.jsonl"
+    with open(log, "a", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    print(f"Full numbers: recorded in {log}", file=sys.stderr)
+
+
+def _find(store: "SqliteStore", policy: "CampaignPolicy", which: str) -> "Lead":
+    """Find a lead of a campaign by id, else by number."""
+    from dialer.errors import UsageError
+    from dialer.leads.numbers import read_numbers
+
+    if which.isascii() and which.isdigit() and len(which) < 19:
+        lead = store.lead(int(which))
+        if lead is not None and lead.campaign == policy.name:
+            return lead
+    numbers, _ = read_numbers(which, policy.jurisdiction)
+    for number in numbers:
+        found = store.find_number(number.e164, policy.name)
+        if found:
+            return found[0]
+    raise UsageError(f"{which}: expected the id or a number of a lead of {policy.name}, found no such lead")
+
+
+def _number_rows(lead: "Lead") -> list[dict[str, Any]]:
+    """Describe a lead's numbers, masked."""
+    from dialer.leads.numbers import mask
+
+    return [
+        {
+            "number": mask(number.e164),
+            "kind": number.kind,
+            "region": number.region,
+            "zones": list(number.zones),
+            "attempts": number.attempts,
+            "is_invalid": number.is_invalid,
+        }
+        for number in lead.numbers
+    ]
+
+
+def _print_json(value: Any) -> None:
+    import msgspec
+
+    print(msgspec.json.format(msgspec.json.encode(value)).decode())
+
+
+def _print_lead(lead: "Lead") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from dialer.leads.export import records
+
+    table = Table(show_header=False, box=None)
+    for key, value in next(records([lead], is_masked=True)).items():
+        if key not in ("numbers", "regions", "fields"):
+            table.add_row(key, Text(str(value)))
+    for key, text in lead.fields.items():
+        table.add_row(key, Text(text))
+    for number in _number_rows(lead):
+        attempts = f"{number['attempts']} attempts" + (", invalid" if number["is_invalid"] else "")
+        places = ", ".join(number["zones"])
+        table.add_row("number", Text(f"{number['number']}  {number['kind']}, {number['region']}, {places}; {attempts}"))
+    Console(soft_wrap=True).print(table)
+
+
+def _print_report(report: "ImportReport") -> None:
+    """Say in a few lines what became of a list."""
+    lines = [f"{report.path} -> {report.campaign}" + (" (dry run: nothing was loaded)" if report.is_dry_run else "")]
+    lines.append(f"  format    {report.format}" + (f", {report.detail}" if report.detail else ""))
+    if report.encoding is not None:
+        doubt = "" if report.encoding.is_sure else "  << look at the names before you dial"
+        lines.append(f"  encoding  {report.encoding.name} ({report.encoding.how}){doubt}")
+    used = ", ".join(f"{name} = {' + '.join(headings)}" for name, headings in report.columns.items() if headings)
+    lines.append(f"  columns   {used}; {report.unused_columns} not used")
+    if report.absent_columns:
+        lines.append(f"            not in this file: {', '.join(report.absent_columns)}")
+    lines.append(f"  rows      {report.rows:,} in {report.elapsed_s:.1f} s")
+    lines.append(f"  loaded    {report.loaded:,}")
+    lines.append(f"  merged    {report.merged:,} (of which {report.unchanged:,} told nothing new)")
+    lines.append(f"  rejected  {report.rejected:,}{_reasons(report.reasons)}")
+    if report.lost_numbers:
+        total = sum(report.lost_numbers.values())
+        lines.append(f"  numbers   {total:,} dropped from rows with another one{_reasons(report.lost_numbers)}")
+    if report.rejects_path is not None:
+        lines.append(f"  rejects   {report.rejects_path}")
+    print("\n".join(lines))
+
+
+def _reasons(reasons: Any) -> str:
+    """List reason codes with their counts, most frequent first."""
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return f": {', '.join(f'{reason} {count:,}' for reason, count in ordered)}" if ordered else ""
