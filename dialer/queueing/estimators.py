@@ -242,8 +242,8 @@ class Learner:
 
     def observe_dial_resolved(self, is_live: bool, after_s: float, now: float) -> None:
         """Learn that a dial became a live answer, or anything else, `after_s` seconds after its PlaceCall."""
-        self._live.observe(is_live)
         (self._ring_live if is_live else self._ring_other).observe(_duration(after_s, "ring time"))
+        self._live.observe(is_live)
         self._dials += 1
         self._observed += 1
         self._observed_at = now

@@ -1,0 +1,115 @@
+"""The predictive rule on floors whose answer is known."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from dialer.pacing.predictive import QUANTILES, PredictivePacer
+from dialer.queueing.errors import OutOfDomain
+from dialer.queueing.estimators import Learner
+from tests.unit.pacing.floors import MARKOV, floor_of, markov_estimates
+
+
+def brute_force_risk(floor, candidates_before: int) -> float:  # type: ignore[no-untyped-def]
+    """1 - P(served) by enumerating every outcome of every agent and call."""
+    estimates = floor.estimates
+    served = 0.0
+    for h in estimates.ring_quantiles(QUANTILES):
+        free = [
+            *estimates.p_free_from_talk(floor.talking_ages, [h + floor.threshold_s])[:, 0],
+            *estimates.p_free_from_wrap(floor.wrap_ages, [h + floor.threshold_s])[:, 0],
+        ]
+        ages = [*floor.unanswered_ages, *[0.0] * candidates_before]
+        live = [*estimates.p_live_within(ages, [h])[:, 0], *[estimates.p_live_if_answered] * floor.answered]
+        for outcome in itertools.product((0, 1), repeat=len(free) + len(live)):
+            chance = np.prod([p if hit else 1 - p for p, hit in zip([*free, *live], outcome, strict=True)])
+            surplus = floor.ready - floor.queued + sum(outcome[: len(free)]) - sum(outcome[len(free) :])
+            served += chance * (surplus >= 1) / QUANTILES
+    return 1.0 - served
+
+
+@pytest.mark.parametrize("psi", [0.01, 0.03, 0.1, 0.2])
+@pytest.mark.parametrize("ready", [0, 1, 2])
+def test_the_rule_is_the_enumeration_of_all_outcomes(ready: int, psi: float) -> None:
+    """Calls are admitted one by one while the enumerated risk is at most psi; the refused one's risk is reported."""
+    floor = floor_of(
+        ready=ready,
+        talking_ages=(12.0, 200.0, 61.0),
+        wrap_ages=(3.0, 28.0),
+        unanswered_ages=(1.0, 9.5),
+        answered=1,
+        estimates=Learner().snapshot(0.0),
+    )
+    decision = PredictivePacer(psi).decide(floor)
+    assert decision.calls <= 5
+    for before in range(decision.calls):
+        assert brute_force_risk(floor, before) <= psi
+    risk = brute_force_risk(floor, decision.calls)
+    assert risk > psi
+    assert dict(decision.terms)["risk_of_next"] == pytest.approx(risk, abs=1e-12)
+
+
+def test_without_estimates_it_dials_progressively() -> None:
+    """With nothing measured each call reserves an agent."""
+    decision = PredictivePacer(0.05).decide(floor_of(ready=3, estimates=None))
+    assert (decision.calls, decision.reserve, decision.limited_by) == (3, True, "estimates")
+
+
+def test_without_agents_it_dials_nothing() -> None:
+    """A campaign that nobody works has no agent to come free."""
+    decision = PredictivePacer(0.4).decide(floor_of(agents=0, talking_ages=()))
+    assert (decision.calls, decision.limited_by) == (0, "no_agents")
+
+
+def test_at_psi_zero_only_certain_service_is_dialed() -> None:
+    """With psi = 0 the calls in flight never exceed the ready agents."""
+    assert PredictivePacer(0.0).decide(floor_of(ready=4, unanswered_ages=(5.0,))).calls == 3
+    assert PredictivePacer(0.0).decide(floor_of(ready=4, queued=1)).calls == 3
+    assert PredictivePacer(0.0).decide(floor_of(ready=0)).calls == 0
+
+
+def test_calls_rise_faster_than_ready_agents() -> None:
+    """The lines let out per ready agent grow with their number, as in the optimum's table R(idle)."""
+    calls = [
+        PredictivePacer(0.035).decide(floor_of(ready=ready, talking_ages=(60.0,) * (10 - ready))).calls
+        for ready in range(5)
+    ]
+    assert calls[0] == 0
+    assert calls[1] >= 1
+    assert all(calls[ready] > ready * calls[1] for ready in range(2, 5))
+
+
+def test_more_than_a_chunk_of_candidates_is_the_same_rule() -> None:
+    """A burst of hundreds admits exactly as many as the rule asked one call at a time."""
+    estimates = markov_estimates(p_live=0.2)
+    pacer = PredictivePacer(0.03)
+    floor = floor_of(ready=60, talking_ages=(60.0,) * 10, agents=70, estimates=estimates)
+    calls = pacer.decide(floor).calls
+    assert calls > 128
+    # A call in flight at age 0 is the same to the rule as a candidate admitted before.
+    for started in (calls - 1, calls):
+        rest = floor_of(
+            ready=60,
+            talking_ages=(60.0,) * 10,
+            agents=70,
+            estimates=estimates,
+            unanswered_ages=(0.0,) * started,
+        )
+        assert pacer.decide(rest).calls == calls - started
+
+
+def test_new_estimates_take_effect_at_once() -> None:
+    """The tables follow the estimates on the floor, not the first ones seen."""
+    pacer = PredictivePacer(0.03)
+    before = pacer.decide(floor_of(ready=3, talking_ages=(60.0,) * 7, estimates=MARKOV)).calls
+    pacer.decide(floor_of(ready=3, talking_ages=(60.0,) * 7, estimates=markov_estimates(p_live=0.05)))
+    after = pacer.decide(floor_of(ready=3, talking_ages=(60.0,) * 7, estimates=markov_estimates(p_live=0.05))).calls
+    assert after > before
+
+
+@pytest.mark.parametrize("psi", [-0.01, 1.0, float("nan")])
+def test_a_psi_that_is_no_probability_is_refused(psi: float) -> None:
+    """Psi is a probability below 1."""
+    with pytest.raises(OutOfDomain, match="psi"):
+        PredictivePacer(psi)

@@ -1,0 +1,153 @@
+"""What the learner believes, before and after it has seen calls."""
+
+import numpy as np
+import pytest
+
+from dialer.queueing.errors import OutOfDomain
+from dialer.queueing.estimators import RING_GRID_S, TALK_GRID_S, Estimates, Learner, Memory, Prior
+
+
+def taught(count: int = 2000, seed: int = 1, p_live: float = 0.1) -> Learner:
+    """A learner that saw `count` dials, talks of 40 to 60 s and wrap-ups of 10 s, all at now = 0."""
+    rng = np.random.default_rng(seed)
+    learner = Learner()
+    for _ in range(count):
+        is_live = bool(rng.random() < p_live)
+        learner.observe_dial_resolved(is_live, float(rng.uniform(5.0, 15.0)) if is_live else 22.0, 0.0)
+        learner.observe_talk(float(rng.uniform(40.0, 60.0)), 0.0)
+        learner.observe_wrap(10.0, 0.0)
+    return learner
+
+
+def exponential(handle_s: float = 120.0, wrap_s: float = 30.0) -> Estimates:
+    """Exponential talk and wrap-up, so that the residual's law is known in closed form."""
+    ring = 1.0 - np.exp(-RING_GRID_S / 15.0)
+    return Estimates(
+        built_at=0.0,
+        observed_at=0.0,
+        dials=1,
+        p_live=0.3,
+        p_live_if_answered=0.5,
+        live_cdf=ring,
+        other_cdf=ring,
+        talk_cdf=1.0 - np.exp(-TALK_GRID_S / handle_s),
+        wrap_cdf=1.0 - np.exp(-TALK_GRID_S / wrap_s),
+        mean_ring_s=15.0,
+        mean_line_s=15.0,
+        mean_talk_s=handle_s,
+        mean_wrap_s=wrap_s,
+    )
+
+
+def test_before_any_call_the_prior_speaks() -> None:
+    """A new learner answers with its prior: a quarter live, ring about 10 s, talk about 150 s, wrap-up about 30 s."""
+    estimates = Learner().snapshot(0.0)
+    assert estimates.p_live == pytest.approx(0.25)
+    assert estimates.mean_ring_s == pytest.approx(10.0, abs=0.5)
+    assert estimates.mean_talk_s == pytest.approx(150.0, rel=0.06)
+    assert estimates.mean_wrap_s == pytest.approx(30.0, rel=0.03)
+    assert (estimates.dials, estimates.observed_at) == (0, None)
+
+
+def test_what_was_seen_outweighs_the_prior() -> None:
+    """After 2,000 dials rate, means and shapes are those of the calls seen, up to the prior's small weight."""
+    estimates = taught().snapshot(0.0)
+    assert estimates.p_live == pytest.approx(0.1, abs=0.03)
+    assert estimates.mean_ring_s == pytest.approx(10.0, abs=1.0)
+    assert estimates.mean_talk_s == pytest.approx(50.0, rel=0.08)
+    assert estimates.mean_wrap_s == pytest.approx(10.0, rel=0.08)
+    p_free = estimates.p_free_from_talk([0.0, 50.0], [20.0, 30.0])
+    assert p_free[0] == pytest.approx([0.0, 0.0], abs=0.02)
+    assert p_free[1, 1] > 0.9
+
+
+def test_recent_calls_weigh_more() -> None:
+    """After a switch of the answer rate the estimate follows within about its memory."""
+    learner = Learner(memory=Memory(dials=200.0))
+    for hit in [True, False] * 500 + [True] + [False] * 9:
+        learner.observe_dial_resolved(hit, 8.0, 0.0)
+    before = learner.snapshot(0.0).p_live
+    for _ in range(60):
+        for hit in [True] + [False] * 9:
+            learner.observe_dial_resolved(hit, 8.0, 0.0)
+    after = learner.snapshot(100.0).p_live
+    assert before == pytest.approx(0.47, abs=0.05)
+    assert after == pytest.approx(0.13, abs=0.03)
+
+
+def test_a_line_is_most_dangerous_in_the_middle_of_its_ring() -> None:
+    """The chance of a live answer within 5 s rises to about 8 s and is gone once the time-out has passed."""
+    p = Learner(Prior(no_answer_s=22.0)).snapshot(0.0).p_live_within([0.0, 6.0, 20.0, 23.0], [5.0])[:, 0]
+    assert p[1] > p[0]
+    assert p[1] > 3 * p[2]
+    assert p[3] == 0.0
+
+
+def test_exponential_residuals_do_not_depend_on_age() -> None:
+    """For exponential talk and wrap-up P(free within h) is the closed form at every age, to 1e-4."""
+    horizons = np.array([0.5, 4.7, 12.0, 33.3])
+    talk, wrap = 120.0, 30.0
+    expected = 1.0 - (talk * np.exp(-horizons / talk) - wrap * np.exp(-horizons / wrap)) / (talk - wrap)
+    p_free = exponential().p_free_from_talk([0.0, 10.0, 400.0], horizons)
+    assert p_free == pytest.approx(np.tile(expected, (3, 1)), abs=1e-4)
+    from_wrap = exponential().p_free_from_wrap([0.0, 50.0], horizons)
+    assert from_wrap == pytest.approx(np.tile(1.0 - np.exp(-horizons / wrap), (2, 1)), abs=1e-3)
+
+
+def test_live_answers_follow_bayes() -> None:
+    """For one ring law of both kinds P(live within h | age) is p times the conditional CDF."""
+    p_live = exponential().p_live_within([0.0, 7.3, 30.0], [2.0, 11.0])
+    expected = 0.3 * (1.0 - np.exp(-np.array([2.0, 11.0]) / 15.0))
+    assert p_live == pytest.approx(np.tile(expected, (3, 1)), abs=1e-3)
+
+
+def test_long_conversations_get_longer() -> None:
+    """With the heavy tail of real talk an agent ten minutes into a call is freed later than one at two minutes."""
+    p_free = Learner().snapshot(0.0).p_free_from_talk([120.0, 600.0], [60.0])[:, 0]
+    assert p_free[0] > p_free[1] > 0.0
+
+
+def test_a_stuck_agent_is_not_expected_back() -> None:
+    """A talk far beyond every talk seen falls back on the prior's tail, not on certainty."""
+    p_free = taught().snapshot(0.0).p_free_from_talk([55.0, 300.0], [25.0])[:, 0]
+    assert p_free[0] > 0.5
+    assert p_free[1] < 0.3
+
+
+def test_ring_quantiles_ascend_inside_the_ring() -> None:
+    """The five ring times ascend and enclose the mean."""
+    estimates = taught().snapshot(0.0)
+    quantiles = estimates.ring_quantiles(5)
+    assert list(quantiles) == sorted(quantiles)
+    assert 5.0 <= quantiles[0] < estimates.mean_ring_s < quantiles[-1] <= 15.0
+
+
+def test_tables_are_rebuilt_seldom() -> None:
+    """A snapshot is the same object until something was seen and 20 s passed, or 5 s when much was seen."""
+    learner = taught(count=200)
+    first = learner.snapshot(1000.0)
+    assert learner.snapshot(2000.0) is first
+    learner.observe_talk(50.0, 2000.0)
+    assert learner.snapshot(1019.0) is first
+    second = learner.snapshot(1021.0)
+    assert second is not first
+    for _ in range(40):
+        learner.observe_dial_resolved(True, 9.0, 1022.0)
+    assert learner.snapshot(1025.0) is second
+    assert learner.snapshot(1026.5) is not second
+
+
+def test_classified_answers_are_learned() -> None:
+    """The share of people among answers starts at its prior and follows what the detector says."""
+    learner = Learner(Prior(p_live_if_answered=0.6))
+    assert learner.snapshot(0.0).p_live_if_answered == pytest.approx(0.6)
+    for _ in range(300):
+        learner.observe_classified(True, 0.0)
+    assert learner.snapshot(60.0).p_live_if_answered > 0.95
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
+def test_times_that_ran_backwards_are_refused(seconds: float) -> None:
+    """A duration below zero or no number is refused and nothing is learned of it."""
+    with pytest.raises(OutOfDomain, match="expected seconds >= 0"):
+        Learner().observe_talk(seconds, 0.0)
