@@ -111,6 +111,17 @@ class ListTable(TomlModel):
             raise expected("the headings of the telephone numbers", key=("columns", "number"))
         return self
 
+    @model_validator(mode="after")
+    def _orders_by_columns(self) -> Self:
+        """An order by a column that no list has would have no effect."""
+        if "order" in self.model_fields_set and self.columns:
+            for index, item in enumerate(self.order):
+                column = item.replace(":", " ").split()[0]
+                if column in {"segment", "priority"} and column not in self.columns:
+                    hint = f"say in list.columns which heading holds the {column}"
+                    raise expected(f"no order by {column} without that column", key=("order", index), hint=hint)
+        return self
+
 
 class PacingTable(TomlModel):
     """[pacing]"""
