@@ -13,6 +13,8 @@ from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
 
 Added = Literal["loaded", "merged", "unchanged"]
+DO_NOT_CALL = "do_not_call"
+"""The reason of a lead that is finished because one of its numbers is blocked for the seller."""
 
 
 class ImportSession(Protocol):

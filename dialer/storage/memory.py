@@ -28,10 +28,7 @@ from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDeci
 from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage.codec import Entry
-from dialer.storage.imports import Added, ListCounts, Tally, distinct, merge, reconcile
-
-DO_NOT_CALL = "do_not_call"
-"""The reason of a lead that is finished because one of its numbers is blocked for the seller."""
+from dialer.storage.imports import DO_NOT_CALL, Added, ListCounts, Tally, distinct, merge, reconcile
 
 
 @dataclass(slots=True)
@@ -179,6 +176,10 @@ class MemoryStore:
             open=sum(lead.state is not LeadState.FINISHED for lead in leads),
             tried=sum(lead.attempts > 0 for lead in leads),
         )
+
+    def campaigns(self) -> list[str]:
+        """Name the campaigns that were ever loaded or imported into."""
+        return sorted(self._campaigns)
 
     def policy(self, campaign: str) -> CampaignPolicy | None:
         """Give the policy under which a campaign was last loaded or imported into."""

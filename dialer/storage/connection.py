@@ -1,0 +1,113 @@
+"""Opening an SQLite database, and saying clearly why that fails.
+
+One rule governs this module: what SQLite complains of leaves as a `StorageError` that names the file and what to do.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dialer.errors import StorageError
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_MS = 5000
+
+_HINTS = (
+    ("not a database", "it is no SQLite database: name another path"),
+    ("malformed", "the file is damaged: restore a backup"),
+    ("readonly", "it cannot be written: check the owner and mode of the file and its folder"),
+    ("unable to open", "it cannot be opened: check the owner and mode of the file and its folder"),
+    ("locked", f"another process kept it locked for {BUSY_TIMEOUT_MS / 1000:g} s: see what else uses it"),
+    ("full", "the disk is full: make room"),
+)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into StorageErrors about `path`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        hint = next((hint for words, hint in _HINTS if words in str(error)), "see SQLite's message")
+        raise StorageError(f"database {path}: {hint} ({error})") from error
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open a database for writing, making it and its folder where they do not exist."""
+    _refuse_folder(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"database {path}: its folder cannot be made ({error.strerror})") from error
+    with explained(path):
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            _check_or_create(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open an existing database for reading only."""
+    _refuse_folder(path)
+    if not path.exists():
+        raise StorageError(f"database {path}: there is none yet; the daemon makes it, or `dialer leads import`")
+    with explained(path):
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+        try:
+            # Not mode=ro: the first reader after a clean shutdown has to make the WAL's index.
+            connection.execute("PRAGMA query_only = ON")
+            _check(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _refuse_folder(path: Path) -> None:
+    if path.is_dir():
+        raise StorageError(f"database {path}: expected a file, found a folder: name a file in it, such as dialer.db")
+
+
+def _check_or_create(connection: sqlite3.Connection, path: Path) -> None:
+    """Create the tables in an empty database; else accept only this version's."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            _create(connection)
+        else:
+            _check(connection, path)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    # SQLModel takes half a second to import and is needed nowhere else.
+    from dialer.storage.schema import sqlite_statements
+
+    for statement in sqlite_statements():
+        connection.execute(statement)
+    meta = [("schema_version", SCHEMA_VERSION), ("next_lead_id", 1), ("next_call_id", 1)]
+    connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that another program, or another version of this one, made."""
+    known = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]
+    row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() if known else None
+    if row is None:
+        raise StorageError(f"database {path}: it holds no tables of dialer: name another path")
+    if row[0] > SCHEMA_VERSION:
+        raise StorageError(
+            f"database {path}: expected schema version {SCHEMA_VERSION}, found {row[0]}, made by a newer dialer: "
+            "upgrade dialer, or name another path"
+        )
+    if row[0] < SCHEMA_VERSION:
+        raise StorageError(f"database {path}: expected schema version {SCHEMA_VERSION}, found {row[0]}")

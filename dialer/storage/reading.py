@@ -1,0 +1,156 @@
+"""Reading leads, journal and records from an SQLite database, beside a daemon that writes it."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from dialer.domain.lead import Lead
+from dialer.domain.policy import CampaignPolicy
+from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+from dialer.storage import rows
+from dialer.storage.codec import Entry, decode_entry
+from dialer.storage.connection import explained, open_reader
+from dialer.storage.imports import ListCounts
+
+_LEAD = ", ".join(rows.LEAD_COLUMNS)
+_QUALIFIED_LEAD = ", ".join(f"leads.{name}" for name in rows.LEAD_COLUMNS)
+_ATTEMPT = ", ".join(rows.ATTEMPT_COLUMNS)
+_SPAN = ", ".join(rows.SPAN_COLUMNS)
+_DECISION = ", ".join(rows.DECISION_COLUMNS)
+_CHANGE = ", ".join(rows.CHANGE_COLUMNS)
+
+
+class SqliteRecords:
+    """What reports and exports read; sees only what is committed. Results stream: a list of millions fits."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._reader: sqlite3.Connection = open_reader(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._reader.close()
+
+    def _rows(self, sql: str, *parameters: Any) -> Iterator[Any]:
+        with explained(self.path):
+            yield from self._reader.execute(sql, parameters)
+
+    # ------------------------------------------------------------------------------ leads
+    def lead(self, lead_id: int) -> Lead | None:
+        """Give one lead; None when there is none of this id."""
+        found = self._rows(f"SELECT {_LEAD} FROM leads WHERE lead_id = ?", lead_id)
+        return next(map(rows.to_lead, found), None)
+
+    def find_number(self, e164: str, campaign: str | None = None) -> list[Lead]:
+        """Give the leads that hold a number, at most one per campaign, by lead id."""
+        found = self._rows(
+            f"SELECT {_QUALIFIED_LEAD} FROM lead_numbers JOIN leads USING (lead_id) WHERE lead_numbers.e164 = ?1"
+            " AND (?2 IS NULL OR lead_numbers.campaign = ?2) ORDER BY lead_id",
+            e164,
+            campaign,
+        )
+        return [rows.to_lead(row) for row in found]
+
+    def leads(self, campaign: str) -> Iterator[Lead]:
+        """Give every lead of a campaign, by lead id."""
+        found = self._rows(f"SELECT {_LEAD} FROM leads WHERE campaign = ? ORDER BY lead_id", campaign)
+        return map(rows.to_lead, found)
+
+    def counts(self, campaign: str) -> ListCounts:
+        """Count a campaign's leads."""
+        sums = "count(*), coalesce(sum(place <> 3), 0), coalesce(sum(attempts > 0), 0)"
+        loaded, still_open, tried = next(self._rows(f"SELECT {sums} FROM leads WHERE campaign = ?", campaign))
+        return ListCounts(loaded=loaded, open=still_open, tried=tried)
+
+    def campaigns(self) -> list[str]:
+        """Name the campaigns that were ever loaded or imported into."""
+        return [name for (name,) in self._rows("SELECT name FROM campaigns ORDER BY name")]
+
+    def policy(self, campaign: str) -> CampaignPolicy | None:
+        """Give the policy under which a campaign was last loaded or imported into."""
+        found = self._rows("SELECT policy FROM campaigns WHERE name = ?", campaign)
+        return next((rows.to_policy(column) for (column,) in found), None)
+
+    def is_blocked(self, seller: str, e164: str) -> bool:
+        """Say whether nobody of this seller may call the number."""
+        found = self._rows("SELECT 1 FROM blocked WHERE seller = ? AND e164 = ?", seller, e164)
+        return next(found, None) is not None
+
+    # ---------------------------------------------------------------------------- journal
+    def next_seq(self) -> int:
+        """Give the sequence number of the next journal entry; the first is 1."""
+        return int(next(self._rows("SELECT coalesce(max(seq), 0) + 1 FROM journal"))[0])
+
+    def entries(self, from_seq: int = 1) -> Iterator[Entry]:
+        """Give the journal from a sequence number on, in order."""
+        found = self._rows("SELECT entry FROM journal WHERE seq >= ? ORDER BY seq", from_seq)
+        return (decode_entry(entry) for (entry,) in found)
+
+    # ---------------------------------------------------------------------------- records
+    def attempts(self, campaign: str | None, from_at: float, to_at: float) -> Iterator[Attempt]:
+        """Give the attempts placed in the span, by instant and call id."""
+        where, parameters = _of_campaign(campaign)
+        found = self._rows(
+            f"SELECT {_ATTEMPT} FROM attempts WHERE {where} placed_at >= ? AND placed_at < ?"
+            " ORDER BY placed_at, call_id",
+            *parameters,
+            from_at,
+            to_at,
+        )
+        return map(rows.to_attempt, found)
+
+    def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> Iterator[AgentSpan]:
+        """Give the agents' spans that share an instant with the span asked for, whole, by their beginning."""
+        where, parameters = _of_campaign(campaign)
+        found = self._rows(
+            f"SELECT {_SPAN} FROM agent_spans WHERE {where} to_at >= ? AND from_at < ? AND (to_at > ? OR from_at >= ?)"
+            " ORDER BY from_at, span_id",
+            *parameters,
+            from_at,
+            to_at,
+            from_at,
+            from_at,
+        )
+        return map(rows.to_span, found)
+
+    def decisions(self, campaign: str, from_at: float, to_at: float) -> Iterator[PacingDecision]:
+        """Give a campaign's pacing decisions of the span, by instant."""
+        found = self._rows(
+            f"SELECT {_DECISION} FROM decisions WHERE campaign = ? AND at >= ? AND at < ? ORDER BY at, decision_id",
+            campaign,
+            from_at,
+            to_at,
+        )
+        return map(rows.to_decision, found)
+
+    def changes(self, campaign: str | None, from_at: float, to_at: float) -> Iterator[CampaignChange]:
+        """Give the campaigns' changes of state in the span, by instant."""
+        where, parameters = _of_campaign(campaign)
+        found = self._rows(
+            f"SELECT {_CHANGE} FROM changes WHERE {where} at >= ? AND at < ? ORDER BY at, change_id",
+            *parameters,
+            from_at,
+            to_at,
+        )
+        return map(rows.to_change, found)
+
+    def first_live_at(self, campaign: str) -> float | None:
+        """Give the instant of a campaign's first live answer, from which blocks of 30 days are counted."""
+        found = self._rows("SELECT min(answered_at) FROM attempts WHERE campaign = ? AND is_live = 1", campaign)
+        first: float | None = next(found)[0]
+        return first
+
+
+def _of_campaign(campaign: str | None) -> tuple[str, tuple[str, ...]]:
+    """Give the condition that narrows a query to one campaign, and its parameter."""
+    return ("", ()) if campaign is None else ("campaign = ? AND", (campaign,))

@@ -1,0 +1,186 @@
+"""Leads, journal and records in one SQLite file: the daemon's store.
+
+One rule governs this module: what belongs together is one transaction, and it is on the disk when the call returns
+(write-ahead log, full sync). `commit_batch` puts many entries behind one sync; the price of a sync, not of a statement,
+bounds the daemon. Every method is synchronous and keeps to one thread, so a writer thread can stand in front of it.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from dialer.domain.commands import Command, PlaceCall
+from dialer.domain.events import CampaignLoaded, Event, LeadsClaimed
+from dialer.domain.lead import Lead, LeadState
+from dialer.domain.policy import CampaignPolicy
+from dialer.errors import StorageError
+from dialer.storage import rows
+from dialer.storage.codec import Entry, dumps, encode_entry
+from dialer.storage.connection import explained, open_writer
+from dialer.storage.imports import DO_NOT_CALL
+from dialer.storage.reading import SqliteRecords
+from dialer.storage.sqlite_import import SqliteImport
+from dialer.storage.writing import Gathered, add_open_leads, counter, insert, register
+
+_COLUMNS = ", ".join(rows.LEAD_COLUMNS)
+# The state as a literal: the partial indexes hold only for the condition they were made with.
+_WAKE = "UPDATE leads SET place = 0 WHERE campaign = ? AND place = 1 AND due_at <= ?"
+_FIRST_READY = f"SELECT {_COLUMNS} FROM leads WHERE campaign = ? AND place = 0 ORDER BY order_key LIMIT ?"
+_CLAIM = "UPDATE leads SET place = 2 WHERE lead_id = ?"
+_FINISH = "UPDATE leads SET place = 3, reason = ? WHERE lead_id = ?"
+_RELEASE = "UPDATE leads SET place = (due_at > 0) WHERE place = 2"
+_NEXT_DUE = "SELECT min(due_at) FROM leads WHERE campaign = ? AND place = 1"
+_BLOCKED = "SELECT e164 FROM blocked WHERE seller = ? AND e164 IN (SELECT value FROM json_each(?))"
+_APPEND = insert("journal", ("seq", "at", "entry"))
+
+
+class SqliteStore(SqliteRecords):
+    """The one writer of a database; readers may work beside it."""
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        self._writer: sqlite3.Connection = open_writer(path)
+        self._is_importing = False
+        super().__init__(path)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        super().close()
+        self._writer.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run a block as one transaction: durable at its end, undone by an exception."""
+        if self._is_importing:
+            raise StorageError(f"database {self.path}: an import is running: wait for its end")
+        with explained(self.path):
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                # A full disk or a failed write has ended the transaction already.
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    # ------------------------------------------------------------------------------ leads
+    def register(self, policy: CampaignPolicy) -> None:
+        """Remember a campaign's seller and order. A changed order holds for the leads that are here, too."""
+        with self._transaction() as connection:
+            register(connection, policy)
+
+    def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
+        """Claim up to `count` due leads in selection order; leads with a blocked number are finished instead."""
+        with self._transaction() as connection:
+            found = connection.execute("SELECT seller FROM campaigns WHERE name = ?", (campaign,)).fetchone()
+            if found is None:
+                return LeadsClaimed(campaign=campaign, leads=(), next_due_at=None, open_leads=0)
+            connection.execute(_WAKE, (campaign, now))
+            leads: list[Lead] = []
+            while len(leads) < count:
+                asked = count - len(leads)
+                taken = connection.execute(_FIRST_READY, (campaign, asked)).fetchall()
+                leads += self._take(connection, found[0], [rows.to_lead(row) for row in taken])
+                if len(taken) < asked:
+                    break
+            next_due_at = connection.execute(_NEXT_DUE, (campaign,)).fetchone()[0]
+            still_open = connection.execute("SELECT open_leads FROM campaigns WHERE name = ?", (campaign,)).fetchone()[
+                0
+            ]
+        return LeadsClaimed(campaign=campaign, leads=tuple(leads), next_due_at=next_due_at, open_leads=still_open)
+
+    @staticmethod
+    def _take(connection: sqlite3.Connection, seller: str, leads: list[Lead]) -> list[Lead]:
+        """Claim these leads, or finish those of them that have a blocked number."""
+        numbers = dumps([number.e164 for lead in leads for number in lead.numbers])
+        blocked = {e164 for (e164,) in connection.execute(_BLOCKED, (seller, numbers))}
+        free = [lead for lead in leads if not any(number.e164 in blocked for number in lead.numbers)]
+        connection.executemany(_CLAIM, [(lead.lead_id,) for lead in free])
+        if len(free) < len(leads):
+            free_ids = {lead.lead_id for lead in free}
+            refused = [lead for lead in leads if lead.lead_id not in free_ids]
+            connection.executemany(_FINISH, [(DO_NOT_CALL, lead.lead_id) for lead in refused])
+            add_open_leads(connection, leads[0].campaign, -len(refused))
+        return [replace(lead, state=LeadState.CLAIMED) for lead in free]
+
+    def release_claims(self) -> int:
+        """Put every claimed lead back among the pending ones, as after a restart; give their number."""
+        with self._transaction() as connection:
+            return connection.execute(_RELEASE).rowcount
+
+    # ---------------------------------------------------------------------------- changes
+    def apply(self, commands: Iterable[Command]) -> None:
+        """Keep what the commands say, in one transaction; commands that are not for a store are ignored."""
+        with self._transaction() as connection:
+            gathered = Gathered()
+            gathered.take(commands)
+            gathered.flush(connection)
+
+    def append(self, seq: int, now: float, event: Event | None, commands: Iterable[Command]) -> None:
+        """Add one journal entry alone. `commit` adds it together with what it changes."""
+        commands = tuple(commands)
+        with self._transaction() as connection:
+            self._journal(connection, [Entry(seq=seq, at=now, event=event, commands=commands)])
+            gathered = Gathered()
+            gathered.take([command for command in commands if isinstance(command, PlaceCall)])
+            gathered.flush(connection)
+
+    def commit(self, seq: int, now: float, event: Event | None, commands: Iterable[Command]) -> None:
+        """Append one entry and apply its commands, in one transaction."""
+        self.commit_batch([Entry(seq=seq, at=now, event=event, commands=tuple(commands))])
+
+    def commit_batch(self, entries: Iterable[Entry]) -> None:
+        """Append entries and apply their commands, in order, in one transaction; durable on return, or undone."""
+        entries = list(entries)
+        with self._transaction() as connection:
+            self._journal(connection, entries)
+            gathered = Gathered()
+            for entry in entries:
+                if type(entry.event) is CampaignLoaded:
+                    # A new order changes the keys of leads that earlier entries saved.
+                    gathered.flush(connection)
+                    gathered = Gathered()
+                    register(connection, entry.event.policy)
+                gathered.take(entry.commands)
+            gathered.flush(connection)
+
+    def _journal(self, connection: sqlite3.Connection, entries: list[Entry]) -> None:
+        """Write entries behind those that are there."""
+        last = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
+        lines: list[tuple[int, float, bytes]] = []
+        for entry in entries:
+            if entry.seq <= last:
+                raise StorageError(f"journal: expected a sequence number above {last}, found {entry.seq}")
+            last = entry.seq
+            lines.append((entry.seq, entry.at, encode_entry(entry.seq, entry.at, entry.event, entry.commands)))
+        connection.executemany(_APPEND, lines)
+
+    def next_call_id(self) -> int:
+        """Give the first call id that neither an attempt nor an order to dial ever used."""
+        with explained(self.path):
+            return counter(self._writer, "next_call_id")
+
+    # ----------------------------------------------------------------------------- import
+    @contextmanager
+    def importing(self, policy: CampaignPolicy, source: str, digest: str, now: float) -> Iterator[SqliteImport]:
+        """Add leads, all or nothing: an exception or `rollback()` leaves the store as it was.
+
+        The session is one transaction: until it ends, nothing else is written.
+        """
+        with suppress(_RolledBack), self._transaction() as connection:
+            self._is_importing = True
+            try:
+                session = SqliteImport(connection, policy)
+                yield session
+            finally:
+                self._is_importing = False
+            if session.is_rolled_back:
+                raise _RolledBack
+            session.finish(source, digest, now)
+
+
+class _RolledBack(Exception):
+    """Leaves the transaction of an import that is not to be kept."""

@@ -1,0 +1,417 @@
+"""One contract for every store: what the engine, the imports and the reports rely on."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dialer.domain.commands import (
+    BlockPerson,
+    HangUp,
+    PlaceCall,
+    RecordAgentSpan,
+    RecordAttempt,
+    RecordChange,
+    RecordDecision,
+    SaveLead,
+)
+from dialer.domain.events import CallRinging, CampaignLoaded
+from dialer.domain.lead import Callback, Lead, LeadState, PhoneNumber
+from dialer.domain.outcome import Outcome
+from dialer.domain.policy import ListPolicy
+from dialer.domain.records import CampaignChange, PacingDecision
+from dialer.engine.hopper import order_key
+from dialer.errors import StorageError
+from dialer.storage.codec import Entry
+from dialer.storage.memory import MemoryStore
+from dialer.storage.sqlite import SqliteStore
+from tests.unit.storage.builders import make_attempt, make_connect, make_lead, make_number, make_policy, make_span
+
+Store = MemoryStore | SqliteStore
+POLICY = make_policy()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store of each kind."""
+    if request.param == "memory":
+        yield MemoryStore()
+    else:
+        with closing(SqliteStore(tmp_path / "dialer.db")) as sqlite:
+            yield sqlite
+
+
+def load(store: Store, *candidates: Lead) -> list[str]:
+    """Import leads into the campaign of POLICY and tell what became of each."""
+    with store.importing(POLICY, "list.csv", "cd" * 32, 1000.0) as session:
+        return [session.add(candidate) for candidate in candidates]
+
+
+def save(store: Store, lead: Lead, **changes: object) -> Lead:
+    """Save a lead with some changes, as the engine does."""
+    changed = replace(lead, **changes)  # type: ignore[arg-type]
+    store.apply([SaveLead(lead=changed, order_key=order_key(changed, POLICY.list.order))])
+    return changed
+
+
+def claimed_numbers(store: Store, count: int, now: float) -> list[str]:
+    """Claim and give the last four digits of each lead's first number."""
+    return [lead.numbers[0].e164[-4:] for lead in store.claim("spring", count, now).leads]
+
+
+def test_claims_come_in_the_published_order(store: Store) -> None:
+    """Priority first, then the shuffle rank; the order of the list does not matter."""
+    load(store, make_lead(3), make_lead(1), make_lead(4, priority=5), make_lead(2, priority=9))
+    assert claimed_numbers(store, 10, 1000.0) == ["0002", "0004", "0001", "0003"]
+
+
+def test_a_claim_gives_no_more_than_asked_and_says_what_is_left(store: Store) -> None:
+    """`count` bounds the claim; claimed leads stay open; nothing waits."""
+    load(store, make_lead(1), make_lead(2), make_lead(3))
+    claimed = store.claim("spring", 2, 1000.0)
+    assert (len(claimed.leads), claimed.open_leads, claimed.next_due_at) == (2, 3, None)
+    assert [lead.state for lead in claimed.leads] == [LeadState.CLAIMED] * 2
+    assert store.claim("spring", 0, 1000.0).leads == ()
+
+
+def test_no_lead_is_claimed_twice(store: Store) -> None:
+    """A claimed lead is in no further claim, and neither is one that an agent's word finished."""
+    load(store, make_lead(1), make_lead(2))
+    first = store.claim("spring", 1, 1000.0).leads[0]
+    second = store.claim("spring", 5, 1000.0)
+    assert [lead.lead_id for lead in second.leads] != [first.lead_id]
+    save(store, first, state=LeadState.FINISHED, reason="sale")
+    after = store.claim("spring", 5, 1e9)
+    assert (after.leads, after.open_leads) == ((), 1)
+
+
+def test_a_waiting_lead_wakes_when_it_is_due(store: Store) -> None:
+    """A saved pending lead is claimed from `due_at` on, not before, and the claim names that instant."""
+    load(store, make_lead(1), make_lead(2))
+    one, two = store.claim("spring", 2, 1000.0).leads
+    save(store, one, state=LeadState.PENDING, due_at=2000.0, attempts=1)
+    save(store, two, state=LeadState.PENDING, due_at=1500.0, attempts=1)
+    early = store.claim("spring", 5, 1499.9)
+    assert (early.leads, early.next_due_at, early.open_leads) == ((), 1500.0, 2)
+    due = store.claim("spring", 5, 1500.0)
+    assert [lead.lead_id for lead in due.leads] == [two.lead_id]
+    assert due.next_due_at == 2000.0
+    assert [lead.lead_id for lead in store.claim("spring", 5, 2000.0).leads] == [one.lead_id]
+
+
+def test_due_leads_join_the_published_order(store: Store) -> None:
+    """Leads that come due are ordered with those that were ready, promised calls first."""
+    load(store, make_lead(1), make_lead(2), make_lead(3))
+    one, two = store.claim("spring", 2, 1000.0).leads
+    save(store, one, state=LeadState.PENDING, due_at=1100.0, attempts=1)
+    save(store, two, state=LeadState.PENDING, due_at=1200.0, attempts=1, callback=Callback(at=1200.0, agent_id="a1"))
+    assert claimed_numbers(store, 5, 1300.0) == ["0002", "0003", "0001"]
+
+
+def test_a_pending_lead_saved_again_keeps_its_last_instant_only(store: Store) -> None:
+    """A lead that waited for one instant and then for a later one is not woken by the first."""
+    load(store, make_lead(1))
+    lead = store.claim("spring", 1, 1000.0).leads[0]
+    save(store, lead, state=LeadState.PENDING, due_at=1100.0)
+    save(store, lead, state=LeadState.PENDING, due_at=1200.0)
+    early = store.claim("spring", 1, 1150.0)
+    assert (early.leads, early.next_due_at) == ((), 1200.0)
+    assert len(store.claim("spring", 1, 1200.0).leads) == 1
+    assert store.claim("spring", 1, 1300.0).leads == ()
+
+
+def test_released_claims_are_claimed_again(store: Store) -> None:
+    """After a restart claimed leads are pending: those that never waited at once, the others when due."""
+    load(store, make_lead(1), make_lead(2))
+    one, _ = store.claim("spring", 2, 1000.0).leads
+    save(store, one, state=LeadState.PENDING, due_at=2000.0)
+    assert len(store.claim("spring", 1, 2000.0).leads) == 1
+    assert store.release_claims() == 2
+    assert store.release_claims() == 0
+    assert claimed_numbers(store, 5, 1000.0) == ["0002"]
+    assert claimed_numbers(store, 5, 2000.0) == ["0001"]
+
+
+def test_campaigns_do_not_mix(store: Store) -> None:
+    """A claim sees its own campaign only, and an unknown campaign has no leads."""
+    load(store, make_lead(1))
+    with store.importing(make_policy("autumn"), "b.csv", "", 0.0) as session:
+        assert session.add(make_lead(1, campaign="autumn")) == "loaded"
+    assert [lead.campaign for lead in store.claim("autumn", 5, 0.0).leads] == ["autumn"]
+    assert store.claim("winter", 5, 0.0).open_leads == 0
+    assert store.campaigns() == ["autumn", "spring"]
+    assert [lead.campaign for lead in store.find_number(make_number(1).e164)] == ["spring", "autumn"]
+    assert [lead.campaign for lead in store.find_number(make_number(1).e164, "autumn")] == ["autumn"]
+    assert store.find_number(make_number(2).e164) == []
+
+
+def test_everything_of_a_lead_is_kept(store: Store) -> None:
+    """A lead comes back from the store as the import and the engine gave it."""
+    candidate = make_lead(
+        1, 2, name="세대주", segment="new", priority=3, zone="Asia/Seoul", external_id="x-1", fields={"plan": "B"}
+    )
+    load(store, candidate)
+    claimed = store.claim("spring", 1, 1000.0).leads[0]
+    assert claimed == replace(candidate, lead_id=claimed.lead_id, state=LeadState.CLAIMED)
+    numbers = (replace(claimed.numbers[0], attempts=1, last_attempt_at=1000.5, is_invalid=True), claimed.numbers[1])
+    saved = save(
+        store,
+        claimed,
+        state=LeadState.PENDING,
+        numbers=numbers,
+        due_at=1600.25,
+        attempts=1,
+        tries={"busy": 1},
+        last_attempt_at=1000.5,
+        last_outcome="busy",
+        callback=Callback(at=1600.25, agent_id=None, note="after lunch"),
+    )
+    assert store.lead(saved.lead_id) == saved
+    assert list(store.leads("spring")) == [saved]
+    assert store.lead(99) is None
+    counts = store.counts("spring")
+    assert (counts.loaded, counts.open, counts.tried) == (1, 1, 1)
+
+
+def test_rows_about_the_same_person_are_merged(store: Store) -> None:
+    """A row that shares a number fills blanks and adds numbers; what is known stands."""
+    assert (
+        load(store, make_lead(1, name="A", fields={"plan": "B", "note": ""}), make_lead(2, name="C")) == ["loaded"] * 2
+    )
+    more = make_lead(3, 1, name="B", segment="new", fields={"plan": "Z", "note": "n", "age": "40"})
+    assert load(store, more, make_lead(1, 2)) == ["merged", "unchanged"]
+    first, second = store.leads("spring")
+    assert [number.e164[-4:] for number in first.numbers] == ["0001", "0003"]
+    assert (first.name, first.segment, first.fields) == ("A", "new", {"plan": "B", "note": "n", "age": "40"})
+    assert [number.e164[-4:] for number in second.numbers] == ["0002"]
+    assert claimed_numbers(store, 5, 1000.0) == ["0001", "0002"]
+
+
+def test_importing_a_list_again_changes_nothing(store: Store) -> None:
+    """Whatever a list repeats, its second import leaves every lead as the first did."""
+    rows = [make_lead(1, 2, name="A"), make_lead(2, 3, segment="x"), make_lead(1, 1, priority=4), make_lead(4, 3)]
+    assert load(store, *rows) == ["loaded", "merged", "merged", "merged"]
+    before = list(store.leads("spring"))
+    assert load(store, *rows) == ["unchanged"] * 4
+    assert list(store.leads("spring")) == before
+    assert store.claim("spring", 9, 1.0).open_leads == 1
+
+
+def test_a_merge_does_not_reopen_or_release_a_lead(store: Store) -> None:
+    """A claimed lead stays claimed through a merge, and the engine's next word keeps what the merge added."""
+    load(store, make_lead(1), make_lead(2))
+    one, two = store.claim("spring", 2, 1000.0).leads
+    save(store, two, state=LeadState.FINISHED, reason="sale")
+    assert load(store, make_lead(1, 5, name="late"), make_lead(2, 6)) == ["merged", "merged"]
+    assert store.claim("spring", 5, 1000.0).leads == ()
+    save(store, one, state=LeadState.PENDING, due_at=1100.0, attempts=1)
+    lead = store.claim("spring", 5, 1100.0).leads[0]
+    assert (lead.name, lead.attempts) == ("late", 1)
+    assert [number.e164[-4:] for number in lead.numbers] == ["0001", "0005"]
+    assert store.counts("spring").open == 1
+
+
+def test_an_exception_or_a_rollback_undoes_an_import(store: Store) -> None:
+    """A session that fails or is rolled back leaves no lead, no number and no used id."""
+    load(store, make_lead(1))
+    with pytest.raises(ValueError, match="broken"), store.importing(POLICY, "b.csv", "", 0.0) as session:
+        session.add(make_lead(2))
+        raise ValueError("broken")
+    with store.importing(POLICY, "c.csv", "", 0.0) as session:
+        assert [session.add(make_lead(1, 3)), session.add(make_lead(3)), session.add(make_lead(4))] == [
+            "merged",
+            "unchanged",
+            "loaded",
+        ]
+        session.rollback()
+    assert load(store, make_lead(2)) == ["loaded"]
+    assert [[n.e164[-4:] for n in lead.numbers] for lead in store.leads("spring")] == [["0001"], ["0002"]]
+    assert [lead.lead_id for lead in store.leads("spring")] == [1, 2]
+    assert store.claim("spring", 5, 0.0).open_leads == 2
+
+
+def test_a_dry_run_knows_no_campaign_afterwards(store: Store) -> None:
+    """A rolled back first import leaves the campaign unknown."""
+    with store.importing(POLICY, "a.csv", "", 0.0) as session:
+        session.add(make_lead(1))
+        session.rollback()
+    assert (store.policy("spring"), store.campaigns()) == (None, [])
+
+
+def test_one_import_at_a_time(store: Store) -> None:
+    """A second session is refused while one is open, and the first is not harmed."""
+    with store.importing(POLICY, "a.csv", "", 0.0) as session:
+        session.add(make_lead(1))
+        with pytest.raises(StorageError, match="import is running"), store.importing(POLICY, "b.csv", "", 0.0):
+            pass
+        with pytest.raises(StorageError, match="import is running"), store.importing(POLICY, "b.csv", "", 0.0):
+            pass
+    assert store.counts("spring").loaded == 1
+
+
+def test_a_lead_of_another_campaign_is_refused(store: Store) -> None:
+    """An import takes only leads of its own campaign that have a number."""
+    for wrong in (make_lead(1, campaign="autumn"), make_lead()):
+        with pytest.raises(StorageError, match="expected its own lead with a number"):
+            load(store, wrong)
+    assert store.campaigns() == []
+
+
+def test_saving_an_unknown_lead_is_an_error(store: Store) -> None:
+    """The engine cannot save what the store never had."""
+    load(store, make_lead(1))
+    with pytest.raises(StorageError, match="lead 77"):
+        save(store, make_lead(1, lead_id=77))
+
+
+def test_a_blocked_person_is_not_claimed_by_any_campaign_of_the_seller(store: Store) -> None:
+    """A block acts at once on all the seller's campaigns, also on later imports, and on no other seller's."""
+    load(store, make_lead(1, 2), make_lead(3))
+    store.apply([BlockPerson(seller=POLICY.seller, numbers=(make_number(2).e164,), reason="refused")])
+    for name, seller in (("autumn", POLICY.seller), ("other", "Another Seller")):
+        with store.importing(make_policy(name, seller), "b.csv", "", 0.0) as session:
+            session.add(make_lead(2, campaign=name))
+    claimed = store.claim("spring", 1, 1000.0)
+    assert [lead.numbers[0].e164[-4:] for lead in claimed.leads] == ["0003"]
+    assert claimed.open_leads == 1
+    finished = store.lead(1)
+    assert finished is not None
+    assert (finished.state, finished.reason) == (LeadState.FINISHED, "do_not_call")
+    assert store.claim("autumn", 5, 1000.0).leads == ()
+    assert len(store.claim("other", 5, 1000.0).leads) == 1
+    assert store.is_blocked(POLICY.seller, make_number(2).e164)
+    assert not store.is_blocked("Another Seller", make_number(2).e164)
+
+
+def test_a_changed_order_holds_for_leads_that_are_there(store: Store) -> None:
+    """Loading a campaign with another order re-sorts its pending leads, ready and waiting."""
+    load(store, make_lead(1, priority=1), make_lead(2, priority=2), make_lead(3, priority=3))
+    first = store.claim("spring", 1, 1000.0).leads[0]
+    save(store, first, state=LeadState.PENDING, due_at=1001.0)
+    policy = make_policy(list=ListPolicy(order=("priority asc",)))
+    store.commit(1, 1001.0, CampaignLoaded(policy=policy), [])
+    assert store.policy("spring") == policy
+    assert claimed_numbers(store, 5, 1001.0) == ["0001", "0002", "0003"]
+
+
+def test_records_come_back_whole_and_in_order(store: Store) -> None:
+    """Every record is read as it was written, ordered by its instant, in half-open spans."""
+    attempts = [
+        make_attempt(2, 200.0),
+        make_connect(1, 110.0, is_success=True),
+        make_attempt(3, 100.0, campaign="autumn"),
+    ]
+    store.apply([RecordAttempt(attempt=attempt) for attempt in attempts])
+    assert list(store.attempts(None, 100.0, 200.0)) == [attempts[1], attempts[2]]
+    assert list(store.attempts("spring", 0.0, 200.1)) == [attempts[1], attempts[0]]
+    decision = PacingDecision(
+        campaign="spring", at=50.0, mode="power", calls=2, wanted=3, limited_by="lines", is_reserved=False,
+        terms=(("ratio", 1.5), ("budget", float("inf"))),
+    )  # fmt: skip
+    change = CampaignChange(
+        campaign="spring", at=60.0, action="start", before="ready", after="running", reason="go", who="op", digest="d"
+    )
+    store.apply([RecordDecision(decision=decision), RecordChange(change=change)])
+    assert list(store.decisions("spring", 50.0, 50.1)) == [decision]
+    assert list(store.decisions("spring", 0.0, 50.0)) == []
+    assert list(store.changes(None, 60.0, 61.0)) == list(store.changes("spring", 0.0, 99.0)) == [change]
+    assert list(store.changes("autumn", 0.0, 99.0)) == []
+
+
+def test_an_attempt_is_replaced_by_its_later_word(store: Store) -> None:
+    """One attempt per call id, the last one said."""
+    later = make_connect(1, 110.0)
+    store.apply([RecordAttempt(attempt=make_attempt(1, 100.0, outcome=None)), RecordAttempt(attempt=later)])
+    store.apply([RecordAttempt(attempt=make_attempt(2, 100.0, outcome=None))])
+    store.apply([RecordAttempt(attempt=make_attempt(2, 100.0, outcome=Outcome.BUSY))])
+    assert list(store.attempts(None, 0.0, 1000.0)) == [later, make_attempt(2, 100.0, outcome=Outcome.BUSY)]
+    assert store.first_live_at("spring") == 110.0
+    assert store.first_live_at("autumn") is None
+
+
+def test_agent_spans_that_touch_the_span_are_given_whole(store: Store) -> None:
+    """Spans that share an instant with [from, to) come whole; one that ends at `from` or begins at `to` does not."""
+    spans = [
+        make_span("ready", 0.0, 100.0),
+        make_span("talking", 100.0, 160.0, call_id=1),
+        make_span("wrap_up", 160.0, 200.0),
+        make_span("paused", 150.0, 150.0, agent_id="a2", campaign=None, reason="lunch"),
+    ]
+    store.apply([RecordAgentSpan(span=span) for span in spans])
+    assert list(store.agent_spans(None, 100.0, 160.0)) == [spans[1], spans[3]]
+    assert list(store.agent_spans("spring", 99.0, 161.0)) == spans[:3]
+    assert list(store.agent_spans(None, 150.0, 150.1)) == [spans[1], spans[3]]
+
+
+def test_call_ids_are_never_used_again(store: Store) -> None:
+    """The next call id is above every attempt and every order to dial, kept or only journaled."""
+    assert (store.next_call_id(), store.next_seq()) == (1, 1)
+    store.apply([RecordAttempt(attempt=make_attempt(7, 100.0))])
+    assert store.next_call_id() == 8
+    place = PlaceCall(
+        call_id=11,
+        campaign="spring",
+        lead_id=1,
+        number="+12025550001",
+        ring_timeout_s=22.0,
+        caller_id=None,
+        agent_id=None,
+    )
+    store.append(1, 100.0, None, [place])
+    assert store.next_call_id() == 12
+    store.commit(2, 101.0, None, [replace(place, call_id=12)])
+    assert (store.next_call_id(), store.next_seq()) == (13, 3)
+
+
+def test_the_journal_comes_back_as_written(store: Store) -> None:
+    """Entries are read in order, from any sequence number on, and their commands are applied once."""
+    load(store, make_lead(1))
+    lead = store.claim("spring", 1, 1000.0).leads[0]
+    done = replace(lead, state=LeadState.FINISHED, reason="sale")
+    entries = [
+        Entry(seq=5, at=1000.0, event=CallRinging(call_id=1), commands=(HangUp(call_id=1, reason="x"),)),
+        Entry(seq=6, at=1000.5, event=None, commands=(SaveLead(lead=done, order_key="k"),)),
+    ]
+    store.commit_batch(entries)
+    assert list(store.entries()) == entries
+    assert list(store.entries(6)) == entries[1:]
+    assert store.lead(lead.lead_id) == done
+    with pytest.raises(StorageError, match="above 6, found 6"):
+        store.append(6, 1001.0, None, [])
+
+
+def test_many_leads_are_claimed_once_each_in_order(store: Store) -> None:
+    """Five hundred leads, claimed in steps with returns in between, come in order and never twice at a time."""
+    load(store, *[make_lead(index, priority=index * 7 % 5, shuffle=index * 37 % 101) for index in range(500)])
+    keys: list[str] = []
+    in_hand: dict[int, Lead] = {}
+    now, finished = 1000.0, 0
+    while finished < 500:
+        for lead in store.claim("spring", 60, now).leads:
+            assert lead.lead_id not in in_hand
+            in_hand[lead.lead_id] = lead
+            if lead.attempts == 0:
+                keys.append(order_key(lead, POLICY.list.order))
+        for lead_id, lead in list(in_hand.items()):
+            del in_hand[lead_id]
+            if lead.attempts == 1:
+                save(store, lead, state=LeadState.FINISHED, reason="done")
+                finished += 1
+            else:
+                save(store, lead, state=LeadState.PENDING, attempts=1, due_at=now + 1e4)
+        now += 900.0
+    assert keys == sorted(keys)
+    assert len(keys) == 500
+    assert store.claim("spring", 1, 1e12).open_leads == 0
+
+
+def test_equal_numbers_of_one_row_are_one_number(store: Store) -> None:
+    """A row that repeats a number gives a lead that has it once."""
+    number = make_number(1)
+    twice = replace(
+        make_lead(1), numbers=(number, make_number(2), PhoneNumber(e164=number.e164, kind="x", region="", zones=()))
+    )
+    load(store, twice)
+    assert next(iter(store.leads("spring"))).numbers == (number, make_number(2))
