@@ -1,20 +1,12 @@
 """Exact counting against enumeration, and its two schemes against each other."""
 
-import itertools
 from math import comb
 
 import numpy as np
 import pytest
 
-from dialer.queueing.distributions import binomials, p_surplus, poisson_binomial, poisson_binomial_direct
-
-
-def enumerated(p: np.ndarray) -> np.ndarray:
-    """P(S = 0..n) by adding up all 2^n outcomes."""
-    pmf = np.zeros(len(p) + 1)
-    for outcome in itertools.product((0, 1), repeat=len(p)):
-        pmf[sum(outcome)] += np.prod([x if hit else 1 - x for x, hit in zip(p, outcome, strict=True)])
-    return pmf
+from dialer.queueing.distributions import binomials, poisson_binomial
+from tests.unit.queueing.counting import enumerated, poisson_binomial_direct
 
 
 @pytest.mark.parametrize("scheme", [poisson_binomial, poisson_binomial_direct])
@@ -52,10 +44,6 @@ def test_binomial_tables_hold_every_count() -> None:
         assert table[k, 0, 0] == table[k, 2, k] == 1.0
 
 
-@pytest.mark.parametrize("base", [-2, 0, 1, 3, 9])
-def test_surplus_is_the_enumeration_of_gains_and_losses(base: int) -> None:
-    """P(base + A - C >= 1) agrees with the sum over all outcomes of both sides."""
-    gain, loss = np.array([0.1, 0.5, 0.9]), np.array([0.3, 0.2, 0.7, 0.05])
-    p_gain, p_loss = enumerated(gain), enumerated(loss)
-    expected = sum(p_gain[a] * p_loss[c] for a in range(4) for c in range(5) if base + a - c >= 1)
-    assert p_surplus(gain, loss, base) == pytest.approx(expected, abs=1e-12)
+def test_no_trial_is_no_success() -> None:
+    """Without a trial the count is 0."""
+    assert poisson_binomial(np.zeros((0, 2))).tolist() == [[1.0], [1.0]]

@@ -1,0 +1,199 @@
+"""The governor lowers, and the regulator moves psi slowly."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import inf
+
+import pytest
+
+from dialer.domain.policy import Window
+from dialer.pacing.base import DialDecision
+from dialer.pacing.budget import AbandonmentBudget
+from dialer.pacing.governor import Governor, Regulator, beta_binomial_sf, psi_start
+from dialer.queueing.errors import OutOfDomain
+from tests.unit.pacing.floors import MARKOV, floor_of
+
+NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC).timestamp()
+MIDNIGHT = NOON + 12 * 3600
+GOVERNOR = Governor(target_rate=0.025)
+FRESH = replace(MARKOV, built_at=NOON, observed_at=NOON)
+FREE = DialDecision(calls=4, reserve=False, limited_by="wanted", wanted=4)
+
+
+def budget_of(live: int, abandoned: int, *, at: float = NOON - 7200, cap_rate: float = 0.03) -> AbandonmentBudget:
+    budget = AbandonmentBudget(cap_rate=cap_rate, window=Window.DAY, tz=UTC)
+    for _ in range(live):
+        budget.record_live(at)
+    for _ in range(abandoned):
+        budget.record_abandoned(at)
+    return budget
+
+
+def test_with_budget_to_spare_it_changes_nothing() -> None:
+    """A window well under its cap lets the pacer's answer pass unchanged."""
+    assert GOVERNOR.limit(FREE, floor_of(ready=2, estimates=FRESH), budget_of(1000, 10), NOON) is FREE
+
+
+@pytest.mark.parametrize(
+    "estimates",
+    [
+        None,
+        replace(FRESH, observed_at=None),
+        replace(FRESH, observed_at=NOON - 1801),
+        replace(FRESH, dials=19),
+    ],
+    ids=["missing", "nothing seen", "stale", "cold"],
+)
+def test_estimates_that_cannot_be_trusted_mean_progressive(estimates) -> None:  # type: ignore[no-untyped-def]
+    """Without fresh estimates from at least 20 dials every call reserves an agent."""
+    decision = GOVERNOR.limit(FREE, floor_of(ready=2, estimates=estimates), budget_of(1000, 0), NOON)
+    assert (decision.calls, decision.reserve, decision.limited_by, decision.wanted) == (2, True, "estimates", 4)
+
+
+def test_a_spent_budget_means_progressive_at_the_end_of_the_window() -> None:
+    """In the window's last minute one abandonment more must fit under the cap as counted."""
+    at = MIDNIGHT - 30
+    floor = floor_of(ready=2, estimates=replace(FRESH, observed_at=at))
+    assert GOVERNOR.limit(FREE, floor, budget_of(1000, 27), at).calls == 4
+    decision = GOVERNOR.limit(FREE, floor, budget_of(1000, 30), at)
+    assert (decision.calls, decision.reserve, decision.limited_by) == (2, True, "budget")
+    assert dict(decision.terms)["remaining"] == 0.0
+
+
+def test_the_end_of_dialing_counts_like_the_end_of_the_window() -> None:
+    """No live answers are expected once the campaign's hours end, however late the window closes."""
+    floor = floor_of(ready=2, estimates=FRESH)
+    assert not GOVERNOR.limit(FREE, floor, budget_of(1000, 30), NOON).reserve
+    assert GOVERNOR.limit(FREE, floor, budget_of(1000, 30), NOON, dialing_ends_at=NOON + 20).reserve
+
+
+def test_a_list_about_to_end_counts_like_the_end_of_the_window() -> None:
+    """No more live answers are expected than the leads left can give."""
+    assert GOVERNOR.limit(FREE, floor_of(ready=2, estimates=FRESH, leads=8), budget_of(1000, 30), NOON).reserve
+
+
+def test_the_first_abandonment_of_the_day_stops_nothing_for_hours() -> None:
+    """One abandonment among the first ten live answers is paid back by the next hours' answers, so dialing goes on."""
+    floor = floor_of(ready=2, estimates=FRESH)
+    assert not GOVERNOR.limit(FREE, floor, budget_of(10, 1), NOON).reserve
+
+
+def test_an_overdrawn_day_that_can_still_be_saved_is_saved() -> None:
+    """Too many abandonments early on mean progressive until enough live answers have come, then free dialing again."""
+    floor = floor_of(ready=2, estimates=FRESH)
+    assert GOVERNOR.limit(FREE, floor, budget_of(100, 12), NOON).limited_by == "budget"
+    assert not GOVERNOR.limit(FREE, floor, budget_of(400, 12), NOON).reserve
+
+
+def test_the_guard_holds_the_last_hour() -> None:
+    """A bad hour means progressive although the window has plenty left."""
+    budget = budget_of(2000, 0)
+    for _ in range(100):
+        budget.record_live(NOON - 600)
+    for _ in range(9):
+        budget.record_abandoned(NOON - 600)
+    floor = floor_of(ready=2, estimates=FRESH)
+    decision = GOVERNOR.limit(FREE, floor, budget, NOON)
+    assert (decision.calls, decision.reserve, decision.limited_by) == (2, True, "guard")
+    later = floor_of(ready=2, estimates=replace(FRESH, observed_at=NOON + 3600))
+    assert not GOVERNOR.limit(FREE, later, budget, NOON + 3600).reserve
+
+
+def test_a_cap_of_zero_is_progressive() -> None:
+    """With no abandonment allowed every call reserves an agent, at any moment of the window."""
+    decision = GOVERNOR.limit(FREE, floor_of(ready=3, estimates=FRESH), budget_of(1000, 0, cap_rate=0.0), NOON)
+    assert (decision.calls, decision.reserve) == (3, True)
+
+
+def test_reserved_calls_need_a_ready_agent_each() -> None:
+    """A progressive answer is cut to the ready agents, whoever gave it."""
+    reserved = replace(FREE, reserve=True)
+    assert GOVERNOR.limit(reserved, floor_of(ready=1), budget_of(0, 0), NOON).calls == 1
+
+
+def test_calls_in_flight_keep_their_agents_when_the_budget_ends() -> None:
+    """Reservations leave a ready agent to each unreserved call still out, so that these are not abandoned either."""
+    floor = floor_of(ready=3, unanswered_ages=(4.0,), answered=1, estimates=None)
+    assert GOVERNOR.limit(FREE, floor, budget_of(100, 0), NOON).calls == 1
+
+
+@pytest.mark.parametrize(("above", "trials"), [(0, 1), (0, 7), (2, 7), (6, 7), (7, 7), (3, 200)])
+def test_beta_binomial_tail(above: int, trials: int) -> None:
+    """The tail is one minus the sum of the probabilities in their gamma-function form."""
+    from scipy.stats import betabinom
+
+    assert beta_binomial_sf(above, trials, 1.5, 48.5) == pytest.approx(
+        betabinom.sf(above, trials, 1.5, 48.5), abs=1e-12
+    )
+
+
+def test_psi_starts_lower_for_larger_teams() -> None:
+    """The start falls with the team from .055 to .018 at 3 %, and scales with the target."""
+    starts = [psi_start(agents, 0.03) for agents in (0, 1, 2, 3, 5, 10, 20, 35, 50, 100, 1000)]
+    assert starts == sorted(starts, reverse=True)
+    assert (starts[0], starts[4], starts[8], starts[-1]) == pytest.approx((0.055, 0.04, 0.02, 0.018))
+    assert psi_start(10, 0.015) == pytest.approx(0.015)
+
+
+def test_at_the_target_psi_rests() -> None:
+    """One abandonment in forty live answers, the target, leaves psi where it is."""
+    regulator = Regulator(0.025)
+    for turn in range(50):
+        for _ in range(40):
+            regulator.record_live()
+        regulator.record_abandoned()
+        regulator.psi(10, 240.0 * turn)
+    assert regulator.psi(10, 1e6) == pytest.approx(psi_start(10, 0.025), rel=0.15)
+
+
+@pytest.mark.parametrize(("abandoned_each", "is_up"), [(0, True), (3, False)])
+def test_psi_moves_against_the_error(abandoned_each: int, is_up: bool) -> None:
+    """No abandonments raise psi, three times the target lower it."""
+    regulator = Regulator(0.025)
+    for turn in range(20):
+        for _ in range(40):
+            regulator.record_live()
+        for _ in range(abandoned_each):
+            regulator.record_abandoned()
+        regulator.psi(10, 240.0 * turn)
+    assert (regulator.psi(10, 5000.0) > psi_start(10, 0.025)) == is_up
+
+
+def test_psi_moves_at_most_twofold_in_ten_minutes() -> None:
+    """A burst of abandonments lowers psi by a bounded rate, not at once."""
+    regulator = Regulator(0.025)
+    start = regulator.psi(10, 0.0)
+    for _ in range(200):
+        regulator.record_abandoned()
+    assert regulator.psi(10, 0.0) == start
+    assert regulator.psi(10, 600.0) == pytest.approx(start / 2)
+    assert regulator.psi(10, 1e6) == pytest.approx(start / 8)
+
+
+@pytest.mark.parametrize("bound", [replace(FREE, limited_by="lines"), replace(FREE, reserve=True, limited_by="budget")])
+def test_an_hour_bound_by_lines_earns_no_burst(bound: DialDecision) -> None:
+    """While lines, leads or the governor bind, live answers do not raise psi; abandonments still lower it."""
+    regulator = Regulator(0.025)
+    regulator.heed(bound)
+    regulator.psi(10, 0.0)
+    for _ in range(1000):
+        regulator.record_live()
+    assert regulator.psi(10, 3600.0) == psi_start(10, 0.025)
+    regulator.record_abandoned()
+    assert regulator.psi(10, 7200.0) < psi_start(10, 0.025)
+
+
+def test_a_restarted_regulator_goes_on() -> None:
+    """The regulator restored from its snapshot gives the psi that the first one had reached."""
+    regulator = Regulator(0.025)
+    for _ in range(500):
+        regulator.record_live()
+    regulator.psi(10, 0.0)
+    assert Regulator(0.025, regulator.snapshot()).psi(10, 0.0) == pytest.approx(regulator.psi(10, 1e6))
+
+
+@pytest.mark.parametrize("target_rate", [0.0, 1.0, 3.0, inf])
+def test_a_target_in_percent_is_refused(target_rate: float) -> None:
+    """A target is a share above 0; with a target of 0 there is nothing to regulate."""
+    with pytest.raises(OutOfDomain, match="target_rate"):
+        Regulator(target_rate)
