@@ -24,7 +24,9 @@ from pathlib import Path
 import openpyxl
 
 SEED = 20260301
-SEGMENTS = ("new", "new", "new", "repeat", "dormant")
+KR_SEGMENTS = ("일반", "일반", "일반", "우수", "휴면")
+JP_SEGMENTS = ("新規", "継続", "継続", "延滞")
+EN_SEGMENTS = ("new", "new", "new", "repeat", "dormant")
 FULL_WIDTH = str.maketrans("0123456789-", "０１２３４５６７８９－")
 STAMP = (2026, 3, 1, 0, 0, 0)
 
@@ -51,8 +53,8 @@ US_AREAS = {
     "907": ("AK", ""), "808": ("HI", "Pacific/Honolulu"),
 }  # fmt: skip
 UK_AREAS = {
-    "020 7946 0": "London", "0113 496 0": "Yorkshire", "0117 496 0": "South West", "0121 496 0": "West Midlands",
-    "0131 496 0": "Scotland", "0161 496 0": "North West", "029 2018 0": "Wales", "01632 960": "North East",
+    "20 7946 0": "London", "113 496 0": "Yorkshire", "117 496 0": "South West", "121 496 0": "West Midlands",
+    "131 496 0": "Scotland", "161 496 0": "North West", "29 2018 0": "Wales", "1632 960": "North East",
 }  # fmt: skip
 
 
@@ -108,7 +110,17 @@ def make_korea(path: Path, total: int = 5_000) -> None:
         needless[0], needless[2], needless[4] = f"{n % 100:05}", f"{n % 40 + 1}지점", f"요금제{n % 7}"
         needless[11], needless[22] = str(n % 900), "A"
         rows.append(
-            [f"R{n + 1:05}", f"고객{n + 1:04}", mobile, home, rng.choice(SEGMENTS), str(n % 4), consent, *needless, ""]
+            [
+                f"R{n + 1:05}",
+                f"고객{n + 1:04}",
+                mobile,
+                home,
+                rng.choice(KR_SEGMENTS),
+                str(n % 4),
+                consent,
+                *needless,
+                "",
+            ]
         )
     numbers = [row[2] for row in rows]
     twists: list[tuple[int, Twist]] = [
@@ -153,7 +165,7 @@ def make_japan(path: Path, total: int = 1_500) -> None:
         place = ("052", "092")[n % 2]
         work = f"{place}-00{others[-n] // 100_000}-{others[-n] % 10_000:04}" if n % 3 == 0 else ""
         due = f"2026/{1 + n % 12:02}/{1 + n % 28:02}"
-        rows.append([f"J{n + 1:05}", f"利用者{n + 1:04}", mobile, home, work, rng.choice(SEGMENTS), due, ""])
+        rows.append([f"J{n + 1:05}", f"利用者{n + 1:04}", mobile, home, work, rng.choice(JP_SEGMENTS), due, ""])
     numbers = [row[2] for row in rows]
     twists: list[tuple[int, int, Twist]] = [
         (2, 40, lambda rng, _: rng.choice(numbers)),
@@ -174,23 +186,24 @@ def make_japan(path: Path, total: int = 1_500) -> None:
 
 
 def make_uk(path: Path, total: int = 800) -> None:
-    """A survey, UK part: UTF-8 with a byte order mark."""
+    """A survey, UK part: UTF-8 with a byte order mark; written with +44, since the campaign is at home in the US."""
     rng = random.Random(SEED + 2)
     mobiles = rng.sample(range(1_000), total)
     rows: list[Cells] = []
     for n in range(total):
         area, region = list(UK_AREAS.items())[n % len(UK_AREAS)]
-        line = f"{area}{100 + n:03}" if n % 2 else ""
-        mobile = f"07700 900{mobiles[n]:03}"
-        rows.append([f"G{n + 1:04}", f"Respondent {n + 1:04}", mobile, line, region, rng.choice(SEGMENTS), ""])
+        line = f"+44 {area}{100 + n:03}" if n % 2 else ""
+        mobile = f"+44 7700 900{mobiles[n]:03}"
+        rows.append([f"G{n + 1:04}", f"Respondent {n + 1:04}", mobile, line, region, rng.choice(EN_SEGMENTS), ""])
     numbers = [row[2] for row in rows]
     twists: list[tuple[int, Twist]] = [
         (25, lambda rng, _: rng.choice(numbers)),
         (20, lambda *_: ""),
         (15, lambda rng, _: rng.choice(["n/a", "ex-directory", "07700", "unknown"])),
-        (30, lambda _, text: "+44 (0)" + text[1:]),
-        (30, lambda _, text: "0044 " + text[1:]),
-        (20, lambda _, text: trunkless(text)),
+        (60, lambda _, text: text.replace("+44 ", "+44 (0)")),
+        (30, lambda _, text: text.replace("+44 ", "0044 ")),
+        (30, lambda _, text: text.replace("+44 ", "(+44) ")),
+        (20, lambda _, text: text.replace("+44 ", "0")),  # without a country: nobody knows which
         (10, lambda _, text: scientific(text, 5)),
         (20, lambda _, text: f" {text} "),
     ]
@@ -212,7 +225,7 @@ def make_us(path: Path, total: int = 800) -> None:
         phone = f"({area}) 555-0{line}"
         second = f"{area}-555-0{rng.randrange(100, 200)}" if n % 10 == 0 else ""
         zone = zone if n % 3 else ""
-        rows.append([str(n + 1), f"Respondent {n + 1:04}", phone, second, state, rng.choice(SEGMENTS), zone, ""])
+        rows.append([str(n + 1), f"Respondent {n + 1:04}", phone, second, state, rng.choice(EN_SEGMENTS), zone, ""])
     numbers = [row[2] for row in rows]
     twists: list[tuple[int, Twist]] = [
         (20, lambda rng, _: rng.choice(numbers)),

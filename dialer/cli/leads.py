@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dialer.daemon.imports import ImportReport, Progress
     from dialer.domain.lead import Lead
     from dialer.domain.policy import CampaignPolicy
-    from dialer.storage.sqlite import SqliteStore
+    from dialer.storage.reading import SqliteRecords
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file; every key is in config.example.toml.")
@@ -44,16 +44,18 @@ def import_leads(
 ) -> None:
     """Import a list: every row ends loaded, merged or rejected.
 
-    Rejected rows go to FILE.rejects.csv with line, reason and the original row. Importing the same file twice changes
-    nothing. A file that is no list is refused as a whole.
+    Rejected rows go to FILE.rejects.csv, with line, reason and the original row.
+
+    Importing the same file twice changes nothing. A file that is no list is refused as a whole.
     """
     import time
 
     from dialer.daemon.imports import import_list
+    from dialer.storage.sqlite import SqliteStore
 
     settings = _settings(config)
     policy = _policy(settings, campaign)
-    with _store(settings) as store, _progress(file) as progress:
+    with SqliteStore(settings.database) as store, _progress(file) as progress:
         report = import_list(file.absolute(), policy, store, time.time(), is_dry_run=dry_run, progress=progress)
     if not dry_run and report.loaded + report.merged > report.unchanged:
         _tell_daemon(settings, campaign)
@@ -75,6 +77,7 @@ def export_leads(
     """Write a campaign's leads with their state. Numbers are masked unless you say why you need them."""
     from dialer.errors import UsageError
     from dialer.leads import export
+    from dialer.storage.reading import SqliteRecords
 
     if unmasked and not reason.strip():
         raise UsageError("--unmasked: expected --reason TEXT that says why full numbers are needed, found none")
@@ -84,11 +87,11 @@ def export_leads(
         raise UsageError("--format parquet: expected --output FILE, standard output cannot hold it")
     settings = _settings(config)
     policy = _policy(settings, campaign)
-    with _store(settings) as store:
+    with SqliteRecords(settings.database) as store, contextlib.closing(_leads(store, campaign)) as leads:
         if unmasked:
             _record_export(settings, policy, output, reason)
-        rows = export.records(store.leads(campaign), is_masked=not unmasked)
         try:
+            rows = export.records(leads, is_masked=not unmasked)
             if form is Format.PARQUET and output is not None:
                 count = export.write_parquet(rows, output)
             else:
@@ -110,13 +113,15 @@ def show_lead(
 ) -> None:
     """Show one lead: state, numbers (masked), attempts, when it is due."""
     from dialer.leads.export import records
+    from dialer.storage.reading import SqliteRecords
 
     settings = _settings(config)
     policy = _policy(settings, campaign)
-    with _store(settings) as store:
+    with SqliteRecords(settings.database) as store:
         lead = _find(store, policy, which)
     if as_json:
-        _print_json({**next(records([lead], is_masked=True)), "numbers": _number_rows(lead)})
+        record = next(records([lead], is_masked=True))
+        _print_json({**record, "numbers": _number_rows(lead), "fields": dict(lead.fields)})
     else:
         _print_lead(lead)
 
@@ -137,17 +142,6 @@ def _policy(settings: "Settings", name: str) -> "CampaignPolicy":
         known = ", ".join(policies) or "none"
         raise UsageError(f"--campaign {name}: no such campaign in {settings.campaigns_dir}; there: {known}")
     return policies[name]
-
-
-@contextlib.contextmanager
-def _store(settings: "Settings") -> Iterator["SqliteStore"]:
-    from dialer.storage.sqlite import SqliteStore
-
-    store = SqliteStore(settings.database)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _tell_daemon(settings: "Settings", campaign: str) -> None:
@@ -201,12 +195,19 @@ def _output(path: Path | None, form: Format) -> Iterator[Any]:
         yield out
 
 
+def _leads(store: "SqliteRecords", campaign: str) -> Generator["Lead", None, None]:
+    """Stream a campaign's leads; closing it lets go of the database although nobody read to the end."""
+    yield from store.leads(campaign)
+
+
 def _record_export(settings: "Settings", policy: "CampaignPolicy", output: Path | None, reason: str) -> None:
     """Keep who took full numbers out, when and why, before a single one is written."""
     import datetime
     import getpass
     import json
     import os
+
+    from dialer.errors import UsageError
 
     entry = {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -216,14 +217,18 @@ def _record_export(settings: "Settings", policy: "CampaignPolicy", output: Path 
         "reason": reason.strip(),
     }
     log = settings.state_dir / "exports.jsonl"
-    with open(log, "a", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "a", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UsageError(f"--unmasked: {log} cannot be written ({error.strerror}), so no full number leaves") from error
     print(f"Full numbers: recorded in {log}", file=sys.stderr)
 
 
-def _find(store: "SqliteStore", policy: "CampaignPolicy", which: str) -> "Lead":
+def _find(store: "SqliteRecords", policy: "CampaignPolicy", which: str) -> "Lead":
     """Find a lead of a campaign by id, else by number."""
     from dialer.errors import UsageError
     from dialer.leads.numbers import read_numbers
