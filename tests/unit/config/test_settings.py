@@ -1,0 +1,169 @@
+"""config.toml: defaults, paths, bounds, and the example that names every key."""
+
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dialer.config.faults import ConfigFaults, Fault
+from dialer.config.settings import Settings, SettingsTable, load_settings
+from dialer.config.toml_file import TomlModel
+
+ROOT = Path(__file__).parents[3]
+
+
+def load(folder: Path, text: str) -> Settings:
+    """Load a config.toml of this text in a folder that has campaigns/."""
+    (folder / "campaigns").mkdir(exist_ok=True)
+    (folder / "config.toml").write_text(text, encoding="utf-8")
+    return load_settings(folder / "config.toml")
+
+
+def faults_of(folder: Path, text: str) -> tuple[Fault, ...]:
+    """Load the same, expecting faults."""
+    with pytest.raises(ConfigFaults) as caught:
+        load(folder, text)
+    return caught.value.faults
+
+
+def keys_of(model: type[TomlModel], table: str = "") -> set[tuple[str, str]]:
+    """Every key of the model, as (table, key)."""
+    found = set()
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, TomlModel):
+            found |= keys_of(info.annotation, name)
+        else:
+            found.add((table, name))
+    return found
+
+
+def test_the_example_names_every_key() -> None:
+    """config.example.toml has each key of the model and no other; keys without a value are commented out."""
+    table, named = "", set()
+    for line in (ROOT / "config.example.toml").read_text(encoding="utf-8").splitlines():
+        if header := re.fullmatch(r"\[(\w+)\]", line):
+            table = header.group(1)
+        elif key := re.match(r"(?:# )?(\w+) = ", line):
+            named.add((table, key.group(1)))
+    assert named == keys_of(SettingsTable)
+
+
+def test_the_example_holds_the_defaults(tmp_path: Path) -> None:
+    """config.example.toml loads, and means the same as an empty file in its place."""
+    shutil.copy(ROOT / "config.example.toml", tmp_path / "config.toml")
+    (tmp_path / "campaigns").mkdir()
+    example = load_settings(tmp_path / "config.toml")
+    assert example == load(tmp_path, "")
+
+
+def test_the_commented_keys_of_the_example_are_valid(tmp_path: Path) -> None:
+    """With its commented keys made real, the example still loads."""
+    text = re.sub(r"(?m)^# (\w+ = )", r"\1", (ROOT / "config.example.toml").read_text(encoding="utf-8"))
+    (tmp_path / "worlds").mkdir()
+    (tmp_path / "worlds" / "evening.toml").touch()
+    settings = load(tmp_path, text)
+    assert settings.loopback.agent_groups == ("renewals", "reminders", "survey")
+    assert settings.loopback.start_at == 1772409600.0
+    assert settings.loopback.world == tmp_path / "worlds" / "evening.toml"
+
+
+def test_every_key_is_honoured(tmp_path: Path) -> None:
+    """Each key's value arrives where it belongs."""
+    (tmp_path / "w.toml").touch()
+    (tmp_path / "c").mkdir()
+    settings = load(
+        tmp_path,
+        """
+        state_dir = "s"
+        database = "/d/x.db"
+        control_socket = "k.sock"
+        campaigns_dir = "c"
+        drain_timeout_s = 5
+        log = { level = "debug", format = "json" }
+        gateway = { lines = 7, calls_per_second = 0.5 }
+        [loopback]
+        world = "w.toml"
+        seed = 9
+        agents = 3
+        agent_groups = ["a", "b"]
+        speed = 60
+        start_at = "2026-03-02T09:00:00+09:00"
+        """,
+    )
+    assert settings.state_dir == tmp_path / "s"
+    assert settings.database == Path("/d/x.db")
+    assert settings.control_socket == tmp_path / "k.sock"
+    assert settings.campaigns_dir == tmp_path / "c"
+    assert (settings.drain_timeout_s, settings.log_level, settings.log_format) == (5.0, "debug", "json")
+    assert (settings.lines, settings.calls_per_second) == (7, 0.5)
+    loopback = settings.loopback
+    assert (loopback.world, loopback.seed, loopback.agents) == (tmp_path / "w.toml", 9, 3)
+    assert (loopback.agent_groups, loopback.speed, loopback.start_at) == (("a", "b"), 60.0, 1772409600.0)
+
+
+def test_database_and_socket_follow_the_state_folder(tmp_path: Path) -> None:
+    """Unless they are named, database and socket lie in state_dir."""
+    settings = load(tmp_path, 'state_dir = "elsewhere"')
+    assert settings.database == tmp_path / "elsewhere" / "dialer.db"
+    assert settings.control_socket == tmp_path / "elsewhere" / "dialer.sock"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("drain_timeout_s = -1", "drain_timeout_s"),
+        ("drain_timeout_s = true", "drain_timeout_s"),
+        ('campaigns_dir = "absent"', "campaigns_dir"),
+        ('database = "campaigns"', "database"),
+        ('state_dir = "config.toml"', "state_dir"),
+        ('state_dir = ""', "state_dir"),
+        (f'control_socket = "{"x" * 108}"', "control_socket"),
+        (f'state_dir = "{"x" * 108}"', "state_dir"),
+        ('log.level = "loud"', "log.level"),
+        ('log.format = "xml"', "log.format"),
+        ("gateway.lines = 0", "gateway.lines"),
+        ("gateway.lines = 1.5", "gateway.lines"),
+        ("gateway.calls_per_second = nan", "gateway.calls_per_second"),
+        ('loopback.world = "absent.toml"', "loopback.world"),
+        ("loopback.seed = -1", "loopback.seed"),
+        ("loopback.agents = 10001", "loopback.agents"),
+        ("loopback.agent_groups = []", "loopback.agent_groups"),
+        ("loopback.speed = 1001", "loopback.speed"),
+        ("loopback.start_at = 2026-03-02T09:00:00", "loopback.start_at"),
+        ('loopback.start_at = "2026-03-02T09:00:00"', "loopback.start_at"),
+        ('loopback.start_at = "soon"', "loopback.start_at"),
+        ("loopback.start_at = 2026-03-02", "loopback.start_at"),
+        ("loopback.start_at = 1999-12-31T00:00:00Z", "loopback.start_at"),
+    ],
+)
+def test_values_out_of_range_are_refused(tmp_path: Path, text: str, key: str) -> None:
+    """A value out of range is a fault at its key and line; nothing is clamped."""
+    (fault,) = faults_of(tmp_path, "# one line above\n" + text)
+    assert (fault.key, fault.line) == (key, 2)
+
+
+def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
+    """A misspelt key is refused with the key it is nearest to."""
+    (fault,) = faults_of(tmp_path, "[gateway]\nline = 3\n")
+    assert str(fault).endswith(':2: gateway.line: expected a known key, found "line"; nearest known key: lines')
+
+
+def test_a_key_in_the_wrong_table_names_the_right_one(tmp_path: Path) -> None:
+    """A key that is known elsewhere says where it belongs."""
+    (fault,) = faults_of(tmp_path, "lines = 3\n")
+    assert fault.hint.startswith("this key belongs in [gateway]; nearest known key: ")
+
+
+def test_a_socket_path_of_107_bytes_is_allowed(tmp_path: Path) -> None:
+    """The limit on the control socket's path counts bytes and is exact."""
+    path = "/" + "x" * 106
+    assert load(tmp_path, f'control_socket = "{path}"').control_socket == Path(path)
+    (fault,) = faults_of(tmp_path, f'control_socket = "{path}x"')
+    assert "has 108" in fault.hint
+
+
+def test_the_shipped_example_is_toml() -> None:
+    """The example is read by the standard library alone as well."""
+    tomllib.loads((ROOT / "config.example.toml").read_text(encoding="utf-8"))
