@@ -60,7 +60,7 @@ def measure(run: Run) -> Figures:
     staffed_s = busy_s + sum(seconds[state] for state in _IDLE)
     attempts = run.store.attempts(None, from_at, to_at)
     live = sum(attempt.is_live for attempt in attempts)
-    abandoned = sum(attempt.is_abandoned for attempt in attempts)
+    abandoned = sum(attempt.is_live and attempt.is_abandoned for attempt in attempts)
     connects = sum(attempt.is_live and attempt.bridged_at is not None for attempt in attempts)
     waits.sort()
     values = (

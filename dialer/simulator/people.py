@@ -201,6 +201,9 @@ class People:
             u_error, u_detected, *_ = self._persons.draw(entity, rank)
             attempt.is_called_machine = u_error >= detection.p_machine_as_human
             attempt.detected_after_s = ticked(self._machine_detected_after_s(u_detected))
+            if not attempt.is_called_machine:
+                # What fooled the detector was a pause: it takes all before for a person's greeting.
+                attempt.greeting_s = attempt.detected_after_s
             return attempt
         if u_fate < self._p_busy:
             return Attempt(fate=Fate.BUSY, setup_s=None, after_s=ticked(self._busy_after_s(u_after)))

@@ -1,8 +1,8 @@
 """The simulator against queueing theory.
 
 The queues test the world (people, agents, lines, patience and the heap under them) behind a dialer that joins callers
-to agents in order of arrival and paces nothing, with calls placed as a Poisson stream: the engine has no part in them. The
-last test is of the whole house, engine included, in progressive mode. Every interval is Student's over independent
+to agents in order of arrival and paces nothing, with calls placed as a Poisson stream: the engine has no part in them.
+The last test is of the whole house, engine included, in progressive mode. Every interval is Student's over independent
 replications at 99.9 %: a right simulator fails each check once in 1,000 seeds, and the seeds are fixed.
 """
 
