@@ -12,9 +12,7 @@ import typer
 from dialer.domain.policy import PacingMode
 
 if TYPE_CHECKING:
-    from dialer.queueing.intervals import Interval
-    from dialer.simulator.measures import Measure
-    from dialer.simulator.replicate import Plan, Summary
+    from dialer.simulator.replicate import Measure, Plan
 
 
 def simulate(
@@ -45,14 +43,14 @@ def simulate(
     if pacing is not None:
         policy = replace(policy, pacing=replace(policy.pacing, mode=pacing))
     plan = Plan(policy=policy, scenario=load_world(world), agents=agents, hours=hours, runs=runs, seed=seed)
-    summary = _with_progress(plan, journal)
+    measures = _with_progress(plan, journal)
     if json_file is not None:
-        _write_json(json_file, _as_object(plan, world, summary))
+        _write_json(json_file, _as_object(plan, world, measures))
     if json_file != "-":
-        _print_table(plan, world, summary)
+        _print_table(plan, world, measures)
 
 
-def _with_progress(plan: "Plan", journal: Path | None) -> "Summary":
+def _with_progress(plan: "Plan", journal: Path | None) -> "tuple[Measure, ...]":
     """Carry out the plan, with a progress bar where somebody is watching."""
     from rich.console import Console
     from rich.progress import Progress
@@ -65,13 +63,11 @@ def _with_progress(plan: "Plan", journal: Path | None) -> "Summary":
         return replicate(plan, journal=journal, progress=lambda: bar.advance(task))
 
 
-def _as_object(plan: "Plan", world: str, summary: "Summary") -> dict[str, Any]:
-    def limit(value: float) -> float | None:
-        return value if isfinite(value) else None
-
+def _as_object(plan: "Plan", world: str, measures: "tuple[Measure, ...]") -> dict[str, Any]:
     abandonment = plan.policy.abandonment
     return {
         "campaign": plan.policy.name,
+        "digest": plan.policy.digest,
         "world": world,
         "pacing": plan.policy.pacing.mode,
         "agents": plan.agents,
@@ -80,23 +76,26 @@ def _as_object(plan: "Plan", world: str, summary: "Summary") -> dict[str, Any]:
         "seed": plan.seed,
         "level": 0.95,
         "abandonment": {
-            "abandoned": summary.abandoned,
-            "live_answers": summary.live,
             "threshold_s": abandonment.threshold_s,
             "starts_at": abandonment.starts_at,
-            "cap": abandonment.cap_rate,
             "target": abandonment.target_rate,
+            "cap": abandonment.cap_rate,
         },
-        "measures": {
-            what.name: {
-                "mean": interval.mean,
-                "low": limit(interval.low),
-                "high": limit(interval.high),
-                "unit": what.unit,
-                "formula": what.formula,
-            }
-            for what, interval in summary.measures
-        },
+        "figures": {measure.name: _figure(measure) for measure in measures},
+    }
+
+
+def _figure(measure: "Measure") -> dict[str, Any]:
+    """One figure for machines; a limit that one run alone cannot give is null."""
+    interval = measure.interval
+    return {
+        "mean": None if interval is None else interval.mean,
+        "low": None if interval is None or not isfinite(interval.low) else interval.low,
+        "high": None if interval is None or not isfinite(interval.high) else interval.high,
+        "unit": measure.unit,
+        "numerator": measure.numerator,
+        "denominator": measure.denominator,
+        "formula": measure.formula,
     }
 
 
@@ -113,38 +112,44 @@ def _write_json(name: str, result: dict[str, Any]) -> None:
         raise UsageError(f"--json {name}: expected a file that can be written, found: {error.strerror}") from error
 
 
-def _print_table(plan: "Plan", world: str, summary: "Summary") -> None:
+def _print_table(plan: "Plan", world: str, measures: "tuple[Measure, ...]") -> None:
     from rich.console import Console
     from rich.table import Table
 
     policy = plan.policy
-    table = Table(
-        title=f"{policy.name}, {policy.pacing.mode}, world {world}: {plan.agents} agents, {plan.runs} runs of "
-        f"{plan.hours:g} h, seed {plan.seed}",
-        title_justify="left",
-    )
-    table.add_column("measure")
-    table.add_column("mean", justify="right")
-    table.add_column("95 % interval", justify="right")
-    table.add_column("formula")
-    for what, interval in summary.measures:
-        table.add_row(what.name, _shown(what, interval.mean), _limits(what, interval), what.formula)
     console = Console()
-    console.print(table)
-    abandonment = policy.abandonment
     console.print(
-        f"abandonment over all runs: {summary.abandoned} of {summary.live} live answers without an agent within "
-        f"{abandonment.threshold_s:g} s from {abandonment.starts_at}; cap {abandonment.cap_rate:.2%}"
+        f"{policy.name}, {policy.pacing.mode} pacing, world {world}: {plan.agents} agents, {plan.runs} runs of "
+        f"{plan.hours:g} h, seed {plan.seed}"
+    )
+    table = Table()
+    table.add_column("figure", no_wrap=True)
+    table.add_column("mean", justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    table.add_column("formula")
+    for measure in measures:
+        table.add_row(measure.name, _mean(measure), _limits(measure), measure.formula)
+    console.print(table)
+    abandoned = next(measure for measure in measures if measure.name == "abandonment_rate")
+    console.print(
+        f"abandonment over all runs: {abandoned.numerator:.0f} of {abandoned.denominator:.0f} live answers; "
+        f"target {policy.abandonment.target_rate:.2%}, cap {policy.abandonment.cap_rate:.2%}"
     )
 
 
-def _shown(what: "Measure", value: float) -> str:
-    if what.unit == "share":
+def _shown(unit: str, value: float) -> str:
+    if unit == "share":
         return f"{value:.2%}"
-    return f"{value:.1f} s" if what.unit == "s" else f"{value:.1f}"
+    return f"{value:.1f} s" if unit == "s" else f"{value:.1f}"
 
 
-def _limits(what: "Measure", interval: "Interval") -> str:
-    if not isfinite(interval.high):
-        return "needs two runs"
-    return f"{_shown(what, interval.low)} to {_shown(what, interval.high)}"
+def _mean(measure: "Measure") -> str:
+    return "-" if measure.interval is None else _shown(measure.unit, measure.interval.mean)
+
+
+def _limits(measure: "Measure") -> str:
+    if measure.interval is None:
+        return "-"
+    if not isfinite(measure.interval.high):
+        return "needs 2 runs"
+    return f"{_shown(measure.unit, measure.interval.low)} to {_shown(measure.unit, measure.interval.high)}"

@@ -12,14 +12,18 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from dialer.domain.policy import CampaignPolicy
+from dialer.engine.kpi import Figure
 from dialer.errors import UsageError
 from dialer.queueing.intervals import Interval, student_t
-from dialer.simulator.driver import Driver
-from dialer.simulator.measures import MEASURES, Figures, Measure, measure
+from dialer.simulator.driver import Driver, JournalSink
+from dialer.simulator.measures import measure
 from dialer.simulator.scenario import Scenario
 
 RUNS_MAX = 100_000
 LEVEL = 0.95
+
+Figures = tuple[Figure, ...]
+"""What one run is judged by."""
 
 _WORTH_PROCESSES = 200.0  # agent hours in all; below, starting processes takes longer than the runs
 
@@ -37,17 +41,23 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What the runs say together: of each measure the mean with its interval; abandonments are pooled."""
+class Measure:
+    """One figure over all runs. `interval` is of its mean (None: no run has a value).
 
-    measures: tuple[tuple[Measure, Interval], ...]
-    abandoned: int
-    live: int
+    Of a rate, `numerator` and `denominator` are the sums over the runs.
+    """
+
+    name: str
+    unit: str
+    formula: str
+    interval: Interval | None
+    numerator: float | None
+    denominator: float | None
 
 
 def replicate(
     plan: Plan, *, workers: int | None = None, journal: Path | None = None, progress: Callable[[], None] = lambda: None
-) -> Summary:
+) -> tuple[Measure, ...]:
     """Carry out a plan; `progress` is called after each run, `journal` gets the first run's journal.
 
     `workers` None: as many processes as there are processors when the plan is worth it, else this one alone.
@@ -61,13 +71,21 @@ def replicate(
     return summarise(figures)
 
 
-def summarise(figures: Sequence[Figures]) -> Summary:
+def summarise(runs: Sequence[Figures]) -> tuple[Measure, ...]:
     """Put the figures of independent runs together."""
-    columns = zip(*[one.values for one in figures], strict=True)
-    return Summary(
-        measures=tuple((what, student_t(column, LEVEL)) for what, column in zip(MEASURES, columns, strict=True)),
-        abandoned=sum(one.abandoned for one in figures),
-        live=sum(one.live for one in figures),
+    return tuple(_measure(column) for column in zip(*runs, strict=True))
+
+
+def _measure(column: Sequence[Figure]) -> Measure:
+    values = [figure.value for figure in column if figure.value is not None]
+    is_rate = column[0].denominator is not None
+    return Measure(
+        name=column[0].name,
+        unit=column[0].unit,
+        formula=column[0].formula,
+        interval=student_t(values, LEVEL) if values else None,
+        numerator=sum(figure.numerator or 0.0 for figure in column) if is_rate else None,
+        denominator=sum(figure.denominator or 0.0 for figure in column) if is_rate else None,
     )
 
 
@@ -92,19 +110,22 @@ def _run_all(plan: Plan, workers: int, journal: Path | None) -> Iterator[Figures
 
 
 def _run(plan: Plan, rank: int, journal: Path | None = None) -> Figures:
-    seed = plan.seed * RUNS_MAX + rank
     if journal is None:
-        return measure(Driver(plan.policy, plan.scenario, agents=plan.agents, hours=plan.hours, seed=seed).run())
+        return measure(_driver(plan, rank, None).run(), plan.policy)
     try:
         with journal.open("wb") as file:
-            driver = Driver(
-                plan.policy,
-                plan.scenario,
-                agents=plan.agents,
-                hours=plan.hours,
-                seed=seed,
-                journal=lambda line: file.writelines((line, b"\n")),
-            )
-            return measure(driver.run())
+            driver = _driver(plan, rank, lambda line: file.writelines((line, b"\n")))
+            return measure(driver.run(), plan.policy)
     except OSError as error:
         raise UsageError(f"journal {journal}: expected a file that can be written, found: {error.strerror}") from error
+
+
+def _driver(plan: Plan, rank: int, journal: JournalSink | None) -> Driver:
+    return Driver(
+        plan.policy,
+        plan.scenario,
+        agents=plan.agents,
+        hours=plan.hours,
+        seed=plan.seed * RUNS_MAX + rank,
+        journal=journal,
+    )

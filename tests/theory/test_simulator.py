@@ -17,6 +17,7 @@ from dialer.domain.policy import PacingMode, PacingPolicy
 from dialer.queueing.erlang import ErlangA, erlang_b, erlang_c, erlang_c_mean_wait
 from dialer.queueing.intervals import student_t
 from dialer.simulator.driver import Driver
+from dialer.simulator.measures import measure
 from dialer.simulator.scenario import load_world
 from tests.unit.simulator.floor import Floor, campaign, order, run, world
 
@@ -91,15 +92,13 @@ def test_mm_c_m() -> None:
 def test_progressive_occupancy(agents: int) -> None:
     """The engine in progressive mode keeps agents busy H / (H + L / p) of their time, whatever their number."""
     pacing = PacingPolicy(mode=PacingMode.PROGRESSIVE, ring_timeout_s=RING_FOR_EVER_S)
+    policy = campaign(pacing=pacing)
     shares = []
     for seed in range(10):
-        done = Driver(campaign(pacing=pacing), load_world("markov"), agents=agents, hours=16 / agents, seed=seed).run()
-        spans = done.store.agent_spans(None, done.shift.start_at, done.shift.end_at)
-        seconds = dict.fromkeys(("reserved", "ready", "talking", "wrap_up", "paused"), 0.0)
-        for span in spans:
-            seconds[span.state] += span.to_at - span.from_at
-        busy = seconds["talking"] + seconds["wrap_up"]
-        shares.append(busy / (busy + seconds["ready"] + seconds["reserved"]))
+        done = Driver(policy, load_world("markov"), agents=agents, hours=16 / agents, seed=seed).run()
+        occupancy = measure(done, policy)[0]
+        assert occupancy.value is not None
+        shares.append(occupancy.value)
     interval = student_t(shares, LEVEL)
     assert interval.low <= 180 / (180 + 15 / 0.3) <= interval.high, interval
     assert interval.high - interval.low < 0.1
