@@ -6,7 +6,7 @@ abandoned.
 
 The hard cap. Let L and A be the window's live answers and abandonments, X the abandonments that the calls in flight and
 the calls asked for may still cause, and F the live answers that progressive dialing alone brings until the window's end
-(or the end of dialing, or two hours, whichever is first). Free dialing is allowed iff
+(or the end of dialing, or two hours, or the end of the list, whichever is first). Free dialing is allowed iff
 
     P(A + X > cap * (L + F)) <= 1e-3
 
@@ -26,6 +26,7 @@ from dialer.pacing.base import DialDecision, Floor
 from dialer.pacing.budget import AbandonmentBudget
 from dialer.pacing.manual import progressive
 from dialer.queueing.errors import OutOfDomain
+from dialer.queueing.estimators import Estimates
 
 P_BREACH_MAX = 1e-3
 GUARD_FACTOR = 5.0 / 3.0
@@ -54,10 +55,13 @@ class Governor:
         now: float,
         *,
         dialing_ends_at: float = inf,
+        open_leads: float = inf,
     ) -> DialDecision:
         """Answer `decision`, or progressive calls (never more than asked for) when the budget or the estimates say so.
 
         `dialing_ends_at` is when the campaign's hours end, if known: no live answers can be expected after it.
+        `open_leads` are all leads not yet finished, if known (`floor.leads` are only those that can be dialed now):
+        no more live answers are expected than one dial of each gives.
         """
         if decision.calls == 0:
             return decision
@@ -74,7 +78,9 @@ class Governor:
         live, abandoned = budget.last_hour(now)
         if abandoned > GUARD_FACTOR * budget.cap_rate * live + GUARD_SLACK:
             return _lower(decision, floor, "guard", (("hour_live", float(live)), ("hour_abandoned", float(abandoned))))
-        p_breach = self._p_breach(decision, floor, budget, now, dialing_ends_at)
+        recover_until = min(budget.span(now)[1], dialing_ends_at, now + RECOVERY_S)
+        live_to_come = _progressive_live_answers(floor, estimates, recover_until - now, open_leads)
+        p_breach = self._p_breach(decision, floor, estimates, budget, now, live_to_come)
         if p_breach > P_BREACH_MAX:
             terms = (
                 ("p_breach", p_breach),
@@ -86,15 +92,17 @@ class Governor:
         return decision
 
     def _p_breach(
-        self, decision: DialDecision, floor: Floor, budget: AbandonmentBudget, now: float, dialing_ends_at: float
+        self,
+        decision: DialDecision,
+        floor: Floor,
+        estimates: Estimates,
+        budget: AbandonmentBudget,
+        now: float,
+        live_to_come: float,
     ) -> float:
-        """Give P(A + X > cap (L + F)) of the module's rule."""
-        estimates = floor.estimates
-        if estimates is None or budget.cap_rate == 0.0:
+        """Give P(A + X > cap (L + F)) of the module's rule, F being `live_to_come`."""
+        if budget.cap_rate == 0.0:
             return 1.0
-        live_to_come = _progressive_live_answers(
-            floor, min(budget.span(now)[1], dialing_ends_at, now + RECOVERY_S) - now
-        )
         allowed = budget.cap_rate * (budget.live(now) + live_to_come) + 1e-9
         spare = int(allowed) - budget.abandoned(now)
         if spare < 0:
@@ -195,14 +203,13 @@ def _lower(decision: DialDecision, floor: Floor, limited_by: str, terms: tuple[t
     return lowered if lowered.calls <= decision.calls else replace(lowered, calls=decision.calls)
 
 
-def _progressive_live_answers(floor: Floor, for_s: float) -> float:
+def _progressive_live_answers(floor: Floor, estimates: Estimates, for_s: float, open_leads: float) -> float:
     """Give the 1e-3 quantile of the live answers that progressive dialing brings within `for_s` seconds.
 
     One agent's cycle is handle time + line time / p (mean of the geometric number of dials until a live answer).
     """
-    estimates = floor.estimates
-    if estimates is None or for_s <= 0.0:
+    if for_s <= 0.0:
         return 0.0
     cycle_s = estimates.mean_handle_s + estimates.mean_line_s / estimates.p_live
-    mean = min(floor.agents * for_s / cycle_s, floor.leads * estimates.p_live)
+    mean = min(floor.agents * for_s / cycle_s, open_leads * estimates.p_live)
     return max(0.0, mean - _Z * sqrt(mean))
