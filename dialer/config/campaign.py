@@ -32,7 +32,7 @@ from dialer.domain.policy import (
 _RETRIED = tuple(outcome for outcome in Outcome if outcome in RetryTable.model_fields)
 
 DEFAULT_HOURS = HoursTable.model_validate({"weekdays": ["09:00-20:00"], "saturday": ["10:00-17:00"]})
-"""The house's hours, for a campaign file that has no [hours]: daytime in the week, less on Saturday, never on Sunday."""
+"""The house's hours, for a campaign file that has no [hours]: daytime in the week, shorter on Saturday, no Sunday."""
 
 DEFAULT_DISPOSITIONS = {
     "done": DispositionTable(final=True, success=True),

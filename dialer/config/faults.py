@@ -49,11 +49,12 @@ class ConfigFaults(ConfigError):
 
 
 def shown(path: Path) -> str:
-    """Give a path as people like to read it: relative to the working directory when it is inside."""
+    """Give a path as people like to read it: relative to the working directory when it is inside, and printable."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        text = str(path.relative_to(Path.cwd()))
     except ValueError:
-        return str(path)
+        text = str(path)
+    return text if text.isprintable() else quoted(text)
 
 
 def key_text(path: KeyPath) -> str:

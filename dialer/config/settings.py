@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from dialer.config.faults import shown
 from dialer.config.toml_file import TomlModel, expected, load_model
 from dialer.config.values import ExistingFile, Names, resolved
 
@@ -51,21 +52,23 @@ class Settings:
 def _folder(value: str, info: ValidationInfo) -> str:
     path = resolved(value, info)
     if os.path.exists(path) and not os.path.isdir(path):
-        raise expected("a folder, or a path where one can be made", hint=f"{path} is a file")
+        raise expected("a folder, or a path where one can be made", hint=f"{shown(path)} is a file")
     return str(path)
 
 
 def _existing_folder(value: str, info: ValidationInfo) -> str:
     path = resolved(value, info)
     if not os.path.isdir(path):
-        raise expected("an existing folder, its path relative to this file's folder", hint=f"there is no folder {path}")
+        raise expected(
+            "an existing folder, its path relative to this file's folder", hint=f"there is no folder {shown(path)}"
+        )
     return str(path)
 
 
 def _file(value: str, info: ValidationInfo) -> str:
     path = resolved(value, info)
     if os.path.isdir(path):
-        raise expected("a path to a file", hint=f"{path} is a folder")
+        raise expected("a path to a file", hint=f"{shown(path)} is a folder")
     return str(path)
 
 
@@ -126,7 +129,7 @@ class SettingsTable(TomlModel):
         length = len(os.fsencode(self.socket_path))
         if length > SOCKET_PATH_BYTES_MAX:
             key = "state_dir" if self.control_socket is None else "control_socket"
-            hint = f"{self.socket_path} has {length}: choose a shorter one, such as /run/dialer/dialer.sock"
+            hint = f"{shown(self.socket_path)} has {length}: choose a shorter one, such as /run/dialer/dialer.sock"
             what = f"a control socket's path of at most {SOCKET_PATH_BYTES_MAX} bytes once it is absolute"
             raise expected(what, key=(key,), hint=hint)
         return self

@@ -14,7 +14,7 @@ from zoneinfo import available_timezones
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from dialer.config.faults import nearest
+from dialer.config.faults import nearest, shown
 from dialer.config.toml_file import expected
 
 DAY_S = 86_400
@@ -131,7 +131,7 @@ def _existing_file(value: str, info: ValidationInfo) -> str:
     path = resolved(value, info)
     if os.path.isfile(path):
         return str(path)
-    problem = f"{path} is a folder" if os.path.isdir(path) else f"there is no file {path}"
+    problem = f"{shown(path)} is a folder" if os.path.isdir(path) else f"there is no file {shown(path)}"
     raise expected("an existing file, its path relative to this file's folder", hint=problem)
 
 
