@@ -264,10 +264,15 @@ class DispositionTable(TomlModel):
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> Self:
-        followers = (self.final, self.schedule, self.retry_after is not None)
-        if sum(followers) > 1:
-            raise expected("one of final, schedule and retry_after")
-        if not any(followers) and not self.machine and self.number is None:
+        following = {"final": self.final, "schedule": self.schedule, "retry_after": self.retry_after is not None}
+        said = [key for key, is_said in following.items() if is_said]
+        if len(said) > 1:
+            raise expected("one of final, schedule and retry_after", key=(said[1],))
+        for key, does_retry in (("machine", self.machine), ("number", self.number is not None)):
+            if does_retry and said and said != ["final"]:
+                rule = "retry.machine" if key == "machine" else "numbers.next_after"
+                raise expected(f"no {said[0]} beside {key}", key=(said[0],), hint=f"{rule} says when to call again")
+        if not said and not self.machine and self.number is None:
             raise expected("what follows: final = true, schedule = true or retry_after", hint="add one of them")
         if self.do_not_call is not None and not self.final:
             raise expected("final = true beside do_not_call", key=("do_not_call",))

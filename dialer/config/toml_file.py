@@ -147,7 +147,8 @@ class TomlFile:
         value: Any = self.values
         key: KeyPath = ()
         for depth, part in enumerate(location, start=1):
-            if (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int)):
+            is_item = isinstance(value, list) and isinstance(part, int)
+            if is_item or (isinstance(value, dict) and part in value):
                 key, value = (*key, part), value[part]
             elif isinstance(value, dict) and depth == len(location) and part != "[key]":
                 key = (*key, part)  # the key that is missing
