@@ -19,6 +19,7 @@ MAX_UNPACKED = 256 * 1024 * 1024  # bytes, all parts together
 MAX_AREA = 10_000_000  # cells in the rectangle that a sheet spans, about 300 MB in memory
 CHUNK = 262_144
 CELL = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{0,3})([0-9]{1,10})["']""")
+UTF16 = (b"\xff\xfe", b"\xfe\xff")  # no program writes sheets so, and CELL would find nothing in them
 OVERLAP = 64  # bytes kept from one chunk to the next, so that no reference is cut in two
 LOCAL_HEADER = 30
 REMEDY = "save the list as CSV in UTF-8, or split it"
@@ -95,6 +96,8 @@ def _check_part(path: Path, part: zipfile.ZipInfo) -> None:
             found = f"{part.filename} unpacks to more than the {part.file_size:,} bytes that the directory states"
             raise refuse(path, found, "the file is damaged or hostile; export the list again")
         if is_sheet:
+            if size == len(piece) and piece[:2] in UTF16:
+                raise refuse(path, f"{part.filename} is written in an unusual way", "save it again as .xlsx or CSV")
             for letters, number in set(CELL.findall(tail + piece)):
                 rows = max(rows, int(number))
                 columns = max(columns, _column(letters))

@@ -172,8 +172,9 @@ def _interpretations(text: str, region: str) -> list[phonenumbers.PhoneNumber]:
 def _usable(number: phonenumbers.PhoneNumber, own_zone: str | None) -> PhoneNumber | Fault | None:
     """Turn a possible number into a domain number; None when it is not assigned, a fault when its zone is unknown."""
     region = phonenumbers.region_code_for_number(number)
-    kind = KINDS.get(phonenumbers.number_type(number), "other")
-    if region is None or not phonenumbers.is_valid_number_for_region(number, region):
+    number_type = phonenumbers.number_type(number)
+    kind = KINDS.get(number_type, "other")
+    if region is None or number_type == PhoneNumberType.UNKNOWN:
         reserved = _nobody(number)
         if reserved is None:
             return None
