@@ -19,14 +19,15 @@ def check(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The daemon's configuration, such as config.toml.")],
     campaigns: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[CAMPAIGNS]...", help="Campaign files; without any: all in the campaigns folder."),
+        typer.Argument(metavar="CAMPAIGNS", help="Campaign files; without any: all in the campaigns folder."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Check a configuration and campaign files without running them.
 
-    Prints every fault of every file at once: file, line, key, what was expected, what was found and the nearest known
-    key. Exit code 0: all valid; 3: not.
+    Prints every fault of every file at once: file, line, key, expected, found, nearest known key.
+
+    Exit codes: 0 all valid; 3 not.
     """
     from dialer.config.faults import ConfigFaults
 
@@ -48,12 +49,13 @@ def _settings(path: Path, faults: "list[Fault]") -> "Settings | None":
     """Read the configuration and the world that it names; add their faults."""
     from dialer.config.faults import ConfigFaults
     from dialer.config.settings import load_settings
-    from dialer.simulator.scenario import load_world
 
     settings = None
     try:
         settings = load_settings(path)
         if settings.loopback.world is not None:
+            from dialer.simulator.scenario import load_world
+
             load_world(str(settings.loopback.world))
     except ConfigFaults as error:
         faults.extend(error.faults)
