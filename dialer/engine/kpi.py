@@ -13,11 +13,12 @@ The letters of the formulas, over the attempts placed in the span:
 
 Agents' time is the part of each span that lies inside the span asked for. A wait is the time an agent was ready or
 reserved, without interruption, up to a connect that began in the span; a break or a log-out in between ends the wait
-uncounted. In preview mode the reserved agent reads the lead, so that time is work, not waiting.
+uncounted. In preview mode the reserved agent reads the lead, so that time is work, not waiting. A pause belongs to no
+campaign; a campaign's figures count those of the agents who worked for it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -46,12 +47,16 @@ class Figure:
 
 @dataclass(slots=True, kw_only=True)
 class WorkTime:
-    """What one or more agents did inside a span, in seconds by state, with the waits before their connects."""
+    """What one or more agents did inside a span, in seconds by state, with the waits before their connects.
+
+    `preview_s`: reserved by a campaign in preview mode, not in `seconds`; `has_preview`: there is such a campaign.
+    """
 
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     waits: list[float] = field(default_factory=list)
     connects: int = 0
-    is_preview: bool = False
+    preview_s: float = 0.0
+    has_preview: bool = False
 
     def of(self, *states: AgentState) -> float:
         """Add up the seconds of some states."""
@@ -60,13 +65,12 @@ class WorkTime:
     @property
     def work_s(self) -> float:
         """Talk, wrap-up and, in preview mode, the time with an offered lead."""
-        work_s = self.of(AgentState.TALKING, AgentState.WRAP_UP)
-        return work_s + self.of(AgentState.RESERVED) if self.is_preview else work_s
+        return self.of(AgentState.TALKING, AgentState.WRAP_UP) + self.preview_s
 
     @property
     def staffed_s(self) -> float:
         """Logged in without breaks."""
-        return self.of(AgentState.TALKING, AgentState.WRAP_UP, AgentState.READY, AgentState.RESERVED)
+        return self.work_s + self.of(AgentState.READY, AgentState.RESERVED)
 
 
 def campaign_figures(
@@ -80,11 +84,12 @@ def campaign_figures(
 ) -> tuple[Figure, ...]:
     """Give a campaign's figures over the half-open span from `from_at` to `to_at`.
 
-    `attempts` and `spans` are the campaign's; `loaded` is the number of leads on its list (None: not known).
+    `attempts` are the campaign's; `spans` may hold those of other campaigns, which count for nothing. `loaded` is the
+    number of leads on its list (None: not known).
     """
     attempts = list(attempts)
-    is_preview = policy.pacing.mode is PacingMode.PREVIEW
-    work = work_time(spans, from_at, to_at, is_preview=is_preview)
+    preview = (policy.name,) if policy.pacing.mode is PacingMode.PREVIEW else ()
+    work = work_time(spans_of(policy.name, spans), from_at, to_at, preview=preview)
     return (
         *_dialing_figures(attempts, loaded),
         *_abandonment_figures(attempts, policy.abandonment),
@@ -93,37 +98,50 @@ def campaign_figures(
     )
 
 
+def spans_of(campaign: str, spans: Iterable[AgentSpan]) -> list[AgentSpan]:
+    """Pick a campaign's spans, and the pauses of the agents who have one of them."""
+    spans = list(spans)
+    agents = {span.agent_id for span in spans if span.campaign == campaign}
+    return [s for s in spans if s.campaign == campaign or (s.campaign is None and s.agent_id in agents)]
+
+
 def agent_figures(
-    spans: Iterable[AgentSpan], from_at: float, to_at: float, *, is_preview: bool = False
+    spans: Iterable[AgentSpan], from_at: float, to_at: float, *, preview: Collection[str] = ()
 ) -> dict[str, tuple[Figure, ...]]:
-    """Give each agent's figures, by agent in alphabetical order."""
+    """Give each agent's figures, by agent in alphabetical order; `preview` names the campaigns in preview mode."""
     by_agent: dict[str, list[AgentSpan]] = defaultdict(list)
     for span in spans:
         by_agent[span.agent_id].append(span)
     return {
-        agent_id: _agent_figures(work_time(by_agent[agent_id], from_at, to_at, is_preview=is_preview))
+        agent_id: _agent_figures(work_time(by_agent[agent_id], from_at, to_at, preview=preview))
         for agent_id in sorted(by_agent)
     }
 
 
-def work_time(spans: Iterable[AgentSpan], from_at: float, to_at: float, *, is_preview: bool = False) -> WorkTime:
+def work_time(spans: Iterable[AgentSpan], from_at: float, to_at: float, *, preview: Collection[str] = ()) -> WorkTime:
     """Add up agents' spans inside a span of time, and find the waits before the connects that begin in it."""
-    work = WorkTime(is_preview=is_preview)
+    work = WorkTime(has_preview=bool(preview))
     by_agent: dict[str, list[AgentSpan]] = defaultdict(list)
     for span in spans:
         by_agent[span.agent_id].append(span)
         inside_s = min(span.to_at, to_at) - max(span.from_at, from_at)
-        if inside_s > 0.0:
+        if inside_s > 0.0 and _is_preview(span, preview):
+            work.preview_s += inside_s
+        elif inside_s > 0.0:
             work.seconds[span.state] += inside_s
         if span.state == AgentState.TALKING and from_at <= span.from_at < to_at:
             work.connects += 1
     for spans_of_one in by_agent.values():
         in_order = sorted(spans_of_one, key=lambda span: (span.from_at, span.to_at))
-        work.waits += [wait_s for at, wait_s in _waits(in_order, is_preview) if from_at <= at < to_at]
+        work.waits += [wait_s for at, wait_s in _waits(in_order, preview) if from_at <= at < to_at]
     return work
 
 
-def _waits(spans: Sequence[AgentSpan], is_preview: bool) -> Iterator[tuple[float, float]]:
+def _is_preview(span: AgentSpan, preview: Collection[str]) -> bool:
+    return span.state == AgentState.RESERVED and span.campaign in preview
+
+
+def _waits(spans: Sequence[AgentSpan], preview: Collection[str]) -> Iterator[tuple[float, float]]:
     """Give (instant of the connect, seconds waited before) for each connect of one agent that followed a wait."""
     waited_s: float | None = None
     ended_at = float("-inf")
@@ -131,13 +149,15 @@ def _waits(spans: Sequence[AgentSpan], is_preview: bool) -> Iterator[tuple[float
         if span.from_at > ended_at:
             waited_s = None
         ended_at = span.to_at
-        if span.state == AgentState.READY or (span.state == AgentState.RESERVED and not is_preview):
+        if _is_preview(span, preview):
+            continue
+        if span.state in (AgentState.READY, AgentState.RESERVED):
             waited_s = (waited_s or 0.0) + span.to_at - span.from_at
         elif span.state == AgentState.TALKING:
             if waited_s is not None:
                 yield span.from_at, waited_s
             waited_s = None
-        elif span.state != AgentState.RESERVED:
+        else:
             waited_s = None
 
 
@@ -221,8 +241,8 @@ def _abandonment_figures(attempts: Sequence[Attempt], policy: AbandonmentPolicy)
 def _agent_figures(work: WorkTime) -> tuple[Figure, ...]:
     talk_s, wrap_s = work.of(AgentState.TALKING), work.of(AgentState.WRAP_UP)
     logged_in_s = work.staffed_s + work.of(AgentState.PAUSED)
-    worked = "talk + wrap-up + preview" if work.is_preview else "talk + wrap-up"
-    idle = "ready" if work.is_preview else "ready + reserved"
+    worked = "talk + wrap-up + preview" if work.has_preview else "talk + wrap-up"
+    idle = "ready + reserved"
     waits = work.waits
     return (
         _seconds("talk_time", talk_s, "time talking"),
