@@ -1,0 +1,96 @@
+"""The daemon's clocks: POSIX seconds UTC carried by the event loop's monotonic clock, so that `now` never runs back.
+
+Both arm callbacks on the running asyncio loop. The scaled clock adds one rule: it never passes an instant at which
+somebody still has something to do. On a machine that is too slow for the speed asked for, simulated time slows down
+instead of making every answer late, and what happens stays what would have happened at speed 1.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+
+from dialer.errors import UsageError
+
+
+class SystemClock:
+    """Real time. A step of the machine's clock after the start is not followed: restart the daemon then."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._offset_s = time.time() - self._loop.time()
+
+    def now(self) -> float:
+        """The instant, in POSIX seconds UTC."""
+        return self._loop.time() + self._offset_s
+
+    def call_at(self, at: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back at `at`, or at once when that is past; never within this call."""
+        return self._loop.call_at(at - self._offset_s, callback)
+
+    async def sleep_until(self, at: float) -> None:
+        """Return at `at` or as soon after it as the machine can."""
+        await _wait(self, at)
+
+    def hold(self, holder: str, at: float | None) -> None:
+        """Do nothing: real time waits for nobody."""
+
+
+class ScaledClock:
+    """Time that starts at `start_at`, runs `speed` times as fast as the wall and never passes a held instant."""
+
+    def __init__(self, *, speed: float, start_at: float) -> None:
+        if not (math.isfinite(speed) and speed > 0):
+            raise UsageError(f"speed: expected a number above 0, found {speed}")
+        self._loop = asyncio.get_running_loop()
+        self._speed = speed
+        self._start_at = start_at
+        self._started_at = self._loop.time()
+        self._reached_at = start_at
+        self._holds: dict[str, float] = {}
+
+    def now(self) -> float:
+        """The instant, in POSIX seconds UTC."""
+        wall_at = self._start_at + (self._loop.time() - self._started_at) * self._speed
+        self._reach(wall_at)
+        return self._reached_at
+
+    def call_at(self, at: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back at `at`, or at once when that is past; never within this call."""
+
+        def reached() -> None:
+            self._reach(at)  # the loop may call a rounding error too early
+            callback()
+
+        return self._loop.call_at(self._started_at + (at - self._start_at) / self._speed, reached)
+
+    async def sleep_until(self, at: float) -> None:
+        """Return at `at` or as soon after it as the machine can."""
+        while self.now() < at:
+            await _wait(self, at)
+
+    def hold(self, holder: str, at: float | None) -> None:
+        """Let time not pass `at` until the same holder names another instant, or None."""
+        if at is None:
+            self._holds.pop(holder, None)
+        else:
+            self._holds[holder] = at
+
+    def _reach(self, at: float) -> None:
+        """Move time forward to `at`, at most to the earliest hold, never back."""
+        for held_at in self._holds.values():
+            at = min(at, held_at)
+        self._reached_at = max(self._reached_at, at)
+
+
+DaemonClock = SystemClock | ScaledClock
+
+
+async def _wait(clock: DaemonClock, at: float) -> None:
+    """Let the loop run until the clock calls back for `at`."""
+    woken = asyncio.Event()
+    handle = clock.call_at(at, woken.set)
+    try:
+        await woken.wait()
+    finally:
+        handle.cancel()
