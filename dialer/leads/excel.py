@@ -81,7 +81,7 @@ def _check_zip(path: Path) -> None:
                 raise refuse(path, found, REMEDY)
             for part in parts:
                 _check_part(path, part)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise refuse(path, f"not readable as an Excel workbook ({error})", "save it again as .xlsx or CSV") from None
 
 

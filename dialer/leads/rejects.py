@@ -3,12 +3,14 @@
 It is written under a temporary name and takes its place only when the import is done. Original cells stay as they were.
 """
 
+import contextlib
 import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from dialer.errors import ListError
 from dialer.leads.columns import clean_heading
 from dialer.leads.numbers import Fault
 from dialer.leads.source import Row, refuse
@@ -41,21 +43,29 @@ class RejectsFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # closing writes what is left, onto a disk that may be full: it goes anyway
+            self._file.close()
         self._temporary.unlink(missing_ok=True)
 
     def add(self, row: Row, fault: Fault, what: str) -> None:
         """Write one fault; `what` is `row` or `number`: all of the row was rejected, or only one of its numbers."""
         self.count += 1
-        self._writer.writerow([row.line, what, fault.reason.value, fault.text, *row.cells])
+        try:
+            self._writer.writerow([row.line, what, fault.reason.value, fault.text, *row.cells])
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def flush(self) -> None:
         """Make sure everything is on disk, while the import can still be undone."""
         try:
             self._file.flush()
         except OSError as error:
-            found = f"cannot write {self.path} ({error.strerror})"
-            raise refuse(self._list_path, found, "make room and import again") from None
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> ListError:
+        """Build the error for a disk that fills up on the way."""
+        found = f"cannot write {self.path} ({error.strerror})"
+        return refuse(self._list_path, found, "make room and import again")
 
     def keep(self) -> Path | None:
         """Put the file in its place and name it; without rejects, remove the one of an earlier import."""
