@@ -28,7 +28,7 @@ class Floor:
     agents: int  # logged in and not paused: ready + reserved + talking + wrap-up
     lines_free: int
     calls_allowed: int  # calls-per-second tokens left now
-    leads: int  # leads that can be dialed now
+    leads: int  # leads that can be dialed now, of which the list may hold many more
     threshold_s: float  # grace of the abandonment policy
     estimates: Estimates | None  # None: nothing measured
 

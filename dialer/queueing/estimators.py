@@ -259,7 +259,7 @@ class Learner:
         self._observed += 1
 
     def observe_wrap(self, wrap_s: float, now: float) -> None:
-        """Learn the length of a wrap-up, from release to ready."""
+        """Learn the length of a wrap-up, from release until the agent can take a call: a rest after it included."""
         self._wrap.observe(_duration(wrap_s, "wrap-up time"))
         self._observed += 1
 
