@@ -1,0 +1,190 @@
+"""`dialer report`: what was recorded in a span of time, with the formula beside every figure."""
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dialer.errors import UsageError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from dialer.cli.report_rows import Row, Span
+    from dialer.storage.reading import SqliteRecords
+
+
+class ReportFormat(StrEnum):
+    """What a report is written as."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="WHEN", help="First instant: 2026-03-10 or 2026-03-10T09:30. Absent: the beginning."
+    ),
+]
+ToOption = Annotated[
+    str | None,
+    typer.Option("--to", metavar="WHEN", help="A date is counted in, an instant is not. Absent: up to now."),
+]
+ZoneOption = Annotated[
+    str, typer.Option("--zone", metavar="ZONE", help="Time zone of --from, --to and of the times shown.")
+]
+CampaignOption = Annotated[
+    str | None, typer.Option("--campaign", metavar="NAME", help="This campaign only; all if absent.")
+]
+FormatOption = Annotated[ReportFormat, typer.Option("--format", help="What to write; parquet needs --output.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Where to; standard output if absent.")]
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", help="The configuration file; every key is in config.example.toml.")
+]
+CONFIG = Path("config.toml")
+
+Rows = Callable[["SqliteRecords", str | None, "Span"], Iterator["Row"]]
+
+report_app = typer.Typer(
+    help="Report what was recorded, with the formula beside every figure. See docs/reports.md.", no_args_is_help=True
+)
+
+
+@report_app.command("campaign")
+def report_campaign(
+    from_: FromOption = None,
+    to: ToOption = None,
+    campaign: CampaignOption = None,
+    zone: ZoneOption = "UTC",
+    form: FormatOption = ReportFormat.TABLE,
+    output: OutputOption = None,
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Dials, answers, connects, abandonment, occupancy and waits of each campaign."""
+    from dialer.cli import report_rows
+
+    span = read_span(from_, to, zone)
+    _write("campaign", report_rows.campaign_rows, report_rows.CAMPAIGN_COLUMNS, campaign, span, form, output, config)
+
+
+@report_app.command("agents")
+def report_agents(
+    from_: FromOption = None,
+    to: ToOption = None,
+    campaign: CampaignOption = None,
+    zone: ZoneOption = "UTC",
+    form: FormatOption = ReportFormat.TABLE,
+    output: OutputOption = None,
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Each agent's time by state, occupancy, handle time and waits."""
+    from dialer.cli import report_rows
+
+    span = read_span(from_, to, zone)
+    _write("agents", report_rows.agent_rows, report_rows.AGENT_COLUMNS, campaign, span, form, output, config)
+
+
+@report_app.command("abandonment")
+def report_abandonment(
+    from_: FromOption = None,
+    to: ToOption = None,
+    campaign: CampaignOption = None,
+    zone: ZoneOption = "UTC",
+    form: FormatOption = ReportFormat.TABLE,
+    output: OutputOption = None,
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Abandonment by the legal window of each campaign, with numerator, denominator and clock start.
+
+    Every window that shares an instant with the span is counted as a whole.
+    """
+    from dialer.cli import report_rows
+
+    span = read_span(from_, to, zone)
+    columns = report_rows.ABANDONMENT_COLUMNS
+    _write("abandonment", report_rows.abandonment_rows, columns, campaign, span, form, output, config)
+
+
+@report_app.command("attempts")
+def report_attempts(
+    from_: FromOption = None,
+    to: ToOption = None,
+    campaign: CampaignOption = None,
+    zone: ZoneOption = "UTC",
+    form: FormatOption = ReportFormat.TABLE,
+    output: OutputOption = None,
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Every attempt placed in the span, with every instant that was kept; numbers are masked."""
+    from dialer.cli import report_rows
+
+    span = read_span(from_, to, zone)
+    _write("attempts", report_rows.attempt_rows, report_rows.ATTEMPT_COLUMNS, campaign, span, form, output, config)
+
+
+def _write(
+    report: str,
+    rows: Rows,
+    columns: Mapping[str, str],
+    campaign: str | None,
+    span: "Span",
+    form: ReportFormat,
+    output: Path | None,
+    config: Path,
+) -> None:
+    """Read the database that the configuration names, and write one report of it."""
+    import sys
+
+    from dialer.cli.report_output import span_text, write
+    from dialer.config.settings import load_settings
+    from dialer.storage.reading import SqliteRecords
+
+    with SqliteRecords(load_settings(config).database) as store:
+        count = write(report, rows(store, campaign, span), columns, span, form, output)
+    if count == 0 and (form is not ReportFormat.TABLE or output is not None):
+        print(f"report {report}: 0 rows: nothing was recorded; span: {span_text(span)}", file=sys.stderr)
+    if output is not None:
+        print(f"report {report}: {count:,} rows written to {output}", file=sys.stderr)
+
+
+def read_span(from_text: str | None, to_text: str | None, zone_text: str) -> "Span":
+    """Read --from, --to and --zone; raise UsageError for what is no instant, no zone or no span.
+
+    An instant without an offset is local to the zone. A date stands for its midnight; as --to for the midnight after.
+    """
+    from zoneinfo import ZoneInfo
+
+    from dialer.cli.report_rows import Span
+
+    try:
+        zone = ZoneInfo(zone_text)
+    except (LookupError, ValueError, OSError) as error:
+        raise UsageError(
+            f"--zone {zone_text}: expected a time zone such as Asia/Seoul, found none of this name"
+        ) from error
+    from_at = float("-inf") if from_text is None else _read_instant("--from", from_text, zone, is_end=False)
+    to_at = float("inf") if to_text is None else _read_instant("--to", to_text, zone, is_end=True)
+    if from_at >= to_at:
+        raise UsageError(
+            f"--from {from_text} --to {to_text}: expected a span, found its end at or before its beginning"
+        )
+    return Span(from_at=from_at, to_at=to_at, zone=zone)
+
+
+def _read_instant(option: str, text: str, zone: "ZoneInfo", *, is_end: bool) -> float:
+    from datetime import date, datetime, time, timedelta
+
+    try:
+        try:
+            day = date.fromisoformat(text)
+        except ValueError:
+            instant = datetime.fromisoformat(text)
+            return (instant if instant.tzinfo is not None else instant.replace(tzinfo=zone)).timestamp()
+        return datetime.combine(day + timedelta(days=is_end), time(), zone).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{option} {text}: expected a date or an instant such as 2026-03-10T09:30") from error

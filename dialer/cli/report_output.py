@@ -1,0 +1,314 @@
+"""Writing a report: a table to read, CSV, JSON, or Parquet.
+
+One rule governs this module: rows stream, so that a report of millions of attempts fits; only a table is cut short, and
+says so.
+"""
+
+import csv
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dialer.cli.report import ReportFormat
+from dialer.cli.report_rows import Cell, Row, Span, formulas_of
+from dialer.errors import UsageError
+from dialer.leads.export import inert
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+TABLE_ROWS_MAX = 200
+_BATCH = 10_000
+_WIDE = 200  # of a table that goes to a file or a pipe
+
+AGENT_TABLE = (
+    "occupancy",
+    "utilisation",
+    "connects_per_agent_hour",
+    "handle_mean",
+    "wait_mean",
+    "wait_p50",
+    "wait_p90",
+    "wait_p99",
+    "talk_time",
+    "wrap_up_time",
+    "waiting_time",
+    "pause_time",
+)
+ATTEMPT_TABLE = (
+    "placed_at",
+    "call_id",
+    "campaign",
+    "lead_id",
+    "number",
+    "outcome",
+    "answered_at",
+    "bridged_at",
+    "released_at",
+    "agent_id",
+    "disposition",
+)
+
+
+def span_text(span: Span) -> str:
+    """Say what span a report covers."""
+    zone = span.zone.key
+    if span.from_at == float("-inf") and span.to_at == float("inf"):
+        return f"everything recorded; times in {zone}"
+    start = "the beginning" if span.from_at == float("-inf") else f"{span.instant(span.from_at):%Y-%m-%d %H:%M:%S}"
+    end = "now" if span.to_at == float("inf") else f"{span.instant(span.to_at):%Y-%m-%d %H:%M:%S}"
+    return f"from {start} up to, not including, {end}; times in {zone}"
+
+
+def write(
+    report: str, rows: Iterator[Row], columns: Mapping[str, str], span: Span, form: ReportFormat, path: Path | None
+) -> int:
+    """Write a report to a file or to standard output; return the number of rows."""
+    counted = _Counted(rows)
+    if form is ReportFormat.PARQUET:
+        if path is None:
+            raise UsageError("--format parquet: expected --output FILE, standard output cannot hold it")
+        with _replacing(path) as part:
+            _write_parquet(counted, columns, part)
+        return counted.count
+    writers: dict[ReportFormat, Callable[[TextIO], None]] = {
+        ReportFormat.CSV: lambda out: _write_csv(counted, columns, out),
+        ReportFormat.JSON: lambda out: _write_json(report, counted, span, out),
+        ReportFormat.TABLE: lambda out: _write_table(report, counted, span, out),
+    }
+    if path is None:
+        writers[form](sys.stdout)
+        return counted.count
+    # A spreadsheet takes a CSV for UTF-8 only if it begins with this mark.
+    encoding = "utf-8-sig" if form is ReportFormat.CSV else "utf-8"
+    with _replacing(path) as part, open(part, "w", encoding=encoding, newline="") as out:
+        writers[form](out)
+    return counted.count
+
+
+class _Counted:
+    """Rows on their way, counted."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self.count += 1
+            yield row
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Write beside the file and put it in place when all is written, readable by its owner only."""
+    if path.is_dir():
+        raise UsageError(f"--output {path}: expected a file, found a folder")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"--output {path}: cannot be written ({error.strerror})") from error
+
+
+def _write_csv(rows: Iterable[Row], columns: Mapping[str, str], out: TextIO) -> None:
+    """Write CSV whose text cells no spreadsheet takes for a formula."""
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_csv_cell(row[name]) for name in columns])
+
+
+def _csv_cell(cell: Cell) -> str | int | float:
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, datetime):
+        return cell.isoformat(timespec="milliseconds")
+    return inert(cell) if isinstance(cell, str) else cell
+
+
+def _write_json(report: str, rows: Iterable[Row], span: Span, out: TextIO) -> None:
+    """Write one JSON object: the report's name, its span and its rows. A bound not given is null."""
+    import msgspec
+
+    def text(value: object) -> str:
+        return msgspec.json.encode(value).decode()
+
+    start = None if span.from_at == float("-inf") else span.instant(span.from_at)
+    end = None if span.to_at == float("inf") else span.instant(span.to_at)
+    head = {"report": report, "from": start, "to": end, "zone": span.zone.key}
+    out.write(text(head)[:-1] + ',"rows":[')
+    for index, row in enumerate(rows):
+        out.write((",\n" if index else "\n") + text(row))
+    out.write("]}\n")
+
+
+def _write_parquet(rows: Iterable[Row], columns: Mapping[str, str], path: Path) -> None:
+    """Write Parquet in batches; instants are UTC with microseconds."""
+    import pyarrow
+    import pyarrow.parquet
+
+    kinds = {
+        "text": pyarrow.string(),
+        "int": pyarrow.int64(),
+        "float": pyarrow.float64(),
+        "bool": pyarrow.bool_(),
+        "instant": pyarrow.timestamp("us", tz="UTC"),
+    }
+    schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns.items()])
+    rest = iter(rows)
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        while batch := list(islice(rest, _BATCH)):
+            writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
+
+
+# ------------------------------------------------------------------------------------- tables
+def _write_table(report: str, rows: Iterable[Row], span: Span, out: TextIO) -> None:
+    from rich.console import Console
+
+    is_terminal = out is sys.stdout and out.isatty()
+    console = Console(file=out, width=None if is_terminal else _WIDE, highlight=False)
+    console.print(f"{report}: {span_text(span)}", markup=False, soft_wrap=True)
+    found = iter(rows)
+    first = next(found, None)
+    if first is None:
+        console.print("nothing was recorded in this span: 0 rows", markup=False, soft_wrap=True)
+        return
+    all_rows = chain([first], found)
+    match report:
+        case "campaign":
+            _campaign_tables(console, list(all_rows))
+        case "agents":
+            _agent_table(console, list(all_rows))
+        case "abandonment":
+            _abandonment_table(console, list(all_rows))
+        case _:
+            _attempt_table(console, all_rows)
+
+
+def _campaign_tables(console: "Console", rows: list[Row]) -> None:
+    for campaign in dict.fromkeys(row["campaign"] for row in rows):
+        table = _table(str(campaign), ("figure", "value", "of", "formula"), left=("figure", "formula"))
+        for row in rows:
+            if row["campaign"] == campaign:
+                _add(table, str(row["figure"]), shown_figure(row), _fraction(row), str(row["formula"]))
+        console.print(table)
+
+
+def _agent_table(console: "Console", rows: list[Row]) -> None:
+    table = _table("", ("agent", *AGENT_TABLE), left=("agent",))
+    by_agent: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        by_agent.setdefault(str(row["agent"]), {})[str(row["figure"])] = row
+    for agent, figures in by_agent.items():
+        _add(table, agent, *(shown_figure(figures[name]) for name in AGENT_TABLE))
+    console.print(table)
+    formulas = formulas_of(rows)
+    for name in AGENT_TABLE:
+        console.print(f"{name} = {formulas[name]}", markup=False, soft_wrap=True)
+
+
+def _abandonment_table(console: "Console", rows: list[Row]) -> None:
+    names = ("campaign", "from", "to", "rate", "of", "cap", "by callee", "late", "unknown", "worst hour", "worst day")
+    table = _table("", names, left=("campaign",))
+    for row in rows:
+        rate = "-" if row["rate"] is None else _percent(row["rate"])
+        counted = [str(row[name]) for name in ("abandoned_by_callee", "late_connects", "unknown_fates")]
+        _add(
+            table,
+            str(row["campaign"]),
+            _instant(row["from"]),
+            _instant(row["to"]),
+            rate + (" OVER CAP" if row["is_over_cap"] else ""),
+            f"{row['abandonments']} / {row['live_answers']}",
+            _percent(row["cap_rate"]),
+            *counted,
+            _worst(row, "worst_hour"),
+            _worst(row, "worst_day"),
+        )
+    console.print(table)
+    for campaign, formula in {str(row["campaign"]): str(row["formula"]) for row in rows}.items():
+        console.print(f"{campaign}: rate = {formula}", markup=False, soft_wrap=True)
+
+
+def _attempt_table(console: "Console", rows: Iterator[Row]) -> None:
+    table = _table("", ATTEMPT_TABLE, left=("campaign", "number", "outcome", "agent_id", "disposition"))
+    for row in islice(rows, TABLE_ROWS_MAX):
+        _add(table, *("" if row[name] is None else _instant(row[name]) for name in ATTEMPT_TABLE))
+    console.print(table)
+    left_out = sum(1 for _ in rows)
+    if left_out:
+        console.print(
+            f"and {left_out:,} more: --format csv, json or parquet has all of them", markup=False, soft_wrap=True
+        )
+
+
+def _table(title: str, names: Iterable[str], left: Iterable[str]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="left" if name in left else "right", overflow="fold")
+    return table
+
+
+def _add(table: Any, *cells: str) -> None:
+    from rich.text import Text
+
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def shown_figure(row: Row) -> str:
+    """Write a figure's value for people; a dash where there is none."""
+    value, unit = row["value"], row["unit"]
+    if not isinstance(value, int | float):
+        return "-"
+    match unit:
+        case "count":
+            return f"{value:,.0f}"
+        case "share":
+            return _percent(value)
+        case "s":
+            return f"{value:,.1f} s"
+        case "per_hour":
+            return f"{value:,.2f} /h"
+        case _:
+            return f"{value:,.2f}"
+
+
+def _fraction(row: Row) -> str:
+    """Write numerator and denominator for people."""
+    parts = (row["numerator"], row["denominator"])
+    if None in parts:
+        return ""
+    return " / ".join(f"{part:,.2f}".removesuffix(".00") if isinstance(part, int | float) else "" for part in parts)
+
+
+def _percent(share: Cell) -> str:
+    return f"{share:.2%}" if isinstance(share, int | float) else "-"
+
+
+def _instant(cell: Cell) -> str:
+    return f"{cell:%Y-%m-%d %H:%M:%S}" if isinstance(cell, datetime) else str(cell)
+
+
+def _worst(row: Row, name: str) -> str:
+    start, live, abandoned = (row[f"{name}_{part}"] for part in ("from", "live_answers", "abandonments"))
+    if not isinstance(live, int) or not isinstance(abandoned, int):
+        return "-"
+    shown = f"{start:%m-%d %H:%M}" if name == "worst_hour" and isinstance(start, datetime) else _instant(start)[:10]
+    return f"{shown} {_percent(abandoned / live)} ({abandoned} / {live})"
