@@ -1,0 +1,212 @@
+"""What only the SQLite store promises: a file that opens or says why not, and transactions."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from sqlmodel import SQLModel
+
+from dialer.domain.commands import PlaceCall, RecordAttempt, SaveLead
+from dialer.domain.events import CallRinging
+from dialer.domain.lead import LeadState
+from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+from dialer.errors import StorageError
+from dialer.storage import rows, schema, sqlite
+from dialer.storage.codec import Entry
+from dialer.storage.reading import SqliteRecords
+from dialer.storage.sqlite import SqliteStore
+from tests.unit.storage.builders import make_attempt, make_lead, make_policy
+
+POLICY = make_policy()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a database may be made, in a folder that is not there yet."""
+    return tmp_path / "state" / "dialer.db"
+
+
+def loaded(path: Path, count: int) -> SqliteStore:
+    """A store with some leads."""
+    store = SqliteStore(path)
+    with store.importing(POLICY, "list.csv", "", 0.0) as session:
+        for index in range(count):
+            session.add(make_lead(index))
+    return store
+
+
+def test_everything_is_there_after_reopening(path: Path) -> None:
+    """Leads, claims, journal, counters and policies outlive the process that wrote them."""
+    with closing(loaded(path, 3)) as store:
+        lead = store.claim("spring", 1, 0.0).leads[0]
+        place = PlaceCall(
+            call_id=4,
+            campaign="spring",
+            lead_id=lead.lead_id,
+            number="+12025550000",
+            ring_timeout_s=22.0,
+            caller_id=None,
+            agent_id=None,
+        )
+        store.commit(1, 1.0, CallRinging(call_id=4), [place])
+    with closing(SqliteStore(path)) as store:
+        assert (store.next_call_id(), store.next_seq()) == (5, 2)
+        assert [entry.commands for entry in store.entries()] == [(place,)]
+        assert store.policy("spring") == POLICY
+        assert store.release_claims() == 1
+        assert [found.lead_id for found in store.claim("spring", 9, 0.0).leads] == [1, 2, 3]
+    with closing(loaded(path, 4)) as store:
+        assert [found.lead_id for found in store.leads("spring")] == [1, 2, 3, 4]
+
+
+def test_a_reader_sees_what_is_committed(path: Path) -> None:
+    """A second connection reads beside the writer, sees no open import, and can change nothing."""
+    with closing(loaded(path, 2)) as store, SqliteRecords(path) as records:
+        assert records.counts("spring").loaded == 2
+        with store.importing(POLICY, "b.csv", "", 0.0) as session:
+            session.add(make_lead(77))
+            assert records.counts("spring").loaded == 2
+        assert records.counts("spring").loaded == 3
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            records._reader.execute("DELETE FROM leads")
+
+
+def test_a_batch_is_kept_whole_or_not_at_all(path: Path) -> None:
+    """When one command of a batch cannot be kept, neither journal nor records keep any of it."""
+    with closing(loaded(path, 1)) as store:
+        good = Entry(seq=1, at=1.0, event=None, commands=(RecordAttempt(attempt=make_attempt(1, 1.0)),))
+        bad = Entry(seq=2, at=2.0, event=None, commands=(SaveLead(lead=make_lead(1, lead_id=99), order_key="k"),))
+        with pytest.raises(StorageError, match="lead 99"):
+            store.commit_batch([good, bad])
+        assert (list(store.entries()), list(store.attempts(None, 0.0, 9.0))) == ([], [])
+        assert (store.next_call_id(), store.next_seq()) == (1, 1)
+        store.commit_batch([good])
+        assert len(list(store.entries())) == 1
+
+
+def test_nothing_else_is_written_during_an_import(path: Path) -> None:
+    """A claim or a commit inside an import session would be undone with it, so it is refused."""
+    with closing(loaded(path, 1)) as store, store.importing(POLICY, "b.csv", "", 0.0) as session:
+        with pytest.raises(StorageError, match="import is running"):
+            store.claim("spring", 1, 0.0)
+        session.add(make_lead(5))
+    with closing(SqliteStore(path)) as store:
+        assert store.counts("spring").loaded == 2
+
+
+def test_imports_leave_a_trace(path: Path) -> None:
+    """Source, digest, instant and result of a kept import are recorded; a dry run leaves none."""
+    with closing(SqliteStore(path)) as store:
+        for is_dry_run in (True, False):
+            with store.importing(POLICY, "list.csv", "d1", 5.0) as session:
+                session.add(make_lead(1))
+                session.add(make_lead(1, 2))
+                session.add(make_lead(2))
+                if is_dry_run:
+                    session.rollback()
+        found = list(
+            store._reader.execute("SELECT campaign, source, digest, at, loaded, merged, unchanged FROM imports")
+        )
+    assert found == [("spring", "list.csv", "d1", 5.0, 1, 1, 1)]
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    """A folder in place of the file is named, for writing and for reading."""
+    for opened in (SqliteStore, SqliteRecords):
+        with pytest.raises(StorageError, match="expected a file, found a folder"):
+            opened(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    """A file where a folder is needed is said to be in the way."""
+    (tmp_path / "state").write_text("")
+    with pytest.raises(StorageError, match="its folder cannot be made"):
+        SqliteStore(tmp_path / "state" / "dialer.db")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """Another kind of file is left as it is."""
+    path = tmp_path / "dialer.db"
+    path.write_bytes(b"name,phone\n" * 500)
+    for opened in (SqliteStore, SqliteRecords):
+        with pytest.raises(StorageError, match="it is no SQLite database"):
+            opened(path)
+    assert path.read_bytes() == b"name,phone\n" * 500
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    """A database without our tables is not taken over, nor is an empty file for reading."""
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE songs (title TEXT)")
+    for opened in (SqliteStore, SqliteRecords):
+        with pytest.raises(StorageError, match="it holds no tables of dialer"):
+            opened(path)
+
+
+def test_a_newer_schema_is_refused(path: Path) -> None:
+    """A database of a later version is neither read nor written."""
+    loaded(path, 1).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE meta SET value = 2 WHERE key = 'schema_version'")
+    for opened in (SqliteStore, SqliteRecords):
+        with pytest.raises(StorageError, match="expected schema version 1, found 2, made by a newer dialer"):
+            opened(path)
+
+
+def test_a_damaged_database_is_said_to_be_damaged(path: Path) -> None:
+    """What SQLite finds wrong with a page comes out as a StorageError that names the file."""
+    loaded(path, 200).close()
+    data = bytearray(path.read_bytes())
+    data[4096 * 2 :] = b"\xff" * (len(data) - 4096 * 2)
+    path.write_bytes(data)
+    with pytest.raises(StorageError, match=r"dialer\.db: the file is damaged"), closing(SqliteStore(path)) as store:
+        store.claim("spring", 5, 0.0)
+
+
+def test_claims_never_scan_or_sort(path: Path) -> None:
+    """Every statement of a claim finds its rows by an index, in the index's order."""
+    with closing(loaded(path, 5)) as store:
+        statements = (
+            sqlite._WAKE,
+            sqlite._FIRST_READY,
+            sqlite._NEXT_DUE,
+            sqlite._CLAIM,
+            sqlite._RELEASE,
+            sqlite._BLOCKED,
+        )
+        for statement in statements:
+            arguments = [("spring" if index == 0 else 1) for index in range(statement.count("?"))]
+            arguments = ["spring", "[]"] if statement is sqlite._BLOCKED else arguments
+            plan = [row[3] for row in store._writer.execute(f"EXPLAIN QUERY PLAN {statement}", arguments)]
+            found = [step for step in plan if "json_each" not in step and "LIST SUBQUERY" not in step]
+            assert not any("TEMP B-TREE" in step for step in found), (statement, plan)
+            assert all(step.startswith("SEARCH") or "leads_claimed" in step for step in found), (statement, plan)
+
+
+def test_tables_hold_what_the_records_hold() -> None:
+    """The columns of a table are the fields of its record, in the same order."""
+    for table, columns in (
+        (schema.AttemptRow, [field.name for field in fields(Attempt)]),
+        (schema.AgentSpanRow, ["span_id", *(field.name for field in fields(AgentSpan))]),
+        (schema.DecisionRow, ["decision_id", *(field.name for field in fields(PacingDecision))]),
+        (schema.ChangeRow, ["change_id", *(field.name for field in fields(CampaignChange))]),
+        (schema.LeadRow, list(rows.LEAD_COLUMNS)),
+    ):
+        assert list(table.model_fields) == columns
+    assert set(SQLModel.metadata.tables) >= {"leads", "lead_numbers", "journal", "meta", "blocked", "imports"}
+
+
+def test_the_last_word_on_a_lead_in_a_batch_stays(path: Path) -> None:
+    """A lead that is saved twice in one batch ends as saved last, and the open leads are counted once."""
+    with closing(loaded(path, 2)) as store:
+        one, _ = store.claim("spring", 2, 0.0).leads
+        first = SaveLead(lead=make_lead(0, lead_id=one.lead_id, state=LeadState.FINISHED), order_key="a")
+        last = SaveLead(lead=make_lead(0, lead_id=one.lead_id, due_at=9.0), order_key="b")
+        store.apply([first, last])
+        claimed = store.claim("spring", 5, 9.0)
+        assert ([lead.lead_id for lead in claimed.leads], claimed.open_leads) == ([one.lead_id], 2)
+        store.apply([last, first])
+        assert store.claim("spring", 5, 9.0).open_leads == 1
