@@ -4,6 +4,7 @@ One rule governs: the first refusal wins, and whatever is not known refuses. A r
 """
 
 from dataclasses import dataclass
+from math import inf
 
 from dialer.compliance.hours import Opening, opening
 from dialer.domain.lead import Lead, PhoneNumber
@@ -38,7 +39,7 @@ class Gate:
 
     def __init__(self, policy: CampaignPolicy) -> None:
         self._policy = policy
-        self._openings: dict[tuple[str, ...], tuple[float, Opening | None]] = {}
+        self._openings: dict[tuple[str, ...], tuple[float, Opening]] = {}
 
     def decide(self, lead: Lead, number: PhoneNumber, now: float, *, is_blocked: bool) -> Verdict:
         """Tell whether `number` may be dialed at `now`. `is_blocked`: the person told this seller not to call again."""
@@ -58,12 +59,18 @@ class Gate:
             return Verdict(allowed=False, rule="calling_hours", inputs=inputs, next_at=hours.until_at)
         return Verdict(allowed=True, rule="allowed", inputs=inputs, next_at=hours.until_at)
 
+    def closes_at(self, now: float) -> float:
+        """Give the instant by which the last of the places asked about so far closes; infinity when none is open."""
+        ends = [known.until_at for _, known in self._openings.values() if known.is_open and known.until_at is not None]
+        return max((end for end in ends if end > now), default=inf)
+
     def _opening(self, zones: tuple[str, ...], now: float) -> Opening:
-        asked_at, known = self._openings.get(zones, (0.0, None))
-        is_stale = known is None or not asked_at <= now < (known.until_at or asked_at + _ASK_AGAIN_S)
-        if known is None or is_stale:
-            known = opening(self._policy.hours, zones, now)
-            self._openings[zones] = (now, known)
+        if zones in self._openings:
+            asked_at, known = self._openings[zones]
+            if asked_at <= now < (asked_at + _ASK_AGAIN_S if known.until_at is None else known.until_at):
+                return known
+        known = opening(self._policy.hours, zones, now)
+        self._openings[zones] = (now, known)
         return known
 
 

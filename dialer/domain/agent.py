@@ -93,6 +93,7 @@ class Agent:
     owed_reason: str = ""
     rests_until_at: float = 0.0  # ready, but no call before this instant
     ready_since_at: float = 0.0
+    released_at: float = 0.0  # end of the last conversation
 
     @property
     def is_busy(self) -> bool:
@@ -125,6 +126,7 @@ def step(agent: Agent, given: AgentInput, now: float, *, reason: str = "", call_
         owed=owed,
         owed_reason=owed_reason,
         ready_since_at=now if after is AgentState.READY else agent.ready_since_at,
+        released_at=now if after is AgentState.WRAP_UP else agent.released_at,
     )
 
 

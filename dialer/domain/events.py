@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dialer.domain.lead import Lead
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy
+from dialer.domain.records import BudgetSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallClassified:
-    """The detector's word on an answer. Not sure counts as a person. Instant None: not measured, the answer's stands."""
+    """The detector's word on an answer. Not sure counts as a person. An instant of None was not measured."""
 
     call_id: int
     is_machine: bool
@@ -151,9 +152,13 @@ class LeadsImported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignLoaded:
-    """A campaign file was read, for the first time or again after a change."""
+    """A campaign file was read, for the first time or again after a change.
+
+    `spent` is what storage knows of the campaign's abandonment budget; it counts the first time only.
+    """
 
     policy: CampaignPolicy
+    spent: BudgetSnapshot | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

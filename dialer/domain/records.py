@@ -84,3 +84,14 @@ class CampaignChange:
     reason: str
     who: str
     digest: str  # of the campaign file in force
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSnapshot:
+    """The counters of an abandonment budget, to be stored and handed back at the next start."""
+
+    first_live_at: float | None
+    opens_at: float | None  # of the window the counts belong to
+    live: int
+    abandoned: int
+    hour: tuple[tuple[int, int, int], ...]  # (minute since the epoch, live answers, abandonments), ascending

@@ -54,7 +54,6 @@ def change(
         _keep_span(state, before, now)
     if before.state is AgentState.WRAP_UP:
         state.timers.cancel(("wrap_up", agent.agent_id))
-        _learn_wrap_up(state, before, now)
         if before.call_id is not None:
             dispositions.on_wrap_up_over(state, before.call_id, now)
     if agent.state is AgentState.WRAP_UP:
@@ -85,17 +84,13 @@ def _keep_span(state: State, before: Agent, now: float) -> None:
     state.out.append(RecordAgentSpan(span=span))
 
 
-def _learn_wrap_up(state: State, before: Agent, now: float) -> None:
-    if before.campaign is not None:
-        state.campaigns[before.campaign].learner.observe_wrap(now - before.since_at, now)
-
-
 def _readied(state: State, agent: Agent, before: Agent, now: float) -> Agent:
     agent = assign(state, agent, _campaign_for(state, agent))
     if before.state is not AgentState.WRAP_UP or agent.campaign is None:
         return agent
     policy = state.campaigns[agent.campaign].policy.agents
     rest_s = max(policy.min_gap_s, _rest_s(state, agent, policy.occupancy_max, now))
+    state.campaigns[agent.campaign].learner.observe_wrap(now - before.since_at + rest_s, now)
     if rest_s > 0.0:
         agent = replace(agent, rests_until_at=now + rest_s)
         state.agents[agent.agent_id] = agent

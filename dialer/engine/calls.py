@@ -32,6 +32,7 @@ CLASSIFY_MAX_S = 8.0
 BRIDGE_MAX_S = 10.0
 MESSAGE_MAX_S = 90.0
 END_MAX_S = 15.0
+_DELAYS_REMEMBERED = 200
 
 
 def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | None, now: float) -> None:
@@ -254,6 +255,8 @@ def _learn(campaign: Campaign, before: Call, call: Call, now: float) -> None:
         answered_at = now if attempt.answered_at is None else attempt.answered_at
         campaign.learner.observe_dial_resolved(True, answered_at - attempt.placed_at, answered_at)
         campaign.learner.observe_classified(True, now)
+        delay_s = max(0.0, (call.waits_from_at or answered_at) - answered_at)
+        campaign.clock_delay_s += (delay_s - campaign.clock_delay_s) / min(counts.live, _DELAYS_REMEMBERED)
         return
     if attempt.outcome is None or before.attempt.outcome is not None or attempt.is_live:
         return

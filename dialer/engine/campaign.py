@@ -9,7 +9,7 @@ from enum import StrEnum
 from dialer.compliance.gate import Gate
 from dialer.compliance.hours import zone
 from dialer.domain.policy import CampaignPolicy, PacingMode
-from dialer.domain.records import PacingDecision
+from dialer.domain.records import BudgetSnapshot, PacingDecision
 from dialer.engine.hopper import Hopper
 from dialer.pacing.base import Pacer
 from dialer.pacing.budget import AbandonmentBudget
@@ -91,6 +91,7 @@ class Campaign:
     next_due_at: float | None = None  # when the store may have leads again; None: only after an import
     is_exhausted: bool = False  # the store had no more due leads when last asked
     open_leads: int = 0
+    clock_delay_s: float = 0.0  # recent mean from the answer to the instant from which the threshold runs
     counts: Counts = field(default_factory=Counts)
     last_decision: PacingDecision | None = None
 
@@ -105,8 +106,8 @@ class Campaign:
         return self.state is CampaignState.RUNNING
 
 
-def new_campaign(policy: CampaignPolicy) -> Campaign:
-    """Set up a campaign from its policy, with nothing learned and nothing spent."""
+def new_campaign(policy: CampaignPolicy, spent: BudgetSnapshot | None = None) -> Campaign:
+    """Set up a campaign from its policy, with nothing learned, and with what was spent of its budget before."""
     return Campaign(
         policy=policy,
         gate=Gate(policy),
@@ -116,6 +117,7 @@ def new_campaign(policy: CampaignPolicy) -> Campaign:
             cap_rate=policy.abandonment.cap_rate,
             window=policy.abandonment.window,
             tz=zone(policy.abandonment.time_zone),
+            restored=spent,
         ),
         governor=Governor(target_rate=policy.abandonment.target_rate),
         regulator=new_regulator(policy),
@@ -138,7 +140,7 @@ def new_pacer(policy: CampaignPolicy) -> Pacer:
             return PredictivePacer(psi_start(1, target_rate)) if target_rate else ProgressivePacer()
 
 
-def new_regulator(policy: CampaignPolicy) -> Regulator | None:
+def new_regulator(policy: CampaignPolicy, learned: tuple[float, int] | None = None) -> Regulator | None:
     """Give the regulator that steers a predictive campaign to its target; None where nothing is to be steered."""
     is_steered = policy.pacing.mode is PacingMode.PREDICTIVE and policy.abandonment.target_rate > 0.0
-    return Regulator(policy.abandonment.target_rate) if is_steered else None
+    return Regulator(policy.abandonment.target_rate, learned or (0.0, 0)) if is_steered else None

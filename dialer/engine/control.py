@@ -9,7 +9,7 @@ from dialer.domain.events import CampaignControlled, CampaignLoaded
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import CampaignChange
 from dialer.engine import agents, calls, dialing, leads, retry
-from dialer.engine.campaign import ACTIONS, Campaign, CampaignState, new_campaign
+from dialer.engine.campaign import ACTIONS, Campaign, CampaignState, new_campaign, new_regulator
 from dialer.engine.state import State
 
 
@@ -30,7 +30,7 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
     policy = event.policy
     campaign = state.campaigns.get(policy.name)
     if campaign is None:
-        campaign = state.campaigns[policy.name] = new_campaign(policy)
+        campaign = state.campaigns[policy.name] = new_campaign(policy, event.spent)
         _record(state, campaign, now, "load", "", "campaign file", "dialer")
         return campaign
     if policy == campaign.policy:
@@ -40,7 +40,9 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
     campaign.policy, campaign.gate = policy, fresh.gate
     campaign.hopper.reorder(policy.list.order)
     if (before.pacing, before.abandonment) != (policy.pacing, policy.abandonment):
-        campaign.pacer, campaign.governor, campaign.regulator = fresh.pacer, fresh.governor, fresh.regulator
+        learned = None if campaign.regulator is None else campaign.regulator.snapshot()
+        campaign.pacer, campaign.governor = fresh.pacer, fresh.governor
+        campaign.regulator = new_regulator(policy, learned)
         campaign.budget.cap_rate = policy.abandonment.cap_rate
     window, zone = policy.abandonment.window, policy.abandonment.time_zone
     if (before.abandonment.window, before.abandonment.time_zone) != (window, zone):

@@ -3,6 +3,8 @@
 One rule governs: every `PlaceCall` leaves from here, with an allowing verdict of that instant.
 """
 
+import math
+
 from dialer.domain.agent import Agent, AgentInput, AgentState
 from dialer.domain.call import CallState
 from dialer.domain.commands import OfferPreview, RecordDecision
@@ -19,6 +21,8 @@ from dialer.pacing.predictive import PredictivePacer
 TICK_S = 1.0
 """How often predictive pacing looks again when nothing happens: ringing lines and conversations grow older."""
 
+_GRAIN_S = 0.25  # finer steps of the threshold would only make the pacer rebuild its tables
+_AT_EASE = ("wanted", "no_agents")
 _SKIPPED_AFTER_S = 900.0
 _NOT_TAKEN_AFTER_S = 300.0
 
@@ -36,8 +40,16 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
     floor = look(state, campaign, now)
     if campaign.regulator is not None and isinstance(campaign.pacer, PredictivePacer):
         campaign.pacer.psi = campaign.regulator.psi(floor.agents, now)
-    wanted = campaign.pacer.decide(floor)
-    decision = constrain(campaign.governor.limit(wanted, floor, campaign.budget, now), floor)
+    wanted = constrain(campaign.pacer.decide(floor), floor)
+    decision = campaign.governor.limit(
+        wanted,
+        floor,
+        campaign.budget,
+        now,
+        dialing_ends_at=campaign.gate.closes_at(now),
+        open_leads=campaign.open_leads,
+    )
+    decision = constrain(decision, floor)
     if campaign.regulator is not None and decision.wanted:
         campaign.regulator.heed(decision)
     started = _start(state, campaign, decision, now)
@@ -56,16 +68,16 @@ def look(state: State, campaign: Campaign, now: float) -> Floor:
     wrapping: list[float] = []
     for agent_id in campaign.agents:
         agent = state.agents[agent_id]
-        if agent.state is AgentState.READY:
-            ready += agent.rests_until_at <= now
+        if agent.state is AgentState.READY and agent.rests_until_at <= now:
+            ready += 1
             continue
         busy += 1
         if agent.owed is not None:
             continue
         if agent.state is AgentState.TALKING:
             talking.append(now - agent.since_at)
-        elif agent.state is AgentState.WRAP_UP:
-            wrapping.append(now - agent.since_at)
+        elif agent.state is not AgentState.RESERVED:  # in wrap-up, or resting after it
+            wrapping.append(now - agent.released_at)
     unanswered: list[float] = []
     answered = 0
     for call_id in campaign.calls:
@@ -91,7 +103,8 @@ def look(state: State, campaign: Campaign, now: float) -> Floor:
         lines_free=lines_free,
         calls_allowed=state.bucket.allowed(now),
         leads=len(campaign.hopper),
-        threshold_s=campaign.policy.abandonment.threshold_s,
+        # An agent is in time until the threshold has passed from the clock's start, which is later than the answer.
+        threshold_s=campaign.policy.abandonment.threshold_s + math.floor(campaign.clock_delay_s / _GRAIN_S) * _GRAIN_S,
         estimates=campaign.learner.snapshot(now),
     )
 
@@ -117,7 +130,7 @@ def _start(state: State, campaign: Campaign, decision: DialDecision, now: float)
 
 
 def _keep_decision(state: State, campaign: Campaign, decision: DialDecision, started: int, now: float) -> None:
-    """Keep a decision that started calls, or whose reason differs from the last one kept."""
+    """Keep a decision that started calls, or that is held down by something else than the last one kept was."""
     last = campaign.last_decision
     limited_by = decision.limited_by if started == decision.calls else "leads"
     kept = PacingDecision(
@@ -130,7 +143,8 @@ def _keep_decision(state: State, campaign: Campaign, decision: DialDecision, sta
         is_reserved=decision.reserve,
         terms=decision.terms,
     )
-    if started or last is None or (last.limited_by, last.is_reserved) != (limited_by, decision.reserve):
+    is_held_down = limited_by not in _AT_EASE and (last is None or last.limited_by != limited_by)
+    if started or is_held_down:
         state.out.append(RecordDecision(decision=kept))
         campaign.last_decision = kept
 

@@ -2,7 +2,7 @@
 
 The order is a list of items from a campaign file, applied left to right; the lead's id breaks ties:
 
-    callback              promised calls first, the earliest promise first
+    callback              promised calls first, the earliest promise first; without this item they lead all the same
     priority desc|asc     the list's priority column
     segment: a, b, c      the named segments in this order, all others after them
     attempts asc|desc     fewer (or more) attempts first
@@ -26,7 +26,7 @@ _ATTEMPTS_MAX = 9999
 def _parts(order: tuple[str, ...]) -> tuple[Callable[[Lead], str], ...]:
     """Compile an order; raise ValueError with the item that is not known."""
     parts: list[Callable[[Lead], str]] = []
-    for item in order:
+    for item in order if "callback" in order else ("callback", *order):
         words = item.replace(":", " : ").split()
         match words:
             case ["callback"]:

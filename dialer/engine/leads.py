@@ -58,7 +58,8 @@ def on_claimed(state: State, campaign: Campaign, event: LeadsClaimed, now: float
     campaign.next_due_at = event.next_due_at
     campaign.is_exhausted = not event.leads
     for lead in event.leads:
-        if campaign.is_dialing and asked and not state.is_draining and lead.lead_id not in campaign.hopper:
+        is_wanted = lead.callback is not None or not campaign.is_callbacks_only
+        if is_wanted and campaign.is_dialing and asked and not state.is_draining:
             campaign.hopper.push(lead)
         else:
             state.save(retry.pending(lead, lead.due_at), campaign)
@@ -78,8 +79,6 @@ def on_due(state: State, campaign: Campaign, now: float) -> None:
     """Ask the store again: a lead has come due."""
     campaign.is_exhausted = False
     if campaign.is_callbacks_only:
-        # The leads in hand are no callbacks, or they would have been dialed: make room for those that are.
-        release(state, campaign)
         state.timers.set(("claim", campaign.name), now + _CALLBACKS_POLL_S)
     if campaign.is_dialing and not campaign.is_claiming and not state.is_draining:
         claim(state, campaign, _HOPPER_MIN)
@@ -111,16 +110,9 @@ def complete(campaign: Campaign) -> None:
 
 def next_dialable(state: State, campaign: Campaign, now: float) -> Dialable | None:
     """Take the first lead that may be dialed now; those before it are given back or finished. None: there is none."""
-    aside: list[Lead] = []
     found = None
     while found is None and len(campaign.hopper):
-        lead = campaign.hopper.pop()
-        if campaign.is_callbacks_only and lead.callback is None:
-            aside.append(lead)
-        else:
-            found = _examine(state, campaign, lead, now)
-    for lead in aside:
-        campaign.hopper.push(lead)
+        found = _examine(state, campaign, campaign.hopper.pop(), now)
     return found
 
 

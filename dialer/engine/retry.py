@@ -17,7 +17,7 @@ from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy, DispositionPolicy, MissedCallback, NumberOrder
 
 _HOUR_S = 3600.0
-_CONGESTION_AFTER_S = 300.0  # no line says nothing of the person, so it needs no rule of the operator's
+_NOT_REACHED_AFTER_S = 300.0  # no line, or our own emergency stop, says nothing of the person: no rule is needed
 
 
 def callable_numbers(lead: Lead, policy: CampaignPolicy) -> list[int]:
@@ -61,8 +61,8 @@ def after_outcome(lead: Lead, index: int, outcome: Outcome, policy: CampaignPoli
     if lead.numbers[numbers[0]].attempts < lead.numbers[index].attempts or lead.numbers[index].is_invalid:
         return _due(lead, numbers[0], now + policy.numbers.next_after_s, policy, now)
     rule = policy.retry.rules.get(outcome)
-    if rule is None and outcome is Outcome.CONGESTION:
-        return _due(lead, numbers[0], now + _CONGESTION_AFTER_S, policy, now)
+    if rule is None and outcome in (Outcome.CONGESTION, Outcome.CANCELLED):
+        return _due(lead, numbers[0], now + _NOT_REACHED_AFTER_S, policy, now)
     if rule is None:
         return finished(lead, str(outcome))
     used = lead.tries.get(outcome, 0)

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import AbandonmentPolicy, Window
-from dialer.domain.records import Attempt
+from dialer.domain.records import Attempt, BudgetSnapshot
 from dialer.engine.kpi import HOUR_S, abandonments, live_answers
-from dialer.pacing.budget import AbandonmentBudget, BudgetSnapshot
+from dialer.pacing.budget import AbandonmentBudget
 
 WORST_ANSWERS_MIN = 20
 """An hour or a day with fewer live answers is not named the worst: its rate is mostly chance."""

@@ -11,27 +11,16 @@ a correction (`retract_live`) is a count of its own and never rewrites another w
 """
 
 from collections import deque
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from math import floor
 
 from dialer.domain.policy import Window
+from dialer.domain.records import BudgetSnapshot
 from dialer.queueing.errors import OutOfDomain
 
 BLOCK_S = 30 * 86400.0
 HOUR_S = 3600.0
 _BUCKET_S = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetSnapshot:
-    """The counters, to be stored and handed back at the next start."""
-
-    first_live_at: float | None
-    opens_at: float | None  # of the window the counts belong to
-    live: int
-    abandoned: int
-    hour: tuple[tuple[int, int, int], ...]  # (minute since the epoch, live answers, abandonments), ascending
 
 
 class AbandonmentBudget:

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dialer.domain.policy import Window
-from dialer.pacing.budget import AbandonmentBudget, BudgetSnapshot
+from dialer.domain.records import BudgetSnapshot
+from dialer.pacing.budget import AbandonmentBudget
 from dialer.queueing.errors import OutOfDomain
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC).timestamp()

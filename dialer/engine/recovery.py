@@ -1,0 +1,56 @@
+"""What a start makes of what an earlier run left behind: calls that nobody saw end, and a budget that was spent.
+
+One rule governs: what is not known is counted against us. A call of unknown fate may have been a live answer that found
+no agent, so it counts as one, and its lead is dialed again only if the campaign has a retry rule for `unknown`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from dialer.compliance.hours import zone
+from dialer.domain.commands import Command, RecordAttempt, SaveLead
+from dialer.domain.lead import Lead
+from dialer.domain.outcome import Outcome
+from dialer.domain.policy import CampaignPolicy
+from dialer.domain.records import Attempt, BudgetSnapshot
+from dialer.engine import retry
+from dialer.engine.hopper import order_key
+from dialer.pacing.budget import AbandonmentBudget
+
+
+def settle_unknown(attempt: Attempt, lead: Lead, policy: CampaignPolicy, now: float) -> list[Command]:
+    """Settle an attempt that was placed and never seen to end."""
+    ended = replace(
+        attempt, outcome=Outcome.UNKNOWN, released_at=now, released_by="unknown", cause="the dialer stopped meanwhile"
+    )
+    lead = retry.after_outcome(lead, attempt.number_rank, Outcome.UNKNOWN, policy, now)
+    return [RecordAttempt(attempt=ended), SaveLead(lead=lead, order_key=order_key(lead, policy.list.order))]
+
+
+def spent(attempts: Iterable[Attempt], policy: CampaignPolicy, first_live_at: float | None) -> BudgetSnapshot:
+    """Give the abandonment budget as the attempts of the window (and of the last hour) left it, by the engine's rules.
+
+    `attempts` are those of the campaign from the opening of the window on, in any order; `first_live_at` is the
+    campaign's first live answer ever, from which blocks of 30 days run.
+    """
+    happened: list[tuple[float, int, int]] = []
+    for attempt in attempts:
+        if attempt.outcome is Outcome.UNKNOWN:
+            at = attempt.released_at or attempt.placed_at
+            happened += [(at, 1, 0), (at, 0, 1)]
+        if attempt.is_live:
+            happened.append((attempt.classified_at or attempt.placed_at, 1, 0))
+        if attempt.is_abandoned and attempt.is_live:
+            happened.append((attempt.abandoned_at or attempt.placed_at, 0, 1))
+    budget = AbandonmentBudget(
+        cap_rate=policy.abandonment.cap_rate,
+        window=policy.abandonment.window,
+        tz=zone(policy.abandonment.time_zone),
+        restored=BudgetSnapshot(first_live_at=first_live_at, opens_at=None, live=0, abandoned=0, hour=()),
+    )
+    for at, live, _ in sorted(happened, key=lambda each: (each[0], -each[1])):
+        if live:
+            budget.record_live(at)
+        else:
+            budget.record_abandoned(at)
+    return budget.snapshot()
