@@ -20,8 +20,9 @@ from dialer.domain.commands import (
     OfferPreview,
     PlaceCall,
     PlayMessage,
+    RecordAttempt,
 )
-from dialer.domain.events import CallFailed, CallReleased, Event, LeadsClaimed
+from dialer.domain.events import CallReleased, Event, LeadsClaimed
 from dialer.engine.engine import Engine
 from dialer.engine.status import EngineStatus
 from dialer.errors import DialerError
@@ -121,6 +122,13 @@ class Driver:
             self._gateway.send(HangUp(call_id=call_id, reason=reason))
         return len(self._calls)
 
+    def declare_over(self, cause: str) -> int:
+        """Take every call in flight as released: its gateway was told to hang up and never said that it did."""
+        calls = tuple(self._calls)
+        for call_id in calls:
+            self.post(CallReleased(call_id=call_id, by="engine", cause=cause))
+        return len(calls)
+
     # ---------------------------------------------------------------------------------------- the loop
     async def run(self) -> None:
         """Work until cancelled. An error of the engine or the store ends it: nothing can be trusted after that."""
@@ -184,8 +192,6 @@ class Driver:
             return
         self._ledger.commit_batch(entries)
         for entry in entries:
-            if isinstance(entry.event, CallFailed | CallReleased):
-                self._calls.pop(entry.event.call_id, None)
             for command in entry.commands:
                 self._carry_out(command)
         for done in self._settling:
@@ -204,6 +210,8 @@ class Driver:
             case PlaceCall(call_id=call_id):
                 self._calls[call_id] = None
                 self._gateway.send(command)
+            case RecordAttempt(attempt=attempt) if attempt.released_at is not None:
+                self._calls.pop(attempt.call_id, None)
             case BridgeCall() | PlayMessage() | HangUp() | OfferPreview():
                 self._gateway.send(command)
             case _:

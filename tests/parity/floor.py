@@ -28,6 +28,7 @@ from dialer.ports import Network
 from dialer.storage.memory import MemoryStore
 
 START_AT = 1_773_100_800.0  # Tuesday 2026-03-10 00:00 UTC
+DRAIN_S = 600.0
 ALWAYS = HoursPolicy(week=(((0, 86_400),),) * 7)
 
 
@@ -102,7 +103,7 @@ class Run:
 
 
 async def daemon_run(policies: list[CampaignPolicy], network: Network, store: MemoryStore, until_at: float) -> Run:
-    """Run the asyncio driver and the loopback gateway until an instant, then drain to the last call."""
+    """Run the asyncio driver and the loopback gateway until an instant, then drain as the service does."""
     clock: DaemonClock = ScaledClock(speed=1.0, start_at=START_AT)
     engine, gateway = new_engine(), LoopbackGateway(network, clock)
     driver = Driver(engine, store, gateway, clock)
@@ -113,8 +114,11 @@ async def daemon_run(policies: list[CampaignPolicy], network: Network, store: Me
         tasks = [group.create_task(driver.run()), group.create_task(gateway.run(driver.post))]
         await clock.sleep_until(until_at)
         await driver.settle(DrainRequested(reason="end of the day"))
-        while driver.live_calls():
-            await clock.sleep_until(clock.now() + 1.0)
+        await clock.sleep_until(clock.now() + DRAIN_S)
+        driver.order_hang_ups("the daemon ends")
+        await clock.sleep_until(clock.now() + 5.0)
+        driver.declare_over("no answer to the hang-up")
+        await clock.sleep_until(clock.now() + 60.0)
         for task in tasks:
             task.cancel()
     return Run(store, engine)

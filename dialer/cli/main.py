@@ -1,0 +1,102 @@
+"""The command line: which commands there are, and what becomes of an error.
+
+Nothing but typer is imported until a command runs, so that `dialer --help` answers at once.
+"""
+
+import os
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import dialer
+from dialer.cli.check import check
+from dialer.cli.daemon import campaign_app, run, status
+from dialer.cli.demo import demo
+from dialer.cli.leads import leads_app
+from dialer.cli.report import report_app
+from dialer.cli.simulate import simulate
+from dialer.errors import DialerError
+
+INTERRUPTED = 130
+CRASHED = 70
+
+EPILOG = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a configuration, campaign or world file is not valid;
+4 a lead list cannot be read; 5 the database failed; 6 no daemon answers, or it refused; 70 a fault in dialer itself;
+71 a part of the daemon crashed; 130 interrupted."""
+
+
+class Commands(TyperGroup):
+    """The group of all commands; turns errors into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except DialerError as error:
+            print(f"dialer: error: {error}", file=sys.stderr)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            print("dialer: interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from error
+        except BrokenPipeError as error:
+            # Whoever read our output has seen enough. Python must find nothing left to flush when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from error
+        except Exception as error:
+            if _is_the_parsers(error):
+                raise
+            if os.environ.get("DIALER_DEBUG") == "1":
+                traceback.print_exc()
+            print(
+                f"dialer: fault: {type(error).__name__}: {error}. This is a fault in dialer {dialer.__version__}: "
+                "please report it with the output of the same command under DIALER_DEBUG=1",
+                file=sys.stderr,
+            )
+            raise typer.Exit(CRASHED) from error
+        return result
+
+
+def _is_the_parsers(error: Exception) -> bool:
+    """Whether typer itself knows what to do with an error: wrong usage, or a wanted exit."""
+    return type(error).__module__.startswith(("typer.", "click."))
+
+
+app = typer.Typer(
+    name="dialer",
+    cls=Commands,
+    help="An outbound predictive dialer: campaigns as TOML files, pacing under a legal abandonment cap.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"dialer {dialer.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """An outbound predictive dialer: campaigns as TOML files, pacing under a legal abandonment cap."""
+
+
+app.command(rich_help_panel="Try")(demo)
+app.command(rich_help_panel="Try")(simulate)
+app.command(rich_help_panel="Prepare")(check)
+app.add_typer(leads_app, name="leads", rich_help_panel="Prepare")
+app.command(rich_help_panel="Run")(run)
+app.command(rich_help_panel="Run")(status)
+app.add_typer(campaign_app, name="campaign", rich_help_panel="Run")
+app.add_typer(report_app, name="report", rich_help_panel="Look back")

@@ -1,0 +1,168 @@
+"""What the daemon says: one canonical line per finished attempt, per pacing decision that changed, per campaign change.
+
+Under systemd, and wherever nobody sits at a terminal, a line is one JSON object. Numbers are masked.
+"""
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from dialer.daemon.systemd import is_service
+from dialer.domain.agent import AgentState
+from dialer.domain.commands import BlockPerson, RecordAgentSpan, RecordAttempt, RecordChange, RecordDecision
+from dialer.domain.records import Attempt, PacingDecision
+from dialer.leads.numbers import mask
+from dialer.ports import Clock
+from dialer.storage.codec import Entry
+
+Logger = FilteringBoundLogger
+
+
+def make_logger(level: str, form: str, clock: Clock | None = None, *, stream: TextIO | None = None) -> Logger:
+    """Make the daemon's logger. `form` is auto, json or console; instants come from the clock (None: the machine's)."""
+    out = sys.stderr if stream is None else stream
+    is_json = form == "json" or (form == "auto" and (is_service() or not out.isatty()))
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if is_json
+        else structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=24, sort_keys=False)
+    )
+    logger: Logger = structlog.wrap_logger(
+        structlog.PrintLogger(out),
+        processors=[
+            structlog.processors.add_log_level,
+            _stamp(clock),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+    )
+    return logger
+
+
+def _stamp(clock: Clock | None) -> Processor:
+    """Put the instant first: UTC, milliseconds. On a scaled clock it is the simulated one."""
+
+    def stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        at = datetime.now(UTC) if clock is None else datetime.fromtimestamp(clock.now(), UTC)
+        return {"at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **event}
+
+    return stamp
+
+
+class Narrator:
+    """Turns what the driver made durable into log lines.
+
+    The line of a connect waits for the agent's word, at most until the agent's wrap-up is over; a word that comes later
+    has a line of its own.
+    """
+
+    def __init__(self, logger: Logger) -> None:
+        self._logger = logger
+        self._paced: dict[str, tuple[object, ...]] = {}
+        self._unspoken: dict[int, Attempt] = {}
+
+    def __call__(self, entry: Entry) -> None:
+        """Tell what came of one journal entry."""
+        for command in entry.commands:
+            match command:
+                case RecordAttempt(attempt=attempt) if attempt.released_at is not None:
+                    self._finish(attempt)
+                case RecordAgentSpan(span=span) if span.state == AgentState.WRAP_UP and span.call_id is not None:
+                    self._let_go(span.call_id)
+                case RecordDecision(decision=decision):
+                    self._pace(decision)
+                case RecordChange(change=change):
+                    self._logger.info(
+                        "campaign",
+                        campaign=change.campaign,
+                        action=change.action,
+                        before=change.before,
+                        after=change.after,
+                        reason=change.reason,
+                        who=change.who,
+                        digest=change.digest[:12],
+                    )
+                case BlockPerson(seller=seller, numbers=numbers, reason=reason):
+                    masked = [mask(number) for number in numbers]
+                    self._logger.info("do not call", seller=seller, numbers=masked, reason=reason)
+                case _:
+                    pass
+
+    def close(self) -> None:
+        """Tell of the connects whose agents never said a word."""
+        for call_id in tuple(self._unspoken):
+            self._let_go(call_id)
+
+    def _finish(self, attempt: Attempt) -> None:
+        if attempt.bridged_at is not None and attempt.disposed_at is None:
+            self._unspoken[attempt.call_id] = attempt
+        elif attempt.bridged_at is None or self._unspoken.pop(attempt.call_id, None) is not None:
+            self._logger.info("attempt", **attempt_fields(attempt))
+        else:
+            self._logger.info(
+                "late disposition",
+                campaign=attempt.campaign,
+                lead_id=attempt.lead_id,
+                call_id=attempt.call_id,
+                agent_id=attempt.agent_id,
+                disposition=attempt.disposition,
+            )
+
+    def _let_go(self, call_id: int) -> None:
+        attempt = self._unspoken.pop(call_id, None)
+        if attempt is not None:
+            self._logger.info("attempt", **attempt_fields(attempt))
+
+    def _pace(self, decision: PacingDecision) -> None:
+        paced = (decision.calls, decision.wanted, decision.limited_by, decision.mode, decision.is_reserved)
+        if self._paced.get(decision.campaign) == paced:
+            return
+        self._paced[decision.campaign] = paced
+        self._logger.info(
+            "pacing",
+            campaign=decision.campaign,
+            mode=decision.mode,
+            calls=decision.calls,
+            wanted=decision.wanted,
+            limited_by=decision.limited_by,
+            is_reserved=decision.is_reserved,
+            terms={name: _short(value) for name, value in decision.terms},
+        )
+
+
+def attempt_fields(attempt: Attempt) -> dict[str, Any]:
+    """Give the canonical fields of a finished attempt; None and empty ones are left out. Durations in seconds."""
+    ended_at = attempt.released_at
+    fields: dict[str, Any] = {
+        "campaign": attempt.campaign,
+        "lead_id": attempt.lead_id,
+        "call_id": attempt.call_id,
+        "number": mask(attempt.number),
+        "outcome": None if attempt.outcome is None else attempt.outcome.value,
+        "disposition": attempt.disposition,
+        "agent_id": attempt.agent_id,
+        "mode": attempt.mode,
+        "rule": attempt.rule,
+        "attempt_rank": attempt.attempt_rank,
+        "ring_s": _between(attempt.ringing_at or attempt.placed_at, attempt.answered_at or ended_at),
+        "wait_s": _between(attempt.answered_at, attempt.bridged_at),
+        "talk_s": _between(attempt.bridged_at, ended_at),
+        "is_live": attempt.is_live or None,
+        "is_abandoned": attempt.is_abandoned or None,
+        "released_by": attempt.released_by,
+        "cause": attempt.cause,
+    }
+    return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else round(end - start, 3)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
