@@ -160,11 +160,14 @@ def apply(state: State, before: Call, fact: Fact, now: float) -> None:
     _arm(state, call)
     match call.state:
         case CallState.QUEUED:
+            if before.state is not CallState.BRIDGING:
+                state.record(call.attempt)  # a live answer is a fact of the law, whatever becomes of it
             _queue(state, campaign, before, call, fact, now)
         case CallState.BRIDGING:
             state.out.append(BridgeCall(call_id=call.call_id, agent_id=call.agent_id or ""))
         case CallState.CONNECTED:
             campaign.counts.connects += 1
+            state.record(call.attempt)
             agents.change(state, state.agents[call.agent_id or ""], AgentInput.CONNECTED, now)
         case CallState.MESSAGE:
             message = policy.message or ""

@@ -19,11 +19,24 @@ from dialer.pacing.budget import AbandonmentBudget
 
 
 def settle_unknown(attempt: Attempt, lead: Lead, policy: CampaignPolicy, now: float) -> list[Command]:
-    """Settle an attempt that was placed and never seen to end."""
+    """Settle an attempt that was placed and never seen to end, by what was known of it last.
+
+    With an agent on the line it was a connect on which nobody said a word. A live answer without one was abandoned.
+    """
+    if attempt.bridged_at is not None:
+        outcome, lead = Outcome.CONNECTED, retry.finished(lead, "undisposed")
+    else:
+        outcome = Outcome.ABANDONED if attempt.is_live else Outcome.UNKNOWN
+        lead = retry.after_outcome(lead, attempt.number_rank, outcome, policy, now)
     ended = replace(
-        attempt, outcome=Outcome.UNKNOWN, released_at=now, released_by="unknown", cause="the dialer stopped meanwhile"
+        attempt,
+        outcome=outcome,
+        is_abandoned=attempt.is_abandoned or outcome is Outcome.ABANDONED,
+        abandoned_at=now if outcome is Outcome.ABANDONED else attempt.abandoned_at,
+        released_at=now,
+        released_by="unknown",
+        cause="the dialer stopped meanwhile",
     )
-    lead = retry.after_outcome(lead, attempt.number_rank, Outcome.UNKNOWN, policy, now)
     return [RecordAttempt(attempt=ended), SaveLead(lead=lead, order_key=order_key(lead, policy.list.order))]
 
 

@@ -266,6 +266,10 @@ class MemoryStore:
         ]
         return sorted(found, key=lambda attempt: (attempt.placed_at, attempt.call_id))
 
+    def open_attempts(self) -> list[Attempt]:
+        """Give the attempts that nobody has seen end, by call id."""
+        return sorted((a for a in self._attempts.values() if a.released_at is None), key=lambda a: a.call_id)
+
     def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> list[AgentSpan]:
         """Give the agents' spans that share an instant with the span asked for, whole, by their beginning."""
         found = [

@@ -109,6 +109,12 @@ class SqliteRecords:
         )
         return map(rows.to_attempt, found)
 
+    def open_attempts(self) -> Iterator[Attempt]:
+        """Give the attempts that nobody has seen end, by call id."""
+        return map(
+            rows.to_attempt, self._rows(f"SELECT {_ATTEMPT} FROM attempts WHERE released_at IS NULL ORDER BY call_id")
+        )
+
     def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> Iterator[AgentSpan]:
         """Give the agents' spans that share an instant with the span asked for, whole, by their beginning."""
         where, parameters = _of_campaign(campaign)

@@ -95,6 +95,12 @@ class AttemptRow(SQLModel, table=True):
         Index("attempts_placed_at", "placed_at"),
         Index("attempts_campaign_placed_at", "campaign", "placed_at"),
         Index(
+            "attempts_open",
+            "call_id",
+            sqlite_where=text("released_at IS NULL"),
+            postgresql_where=text("released_at IS NULL"),
+        ),
+        Index(
             "attempts_live",
             "campaign",
             "answered_at",

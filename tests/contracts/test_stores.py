@@ -331,6 +331,14 @@ def test_an_attempt_is_replaced_by_its_later_word(store: Store) -> None:
     assert store.first_live_at("autumn") is None
 
 
+def test_open_attempts_are_those_that_have_not_ended(store: Store) -> None:
+    """What a start has to settle: attempts that were placed and never seen to end."""
+    ended = replace(make_attempt(2, 4000.0), released_at=5000.0)
+    running = replace(make_attempt(1, 4000.0), released_at=None)
+    store.apply([RecordAttempt(attempt=each) for each in (ended, running)])
+    assert list(store.open_attempts()) == [running]
+
+
 def test_agent_spans_that_touch_the_span_are_given_whole(store: Store) -> None:
     """Spans that share an instant with [from, to) come whole; one that ends at `from` or begins at `to` does not."""
     spans = [
