@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tests.architecture.tree import ROOT
@@ -99,7 +100,7 @@ def commands(page: Path) -> list[Command]:
 def _session(block: Block) -> Iterator[Command]:
     lines = block.text.splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("$ ")] + [len(lines)]
-    for start, end in zip(starts, starts[1:], strict=False):
+    for start, end in pairwise(starts):
         text, rest = lines[start][2:], lines[start + 1 : end]
         while text.endswith("\\"):
             text = text[:-1] + rest.pop(0).lstrip("> ")
@@ -162,7 +163,7 @@ class Workshop:
         assert codes == [0] * len(codes)
 
     def _config(self, words: list[str]) -> Path:
-        named = [after for word, after in zip(words, words[1:], strict=False) if word in ("--config", "-c")]
+        named = [after for word, after in pairwise(words) if word in ("--config", "-c")]
         return self.folder / (named[0] if named else "config.toml")
 
     def _start(self, config: Path) -> None:

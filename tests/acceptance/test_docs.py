@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import typer
 
-from dialer.cli.main import app
+from dialer.cli.main import EPILOG, app
+from dialer.errors import DialerError
 from tests.acceptance.pages import PAGES, Command, Workshop, anchors, blocks, commands, links, prose
 from tests.architecture.tree import ROOT
 
@@ -106,6 +107,14 @@ def test_no_page_names_a_command_that_does_not_exist() -> None:
     used = [command for page in PAGES for command in commands(page) if command.words[:1] == ["dialer"]]
     assert len(used) > 10
     assert [command.text for command in used if command.words[1] not in known] == []
+
+
+def test_every_exit_code_is_documented() -> None:
+    """docs/operations.md has a row for each exit code that `dialer --help` names, and none else; each error has one."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", page, flags=re.MULTILINE)}
+    assert documented == {int(code) for code in re.findall(r"\d+", EPILOG)}
+    assert {error.exit_code for error in (DialerError, *DialerError.__subclasses__())} <= documented
 
 
 def test_the_readme_names_the_two_commands() -> None:
