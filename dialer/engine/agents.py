@@ -7,6 +7,7 @@ new state needs.
 from dataclasses import replace
 
 from dialer.domain.agent import Agent, AgentInput, AgentState, step
+from dialer.domain.call import CallState
 from dialer.domain.commands import RecordAgentSpan
 from dialer.domain.events import AgentLoggedIn, AgentLoggedOut, AgentPauseRequested, AgentReadied
 from dialer.domain.records import AgentSpan
@@ -16,6 +17,8 @@ from dialer.engine.state import State
 
 _HOUR_S = 3600.0
 _OCCUPANCY_FROM_S = 900.0  # a shorter history says nothing about an hour's load
+
+_EXPECTING = (CallState.PLACED, CallState.RINGING, CallState.ANSWERED, CallState.QUEUED)
 
 AgentWish = AgentLoggedIn | AgentReadied | AgentPauseRequested | AgentLoggedOut
 
@@ -122,6 +125,8 @@ def assign(state: State, agent: Agent, campaign: Campaign | None) -> Agent:
             state.campaigns[agent.campaign].agents.pop(agent.agent_id, None)
         agent = replace(agent, campaign=name)
         state.agents[agent.agent_id] = agent
+        if name is not None:
+            state.joined[name] = None
     if campaign is not None:
         campaign.agents[agent.agent_id] = None
     return agent
@@ -130,8 +135,14 @@ def assign(state: State, agent: Agent, campaign: Campaign | None) -> Agent:
 def _campaign_for(state: State, agent: Agent) -> Campaign | None:
     """Choose the campaign that an agent who is ready works for: of those dialing that have leads, the fewest agents.
 
-    Ties go to the campaign that the agent is with, then by name. Without any, the agent stays where they are.
+    Ties go to the campaign that the agent is with, then by name. Without any, the agent stays where they are, and also
+    while a campaign that has nothing more to dial has calls in flight that may need them.
     """
+    current = state.campaigns.get(agent.campaign) if agent.campaign is not None else None
+    if current is not None and not any(group in agent.groups for group in current.policy.agents.groups):
+        current = None
+    if current is not None and has_run_dry(current) and _expects_answers(state, current):
+        return current
     own = [
         campaign
         for campaign in state.campaigns.values()
@@ -139,7 +150,7 @@ def _campaign_for(state: State, agent: Agent) -> Campaign | None:
     ]
     with_leads = [campaign for campaign in own if len(campaign.hopper) or campaign.queue] or own
     if not with_leads:
-        return state.campaigns.get(agent.campaign) if agent.campaign is not None else None
+        return current
     return min(
         with_leads,
         key=lambda campaign: (
@@ -148,6 +159,17 @@ def _campaign_for(state: State, agent: Agent) -> Campaign | None:
             campaign.name,
         ),
     )
+
+
+def has_run_dry(campaign: Campaign) -> bool:
+    """Nothing is left to dial now, so that its agents may go elsewhere."""
+    return not campaign.is_dialing or (campaign.is_exhausted and not len(campaign.hopper))
+
+
+def _expects_answers(state: State, campaign: Campaign) -> bool:
+    """A call is in flight that holds no agent and may still need one."""
+    calls = map(state.calls.__getitem__, campaign.calls)
+    return any(not call.attempt.is_reserved and call.state in _EXPECTING for call in calls)
 
 
 def is_available(agent: Agent, now: float) -> bool:

@@ -22,6 +22,7 @@ TICK_S = 1.0
 """How often predictive pacing looks again when nothing happens: ringing lines and conversations grow older."""
 
 _GRAIN_S = 0.25  # finer steps of the threshold would only make the pacer rebuild its tables
+_YIELD_S = 1e-3
 _AT_EASE = ("wanted", "no_agents")
 _SKIPPED_AFTER_S = 900.0
 _NOT_TAKEN_AFTER_S = 300.0
@@ -57,7 +58,11 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
     if campaign.policy.pacing.mode is PacingMode.PREDICTIVE:
         state.timers.set(("pace", campaign.name), now + TICK_S)
     if decision.limited_by == "calls_per_second":
-        state.timers.set(("pace", campaign.name), state.bucket.next_at(now))
+        # Who got calls steps back behind those who got none.
+        yields_s = _YIELD_S if started else 0.0
+        state.timers.set(("pace", campaign.name), state.bucket.next_at(now) + yields_s)
+    elif decision.limited_by == "lines":  # another campaign may free one
+        state.timers.set(("pace", campaign.name), now + TICK_S)
     leads.refill(state, campaign, now)
 
 
@@ -82,7 +87,7 @@ def look(state: State, campaign: Campaign, now: float) -> Floor:
     answered = 0
     for call_id in campaign.calls:
         call = state.calls[call_id]
-        if call.attempt.is_reserved:
+        if call.state is CallState.CONNECTED or call.attempt.is_reserved:  # most of them: this is the hot path
             continue
         if call.is_unanswered:
             unanswered.append(now - call.attempt.placed_at)

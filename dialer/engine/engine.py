@@ -102,8 +102,12 @@ class Engine:
                 self._settle(dialing.on_preview(state, event, now), now)
             case LeadsClaimed():
                 campaign = state.campaigns[event.campaign]
+                was_empty = not len(campaign.hopper)
                 leads.on_claimed(state, campaign, event, now)
-                self._settle(campaign, now)
+                if was_empty and len(campaign.hopper):
+                    self._recruit(campaign, now)
+                else:
+                    self._settle(campaign, now)
             case LeadsImported():
                 self._on_imported(state.campaigns.get(event.campaign), now)
             case CampaignLoaded():
@@ -143,8 +147,7 @@ class Engine:
 
     def _on_agent(self, agent: Agent, now: float) -> None:
         """Look for work after an agent's state changed: theirs may be the campaign to pace, or a new one."""
-        if agent.campaign is not None:
-            self._settle(self._state.campaigns[agent.campaign], now)
+        self._settle(None if agent.campaign is None else self._state.campaigns[agent.campaign], now)
 
     def _recruit(self, campaign: Campaign, now: float) -> None:
         """Let agents who are ready choose again: a campaign came, went or changed."""
@@ -156,18 +159,24 @@ class Engine:
         self._settle(campaign, now)
 
     def _settle(self, campaign: Campaign | None, now: float) -> None:
-        """Serve the waiting, then start what may be started, until nothing is left to do at `now`."""
-        if campaign is None:
-            return
+        """Work on a campaign, and on every campaign that agents came to meanwhile."""
+        state = self._state
+        if campaign is not None:
+            self._work(campaign, now)
+        while state.joined:
+            name = next(iter(state.joined))
+            del state.joined[name]
+            self._work(state.campaigns[name], now)
+
+    def _work(self, campaign: Campaign, now: float) -> None:
+        """Serve the waiting, start what may be started, and let agents go who have nothing to do."""
         state = self._state
         calls.match_queue(state, campaign, now)
         dialing.pace(state, campaign, now)
         leads.complete(campaign)
         control.settle_drain(state, campaign, now)
-        if campaign.agents and not len(campaign.hopper) and (campaign.is_exhausted or not campaign.is_dialing):
+        if agents.has_run_dry(campaign):
             for agent_id in tuple(campaign.agents):
                 agent = state.agents[agent_id]
                 if agent.state is AgentState.READY:
-                    moved = agents.reassign(state, agent)
-                    if moved.campaign not in (None, campaign.name):
-                        self._settle(state.campaigns[moved.campaign or ""], now)
+                    agents.reassign(state, agent)

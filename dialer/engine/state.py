@@ -4,6 +4,7 @@ Nothing here decides anything. Commands are collected in the order in which they
 """
 
 from dataclasses import dataclass, field
+from math import inf, nextafter
 
 from dialer.domain.agent import Agent
 from dialer.domain.call import Call
@@ -14,6 +15,8 @@ from dialer.domain.records import Attempt
 from dialer.engine.campaign import Campaign
 from dialer.engine.hopper import order_key
 from dialer.engine.timers import Timers
+
+_TOKEN_SLACK = 1e-6  # per token a second: the clock resolves some 2e-7 s, so a whole token may seem to miss as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +60,15 @@ class Bucket:
         else:
             self.tokens = min(size, self.tokens + (now - self.filled_at) * self.rate)
         self.filled_at = now
-        return int(self.tokens + 1e-9)
+        return int(self.tokens + _TOKEN_SLACK * size)
 
     def take(self) -> None:
         """Use the right to one call."""
         self.tokens -= 1.0
 
     def next_at(self, now: float) -> float:
-        """Give the instant at which the next call may start, when none may now."""
-        return now + max(0.0, 1.0 - self.tokens) / self.rate
+        """Give the instant, later than `now`, at which the next call may start when none may now."""
+        return max(nextafter(now, inf), now + (1.0 - self.tokens) / self.rate)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +88,7 @@ class State:
     blocked: dict[str, dict[str, None]] = field(default_factory=dict)  # seller -> numbers, since the engine started
     work: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # agent id -> busy spans, last hour
     timers: Timers = field(default_factory=Timers)
+    joined: dict[str, None] = field(default_factory=dict)  # campaigns that agents came to and that were not paced since
     is_draining: bool = False
     out: list[Command] = field(default_factory=list)
 
