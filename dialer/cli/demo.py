@@ -102,25 +102,34 @@ async def _day(settings: "Settings", day_s: float) -> "EngineStatus":
     settings.state_dir.mkdir(parents=True)
     with (settings.state_dir / "daemon.log").open("w", encoding="utf-8") as log:
         service = Service(settings, loopback_factory(settings), log_to=log, on_import=_tell_import)
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(service.run())
-            ready = group.create_task(service.ready.wait())
-            await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
-            if ready.done():
-                end_at = service.clock.now() + day_s
-                progress = group.create_task(_progress(service))
-                try:
-                    async with asyncio.timeout(WALL_MAX_S):
-                        await service.clock.sleep_until(end_at)
-                except TimeoutError:
-                    left_s = end_at - service.clock.now()
-                    print(f"demo: this machine is too slow for the whole day: it ends {left_s / 3600:.1f} hours early")
-                progress.cancel()
-                print("demo: the day is over: no new calls, live ones finish")
-                service.stop("the demo's day is over")
-            ready.cancel()
+        running = asyncio.ensure_future(service.run())
+        watching = [asyncio.ensure_future(_end(service, day_s)), asyncio.ensure_future(_progress(service))]
+        try:
             await running
+        finally:
+            for task in watching:
+                task.cancel()
     return service.driver.status()
+
+
+async def _end(service: "Service", day_s: float) -> None:
+    """Stop the daemon when the simulated day is over, or when the demo has taken long enough."""
+    import asyncio
+
+    await service.ready.wait()
+    end_at = service.started_at + day_s
+    service.clock.hold("demo", end_at)  # so that every demo of a seed ends at the same instant
+    try:
+        async with asyncio.timeout(WALL_MAX_S):
+            await service.clock.sleep_until(end_at)
+    except TimeoutError:
+        left_s = end_at - service.clock.now()
+        print(f"demo: this machine is too slow for the whole day: it ends {left_s / 3600:.1f} hours early")
+    print("demo: the day is over: no new calls, live ones finish", flush=True)
+    service.stop("the demo's day is over")
+    while not service.driver.status().is_draining:
+        await asyncio.sleep(0)
+    service.clock.hold("demo", None)
 
 
 def _tell_import(report: Any) -> None:
@@ -138,11 +147,12 @@ async def _progress(service: "Service") -> None:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
+    await service.ready.wait()
     print(
         f"\n{'Seoul':>9} {'London':>6} {'calls':>7} {'live':>6} {'connects':>9} {'abandoned':>14} {'talking':>9}",
         flush=True,
     )
-    while True:
+    while not service.is_stopping:
         await asyncio.sleep(PROGRESS_EVERY_S)
         now, status = service.clock.now(), service.driver.status()
         seoul, london = (datetime.fromtimestamp(now, ZoneInfo(zone)) for zone in ("Asia/Seoul", "Europe/London"))

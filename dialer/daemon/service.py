@@ -37,6 +37,7 @@ from dialer.domain.events import (
 from dialer.domain.policy import CampaignPolicy
 from dialer.engine.campaign import CampaignState
 from dialer.engine.engine import Engine
+from dialer.engine.recovery import settle_unknown, spent
 from dialer.errors import ConfigError, ControlError, DialerError, StorageError
 from dialer.leads.reader import digest_of
 from dialer.ports import Gateway
@@ -45,6 +46,7 @@ from dialer.storage.sqlite import SqliteStore
 
 HANG_UP_WAIT_S = 5.0
 STATUS_EVERY_S = 10.0
+WINDOW_MAX_S = 32 * 86_400.0  # longer than any window in which abandonments are counted
 
 Adopt = Callable[[CampaignPolicy], None]
 GatewayFactory = Callable[[DaemonClock, list[CampaignPolicy]], tuple[Gateway, Adopt]]
@@ -103,6 +105,16 @@ class Service:
         self._reloading.set()
 
     @property
+    def started_at(self) -> float:
+        """The instant on this run's clock at which it began; there is one once `ready` is set."""
+        return self._started_at
+
+    @property
+    def is_stopping(self) -> bool:
+        """The end was asked for."""
+        return self._stopping.is_set()
+
+    @property
     def driver(self) -> Driver:
         """The driver of this run; there is one once `ready` is set."""
         return self._driver
@@ -116,15 +128,14 @@ class Service:
     async def _run(self, store: SqliteStore) -> None:
         self._store = store
         self._clock = make_clock(self._settings, store)
+        self._started_at = self._clock.now()
         self._log = make_logger(self._settings.log_level, self._settings.log_format, self._clock, stream=self._log_to)
         self._log.info("starting", version=dialer.__version__, pid=os.getpid(), state_dir=str(self._settings.state_dir))
         self._narrator = Narrator(self._log)
         policies = self._load()
         for policy in policies:
             self._import(policy)
-        released = store.release_claims()
-        if released:
-            self._log.info("claims released", leads=released)
+        self._recover(store)
         gateway, self._adopt = self._make_gateway(self._clock, policies)
         self._driver = Driver(
             Engine(
@@ -140,10 +151,33 @@ class Service:
         )
         for policy in policies:
             self._policies[policy.name] = policy
-            self._driver.post(CampaignLoaded(policy=policy))
+            self._driver.post(self._loaded(policy))
             self._driver.post(LeadsImported(campaign=policy.name))
         with self._signals():
             await self._supervise(gateway)
+
+    def _recover(self, store: SqliteStore) -> None:
+        """Settle what an earlier run left behind: calls that nobody saw end, and leads that it had claimed."""
+        open_attempts = list(store.open_attempts())
+        for attempt in open_attempts:
+            lead, policy = store.lead(attempt.lead_id), store.policy(attempt.campaign)
+            if lead is None or policy is None:
+                raise StorageError(
+                    f"database {self._settings.database}: attempt {attempt.call_id} has no end, and its lead or "
+                    "campaign is not there; restore the database from a copy"
+                )
+            store.apply(settle_unknown(attempt, lead, policy, self._clock.now()))
+        if open_attempts:
+            self._log.warning("calls of an earlier run without an end", calls=len(open_attempts), counted_as="unknown")
+        released = store.release_claims()
+        if released:
+            self._log.info("claims released", leads=released)
+
+    def _loaded(self, policy: CampaignPolicy) -> CampaignLoaded:
+        """Say that a campaign is loaded, and what storage knows of its abandonment budget."""
+        now = self._clock.now()
+        attempts = self._store.attempts(policy.name, now - WINDOW_MAX_S, now)
+        return CampaignLoaded(policy=policy, spent=spent(attempts, policy, self._store.first_live_at(policy.name)))
 
     async def _supervise(self, gateway: Gateway) -> None:
         """Run all children until the daemon is asked to stop and has drained."""
@@ -160,6 +194,8 @@ class Service:
                         ("status", self._tell_systemd()),
                     )
                 ]
+                await asyncio.sleep(0)  # every child has begun, and holds the clock for what it has to do first
+                self._clock.hold("start", None)
                 self.ready.set()
                 systemd.notify("READY=1", f"STATUS={len(self._policies)} campaigns loaded")
                 self._log.info(
@@ -263,7 +299,7 @@ class Service:
                 for difference in differences(old, policy):
                     self._log.info("campaign changed", campaign=name, **difference)
                 self._adopt(policy)
-                await self._driver.settle(CampaignLoaded(policy=policy))
+                await self._driver.settle(self._loaded(policy))
             if has_news:
                 await self._driver.settle(LeadsImported(campaign=name))
         for name in [name for name in self._policies if name not in new]:
@@ -374,7 +410,7 @@ async def _child(name: str, work: Awaitable[None]) -> None:
 def make_clock(settings: Settings, store: SqliteStore) -> DaemonClock:
     """Make the clock that the settings ask for, never before the last instant in the journal.
 
-    Real time, unless the loopback gateway is to run faster or at another date.
+    Real time, unless the loopback gateway is to run faster or at another date; such a clock is held until the start.
     """
     loopback = settings.loopback
     last = next(iter(store.entries(max(1, store.next_seq() - 1))), None)
@@ -383,7 +419,9 @@ def make_clock(settings: Settings, store: SqliteStore) -> DaemonClock:
         start_at = max(start_at, last.at)
     if loopback.speed == 1.0 and loopback.start_at is None and start_at <= time.time():
         return SystemClock()
-    return ScaledClock(speed=loopback.speed, start_at=start_at)
+    clock = ScaledClock(speed=loopback.speed, start_at=start_at)
+    clock.hold("start", start_at)  # simulated time begins when everybody is there
+    return clock
 
 
 @contextmanager

@@ -78,10 +78,11 @@ def write_campaign(folder: Path, name: str, *, mode: str = "progressive") -> Pat
     return path
 
 
-def dialer(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def dialer(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the command line to its end."""
     command = [str(DIALER), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    env = {**os.environ, **environ}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env)
 
 
 class Daemon:

@@ -21,7 +21,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, start_at: float) -> None:
         super().__init__(_NoWaiting())
         self._at = start_at
-        self._clock_resolution = math.ulp(start_at)  # what is due at this very instant, and nothing later
 
     def time(self) -> float:
         return self._at
@@ -34,6 +33,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             if not self._scheduled:
                 raise RuntimeError("virtual time: everybody waits and no timer is armed")
             self._at = max(self._at, self._scheduled[0].when())
+            self._clock_resolution = math.ulp(self._at)  # what is due at this very instant, and nothing later
         super()._run_once()
 
 

@@ -1,0 +1,124 @@
+"""The daemon's driver: journal before orders, a bounded queue, and an end when something breaks."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from dialer.daemon.clock import ScaledClock
+from dialer.daemon.driver import Driver, QueueOverflow
+from dialer.domain.commands import DeskCommand, GatewayCommand, PlaceCall
+from dialer.domain.events import AgentLoggedIn, AgentReadied, CampaignLoaded, DrainRequested, LeadsClaimed
+from dialer.domain.policy import PacingMode
+from dialer.errors import StorageError
+from dialer.ports import Sink
+from dialer.storage.codec import Entry
+from dialer.storage.memory import MemoryStore
+from tests.parity import virtual
+from tests.parity.floor import START_AT, filled_store, new_engine, policy
+
+
+class Ledger:
+    """A store in memory that says how often it was written to; the disk may be full from some write on."""
+
+    def __init__(self, store: MemoryStore, full_from: int = 1_000_000) -> None:
+        self.store = store
+        self.commits = 0
+        self._full_from = full_from
+
+    def commit_batch(self, entries: Iterable[Entry]) -> None:
+        self.commits += 1
+        if self.commits >= self._full_from:
+            raise StorageError("database: the disk is full")
+        self.store.commit_batch(entries)
+
+    def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
+        return self.store.claim(campaign, count, now)
+
+
+class Wire:
+    """A gateway that keeps the orders it gets, each with the journal's length at that moment."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.orders: list[tuple[GatewayCommand | DeskCommand, int]] = []
+        self._store = store
+
+    async def run(self, sink: Sink) -> None:
+        await asyncio.Event().wait()
+
+    def send(self, command: GatewayCommand | DeskCommand) -> None:
+        self.orders.append((command, self._store.next_seq()))
+
+
+def new_driver(*, full_from: int = 1_000_000, queue_max: int = 1000) -> tuple[Driver, Ledger, Wire]:
+    """A driver of a progressive campaign with leads; must be called inside a running loop."""
+    campaign = policy(mode=PacingMode.PROGRESSIVE)
+    ledger = Ledger(filled_store([campaign], 20), full_from)
+    wire = Wire(ledger.store)
+    clock = ScaledClock(speed=1.0, start_at=START_AT)
+    driver = Driver(new_engine(), ledger, wire, clock, queue_max=queue_max)
+    driver.post(CampaignLoaded(policy=campaign))
+    return driver, ledger, wire
+
+
+def test_an_order_leaves_only_after_its_entry_is_kept() -> None:
+    """When a PlaceCall reaches the gateway, the journal already holds the entry that ordered it."""
+
+    async def run() -> None:
+        driver, ledger, wire = new_driver()
+        running = asyncio.ensure_future(driver.run())
+        await driver.settle(AgentLoggedIn(agent_id="a1", groups=("floor",)))
+        await driver.settle(AgentReadied(agent_id="a1"))
+        running.cancel()
+        [(order, next_seq)] = wire.orders
+        assert isinstance(order, PlaceCall)
+        kept = [entry for entry in ledger.store.entries() if order in entry.commands]
+        assert [entry.seq < next_seq for entry in kept] == [True]
+
+    virtual.run(run(), START_AT)
+
+
+def test_what_waits_together_is_kept_together() -> None:
+    """Events that arrived at once, up to the first that claims leads, need one commit."""
+
+    async def run() -> None:
+        driver, ledger, _ = new_driver()
+        running = asyncio.ensure_future(driver.run())
+        await driver.settle(DrainRequested(reason="quiet"))
+        before = ledger.commits
+        for rank in range(50):
+            driver.post(AgentLoggedIn(agent_id=f"a{rank}", groups=("elsewhere",)))
+        await driver.settle(AgentLoggedIn(agent_id="last", groups=("elsewhere",)))
+        running.cancel()
+        assert ledger.commits == before + 1
+
+    virtual.run(run(), START_AT)
+
+
+def test_a_store_that_fails_ends_the_driver_and_no_order_leaves() -> None:
+    """The error is raised, who waits for an event is told, nothing is sent, and later events are refused."""
+
+    async def run() -> None:
+        driver, _, wire = new_driver(full_from=1)
+        running = asyncio.ensure_future(driver.run())
+        with pytest.raises(asyncio.CancelledError):
+            await driver.settle(AgentLoggedIn(agent_id="a1", groups=("floor",)))
+        with pytest.raises(StorageError, match="disk is full"):
+            await running
+        assert wire.orders == []
+        with pytest.raises(QueueOverflow, match="has ended"):
+            driver.post(AgentReadied(agent_id="a1"))
+
+    virtual.run(run(), START_AT)
+
+
+def test_the_queue_is_bounded() -> None:
+    """More news than the bound is an error that says so; nothing is dropped in silence."""
+
+    async def run() -> None:
+        driver, _, _ = new_driver(queue_max=10)
+        with pytest.raises(QueueOverflow, match="expected at most 10"):
+            for rank in range(11):
+                driver.post(AgentReadied(agent_id=f"a{rank}"))
+
+    virtual.run(run(), START_AT)
