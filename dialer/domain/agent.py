@@ -109,7 +109,8 @@ def step(agent: Agent, given: AgentInput, now: float, *, reason: str = "", call_
     if after is agent.state:
         return _wished(agent, given, reason)
     owed, owed_reason = agent.owed, agent.owed_reason
-    if after is AgentState.READY and owed is not None:
+    is_missed = given is AgentInput.MISSED and owed is AgentState.LOGGED_OUT
+    if owed is not None and (after is AgentState.READY or is_missed):
         after, reason, owed, owed_reason = owed, owed_reason, None, ""
     elif after in (AgentState.PAUSED, AgentState.LOGGED_OUT):
         owed, owed_reason = None, ""

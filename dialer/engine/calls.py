@@ -57,6 +57,7 @@ def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | N
     agent_id = None
     if agent is not None:
         agent_id = agent.agent_id
+        agent = agents.assign(state, agent, campaign)
         if agent.state is AgentState.READY:
             agents.change(state, agent, AgentInput.RESERVED, now, call_id=call_id)
         else:

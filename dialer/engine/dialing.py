@@ -156,15 +156,14 @@ def _keep_decision(state: State, campaign: Campaign, decision: DialDecision, sta
 
 def _offer(state: State, campaign: Campaign, now: float) -> None:
     """Show each ready agent a lead."""
-    for agent in agents.available(state, campaign, now):
+    free = agents.available(state, campaign, now)
+    while free:
         dialable = leads.next_dialable(state, campaign, now)
         if dialable is None:
             return
-        if dialable.agent_id is not None:
-            agent = state.agents[dialable.agent_id]
-        if agent.state is not AgentState.READY:
-            campaign.hopper.push(dialable.lead)
-            return
+        agent = free[0] if dialable.agent_id is None else state.agents[dialable.agent_id]
+        free = [each for each in free if each.agent_id != agent.agent_id]
+        agent = agents.assign(state, agent, campaign)
         agents.change(state, agent, AgentInput.RESERVED, now)
         state.offers[agent.agent_id] = Offer(campaign=campaign.name, lead=dialable.lead)
         expires_at = now + campaign.policy.pacing.preview_timeout_s
@@ -213,6 +212,13 @@ def on_offer_expired(state: State, agent_id: str, now: float) -> Campaign:
     leads.settle(state, campaign, retry.pending(lead, now + _NOT_TAKEN_AFTER_S))
     agents.change(state, state.agents[agent_id], AgentInput.MISSED, now, reason="offer not taken")
     return campaign
+
+
+def on_left(state: State, agent_id: str, now: float) -> None:
+    """Keep the lead shown to an agent who asked to leave for another; nobody is being rung, so they may go at once."""
+    lead = state.offers[agent_id].lead
+    withdraw_offer(state, agent_id).hopper.push(lead)
+    agents.change(state, state.agents[agent_id], AgentInput.FREED, now)
 
 
 def withdraw_offer(state: State, agent_id: str) -> Campaign:

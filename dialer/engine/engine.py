@@ -95,7 +95,13 @@ class Engine:
                 if campaign is not None and not isinstance(event, CallRinging):
                     self._settle(campaign, now)
             case AgentLoggedIn() | AgentReadied() | AgentPauseRequested() | AgentLoggedOut():
-                self._on_agent(agents.on_wish(state, event, now), now)
+                agent = agents.on_wish(state, event, now)
+                if agent.owed is not None and agent.agent_id in state.offers:
+                    campaign = state.campaigns[state.offers[agent.agent_id].campaign]
+                    dialing.on_left(state, agent.agent_id, now)
+                    self._settle(campaign, now)
+                else:
+                    self._on_agent(agent, now)
             case CallDisposed():
                 self._settle(dispositions.on_disposed(state, event, now), now)
             case PreviewAccepted() | PreviewSkipped():

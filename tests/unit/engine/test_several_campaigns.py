@@ -107,7 +107,7 @@ def test_calls_per_second_are_shared_in_turn() -> None:
 
 @pytest.mark.parametrize("rate", [3.0, 7.0, 0.3, 13.7])
 def test_any_rate_of_calls_lets_time_pass(rate: float) -> None:
-    """A rate whose inverse is no binary fraction gives exactly so many calls, and no deadline at the present instant."""
+    """A rate whose inverse is no binary fraction gives so many calls, and no deadline at the present instant."""
     rig = Rig(lines=1000, calls_per_second=rate)
     rig.load(policy(), leads=300)
     rig.log_in(*(f"a{number}" for number in range(200)))
