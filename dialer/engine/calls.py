@@ -302,6 +302,7 @@ def _finish(state: State, campaign: Campaign, before: Call, call: Call, now: flo
     if attempt.bridged_at is not None:
         dispositions.await_word(state, campaign, Undisposed(attempt=attempt, dialed=dialed), now)
         return
+    state.early.pop(call.call_id, None)
     outcome = attempt.outcome or Outcome.UNKNOWN
     lead = retry.after_outcome(dialed.lead, dialed.index, outcome, campaign.policy, now)
     leads.settle(state, campaign, lead)

@@ -30,11 +30,14 @@ def await_word(state: State, campaign: Campaign, undisposed: Undisposed, now: fl
 
 
 def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | None:
-    """Apply the agent's word; give the campaign concerned. A second word on the same call changes nothing."""
+    """Apply the agent's word; give the campaign concerned.
+
+    A second word on the same call changes nothing, except that a "do not call" is always kept.
+    """
     if event.call_id in state.calls:
         state.early[event.call_id] = event
         return None
-    undisposed = state.undisposed.pop(event.call_id, None)
+    undisposed = state.undisposed.get(event.call_id)
     if undisposed is None:
         return None
     campaign = state.campaigns[undisposed.attempt.campaign]
@@ -42,6 +45,11 @@ def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | Non
     disposition = campaign.policy.dispositions.get(
         event.disposition, DispositionPolicy(name=event.disposition, is_final=True, is_right_party=False)
     )
+    if undisposed.has_word:
+        if disposition.is_do_not_call:
+            _block(state, campaign, undisposed, disposition)
+        return campaign
+    state.undisposed[event.call_id] = replace(undisposed, has_word=True)
     _keep(state, campaign, undisposed, disposition, now)
     lead, index = undisposed.dialed.lead, undisposed.dialed.index
     callback = None
@@ -49,12 +57,11 @@ def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | Non
         agent_id = event.agent_id if event.is_personal else None
         callback = Callback(at=event.callback_at, agent_id=agent_id, note=event.note)
     if disposition.is_do_not_call:
-        numbers = tuple(number.e164 for number in lead.numbers)
-        state.blocked.setdefault(campaign.policy.seller, {}).update(dict.fromkeys(numbers))
-        state.out.append(BlockPerson(seller=campaign.policy.seller, numbers=numbers, reason=disposition.name))
+        _block(state, campaign, undisposed, disposition)
     lead = retry.after_disposition(lead, index, disposition, campaign.policy, now, callback)
     if undisposed.is_settled and lead.state is LeadState.PENDING:
         campaign.open_leads += 1
+        leads.revive(campaign)
     if undisposed.is_settled and lead.state is LeadState.FINISHED:
         state.save(lead, campaign)
     else:
@@ -65,11 +72,17 @@ def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | Non
 def on_wrap_up_over(state: State, call_id: int, now: float) -> None:
     """Finish the lead of a connect on which the agent said nothing."""
     undisposed = state.undisposed.get(call_id)
-    if undisposed is None or undisposed.is_settled:
+    if undisposed is None or undisposed.has_word or undisposed.is_settled:
         return
     state.undisposed[call_id] = replace(undisposed, is_settled=True)
     campaign = state.campaigns[undisposed.attempt.campaign]
     leads.settle(state, campaign, retry.finished(undisposed.dialed.lead, "undisposed"))
+
+
+def _block(state: State, campaign: Campaign, undisposed: Undisposed, disposition: DispositionPolicy) -> None:
+    numbers = tuple(number.e164 for number in undisposed.dialed.lead.numbers)
+    state.blocked.setdefault(campaign.policy.seller, {}).update(dict.fromkeys(numbers))
+    state.out.append(BlockPerson(seller=campaign.policy.seller, numbers=numbers, reason=disposition.name))
 
 
 def _keep(state: State, campaign: Campaign, undisposed: Undisposed, disposition: DispositionPolicy, now: float) -> None:
@@ -84,6 +97,6 @@ def _keep(state: State, campaign: Campaign, undisposed: Undisposed, disposition:
         # No person answered, so nobody could be abandoned either.
         campaign.counts.live -= 1
         campaign.counts.machines += 1
-        campaign.budget.retract_live(attempt.classified_at or now)
+        campaign.budget.retract_live(now)
         attempt = replace(attempt, is_live=False)
     state.record(attempt)

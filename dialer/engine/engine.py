@@ -29,7 +29,7 @@ from dialer.domain.events import (
     PreviewSkipped,
 )
 from dialer.engine import agents, calls, control, dialing, dispositions, leads
-from dialer.engine.campaign import Campaign, CampaignState
+from dialer.engine.campaign import Campaign
 from dialer.engine.state import Bucket, State
 from dialer.engine.status import EngineStatus, status
 from dialer.engine.timers import Key
@@ -146,9 +146,7 @@ class Engine:
     def _on_imported(self, campaign: Campaign | None, now: float) -> None:
         if campaign is None:
             return
-        campaign.is_exhausted = False
-        if campaign.state is CampaignState.COMPLETED:
-            campaign.state = CampaignState.RUNNING
+        leads.revive(campaign)
         leads.refill(self._state, campaign, now)
 
     def _on_agent(self, agent: Agent, now: float) -> None:

@@ -35,12 +35,17 @@ def refill(state: State, campaign: Campaign, now: float) -> None:
     """Ask the store for leads when the hopper runs low and the store may have some."""
     if campaign.is_claiming or not campaign.is_dialing or state.is_draining or campaign.is_callbacks_only:
         return
-    size = _HOPPER_MIN + _HOPPER_PER_AGENT * len(campaign.agents)
+    size = _size(campaign)
     if len(campaign.hopper) > size // 2:
         return
     if campaign.is_exhausted and (campaign.next_due_at is None or now < campaign.next_due_at):
         return
     claim(state, campaign, size - len(campaign.hopper))
+
+
+def _size(campaign: Campaign) -> int:
+    """Give how many leads the hopper is meant to hold."""
+    return _HOPPER_MIN + _HOPPER_PER_AGENT * len(campaign.agents)
 
 
 def claim(state: State, campaign: Campaign, count: int) -> None:
@@ -50,21 +55,24 @@ def claim(state: State, campaign: Campaign, count: int) -> None:
 
 
 def on_claimed(state: State, campaign: Campaign, event: LeadsClaimed, now: float) -> None:
-    """Take over the leads that the store handed out."""
-    asked = campaign.is_claiming
+    """Take over the leads that the store handed out: promised calls, and others as far as there is room."""
+    is_open = campaign.is_claiming and campaign.is_dialing and not state.is_draining
+    room = 0 if campaign.is_callbacks_only else _size(campaign) - len(campaign.hopper)
     campaign.is_claiming = False
     campaign.has_asked = True
     campaign.open_leads = event.open_leads
     campaign.next_due_at = event.next_due_at
-    campaign.is_exhausted = not event.leads
     for lead in event.leads:
-        is_wanted = lead.callback is not None or not campaign.is_callbacks_only
-        if is_wanted and campaign.is_dialing and asked and not state.is_draining:
+        if is_open and (lead.callback is not None or room > 0):
             campaign.hopper.push(lead)
+            room -= 1
         else:
             state.save(retry.pending(lead, lead.due_at), campaign)
-    if campaign.is_exhausted and event.next_due_at is not None:
+    campaign.is_exhausted = not event.leads or (campaign.is_callbacks_only and not len(campaign.hopper))
+    if event.next_due_at is not None and not event.leads:
         state.timers.set(("claim", campaign.name), event.next_due_at)
+    elif event.next_due_at is not None:  # what comes due meanwhile may be a promised call
+        state.timers.set_earlier(("claim", campaign.name), max(event.next_due_at, now + _CALLBACKS_POLL_S))
     complete(campaign)
 
 
@@ -78,7 +86,7 @@ def wake(state: State, campaign: Campaign, due_at: float) -> None:
 def on_due(state: State, campaign: Campaign, now: float) -> None:
     """Ask the store again: a lead has come due."""
     campaign.is_exhausted = False
-    if campaign.is_callbacks_only:
+    if campaign.is_callbacks_only and campaign.is_dialing:
         state.timers.set(("claim", campaign.name), now + _CALLBACKS_POLL_S)
     if campaign.is_dialing and not campaign.is_claiming and not state.is_draining:
         claim(state, campaign, _HOPPER_MIN)
@@ -106,6 +114,13 @@ def complete(campaign: Campaign) -> None:
     is_done = campaign.has_asked and not campaign.open_leads and not campaign.calls and not len(campaign.hopper)
     if campaign.is_dialing and is_done and not campaign.is_claiming:
         campaign.state = CampaignState.COMPLETED
+
+
+def revive(campaign: Campaign) -> None:
+    """Let a completed campaign dial again: it has an open lead after all."""
+    campaign.is_exhausted = False
+    if campaign.state is CampaignState.COMPLETED:
+        campaign.state = CampaignState.RUNNING
 
 
 def next_dialable(state: State, campaign: Campaign, now: float) -> Dialable | None:

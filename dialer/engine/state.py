@@ -37,10 +37,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undisposed:
-    """A connect that is over and still waits for the agent's word."""
+    """A connect that is over, and whether the agent's word on it is known."""
 
     attempt: Attempt
     dialed: Dialed
+    has_word: bool = False  # it was said; kept for a "do not call" that may follow
     is_settled: bool = False  # the wrap-up ended without a word, and the lead was finished
 
 
