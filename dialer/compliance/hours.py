@@ -1,18 +1,19 @@
 """Calling hours: may a person be called at this instant, by the clock on that person's wall?
 
 One rule governs: where the place is uncertain, every plausible place must be open at once.
-Instants are POSIX seconds UTC; times of day are compared on the local wall clock, so a day of 23 or 25 hours
-needs no care.
+Instants are POSIX seconds UTC; times of day are those of the local wall clock, also on a day of 23 or 25 hours.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dialer.domain.policy import HoursPolicy
 
+_DAY_S = 86400.0
+_EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 _DAYS_AHEAD = 15  # a schedule repeats weekly; two weeks also cover places whose spans overlap only on some days
 
 
@@ -30,29 +31,70 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+@lru_cache(maxsize=1024)
+def is_zone(name: str) -> bool:
+    """Say whether a time zone of this name exists."""
+    try:
+        zone(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _offset_s(tz: ZoneInfo, at: float) -> float:
+    offset = datetime.fromtimestamp(at, tz).utcoffset()
+    return 0.0 if offset is None else offset.total_seconds()
+
+
+def _changes(tz: ZoneInfo, from_at: float, to_at: float) -> list[float]:
+    """Give the instants, to the second, at which the zone's clocks change; at most one in a day is seen."""
+    changes: list[float] = []
+    day_at = from_at
+    while day_at < to_at:
+        low, high = day_at, day_at + _DAY_S
+        offset_s = _offset_s(tz, low)
+        if _offset_s(tz, high) != offset_s:
+            while high - low > 1.0:
+                middle = low + (high - low) // 2.0
+                low, high = (middle, high) if _offset_s(tz, middle) == offset_s else (low, middle)
+            changes.append(high)
+        day_at += _DAY_S
+    return changes
+
+
 def _spans_at(policy: HoursPolicy, name: str, now: float, days: int) -> list[tuple[float, float]]:
-    """Give the open spans of one zone from the day before `now` on, as instants."""
+    """Give the open spans of one zone from the day before `now` on, as instants; spans that touch are joined.
+
+    Between two changes of the clocks, local time runs as UTC does: each such stretch is cut out of the week by itself,
+    so that an hour that is left out opens nothing, and one that comes twice opens twice.
+    """
     tz = zone(name)
-    first = datetime.fromtimestamp(now, tz).date() - timedelta(days=1)
+    from_at = float(int(now)) - _DAY_S
+    to_at = from_at + (days + 2) * _DAY_S
+    edges = [from_at, *_changes(tz, from_at, to_at), to_at]
     spans: list[tuple[float, float]] = []
-    for offset in range(days + 2):
-        day = first + timedelta(days=offset)
-        midnight = datetime(day.year, day.month, day.day, tzinfo=tz)
-        for start_s, end_s in policy.week[day.weekday()]:
-            # Adding to a zone-aware datetime moves the wall clock, which is what opening hours mean.
-            start_at = (midnight + timedelta(seconds=start_s)).timestamp()
-            end_at = (midnight + timedelta(seconds=end_s)).timestamp()
-            spans.append((start_at, end_at))
+    for low, high in zip(edges, edges[1:], strict=False):
+        offset_s = _offset_s(tz, low)
+        midnight_at = (low + offset_s) // _DAY_S * _DAY_S - offset_s
+        while midnight_at < high:
+            weekday = int((midnight_at + offset_s) // _DAY_S + _EPOCH_WEEKDAY) % 7
+            for start_s, end_s in policy.week[weekday]:
+                start_at, end_at = max(low, midnight_at + start_s), min(high, midnight_at + end_s)
+                if spans and spans[-1][1] == start_at < end_at:
+                    spans[-1] = (spans[-1][0], end_at)
+                elif start_at < end_at:
+                    spans.append((start_at, end_at))
+            midnight_at += _DAY_S
     return spans
 
 
 def opening(policy: HoursPolicy, zones: Sequence[str], now: float) -> Opening:
     """Tell whether all `zones` are open at `now`, and until when that holds.
 
-    With no zone at all nothing is open: a place that is not known is not called. When closed, `until_at` is the first
+    With no zone at all, or one that does not exist, nothing is open: a place that is not known is not called. When closed, `until_at` is the first
     instant at which all zones are open together within two weeks, else None.
     """
-    if not zones:
+    if not zones or not all(map(is_zone, zones)):
         return Opening(is_open=False, until_at=None)
     by_zone = [_spans_at(policy, name, now, 1) for name in zones]
     ends = [next((end for start, end in spans if start <= now < end), None) for spans in by_zone]
