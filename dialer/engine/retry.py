@@ -3,7 +3,8 @@
 The rules, in order:
 1. A number that the network or the agent calls invalid is not tried again.
 2. A lead that has had `attempts_max` attempts is finished.
-3. When another number of the lead has been tried fewer times than the one just dialed, it is due after `next_after_s`.
+3. When another number of the lead has been tried fewer times than the one just dialed, it is due after `next_after_s`;
+   not so when the person may have answered (unknown, abandoned): the number did not fail.
 4. Else the outcome's retry rule decides; each use counts against its `times`. No rule: the lead is finished.
 5. A retry on another day never falls into the local hour of the attempt before, unless the hours leave no other.
 """
@@ -11,13 +12,15 @@ The rules, in order:
 from dataclasses import replace
 
 from dialer.compliance.gate import places
-from dialer.compliance.hours import local_hour, opening
+from dialer.compliance.hours import is_zone, local_hour, opening
 from dialer.domain.lead import Callback, Lead, LeadState, PhoneNumber
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy, DispositionPolicy, MissedCallback, NumberOrder
 
 _HOUR_S = 3600.0
 _NOT_REACHED_AFTER_S = 300.0  # no line, or our own emergency stop, says nothing of the person: no rule is needed
+
+_MAYBE_ANSWERED = (Outcome.UNKNOWN, Outcome.ABANDONED, Outcome.ABANDONED_BY_CALLEE)
 
 
 def callable_numbers(lead: Lead, policy: CampaignPolicy) -> list[int]:
@@ -58,7 +61,8 @@ def after_outcome(lead: Lead, index: int, outcome: Outcome, policy: CampaignPoli
     numbers = callable_numbers(lead, policy)
     if not numbers:
         return finished(lead, "no_number_left")
-    if lead.numbers[numbers[0]].attempts < lead.numbers[index].attempts or lead.numbers[index].is_invalid:
+    has_fresh_number = lead.numbers[numbers[0]].attempts < lead.numbers[index].attempts
+    if (has_fresh_number and outcome not in _MAYBE_ANSWERED) or lead.numbers[index].is_invalid:
         return _due(lead, numbers[0], now + policy.numbers.next_after_s, policy, now)
     rule = policy.retry.rules.get(outcome)
     if rule is None and outcome in (Outcome.CONGESTION, Outcome.CANCELLED):
@@ -146,6 +150,8 @@ def _due(lead: Lead, index: int, due_at: float, policy: CampaignPolicy, now: flo
 
 def _vary_hour(lead: Lead, number: PhoneNumber, due_at: float, policy: CampaignPolicy, now: float) -> float:
     zones = places(lead, number)
+    if not zones or not all(map(is_zone, zones)):
+        return due_at  # nobody knows the hour there, and the gate will not allow the call
     last_at = lead.last_attempt_at if lead.last_attempt_at is not None else now
     last_day, last_hour = local_hour(zones[0], last_at)
     at = due_at
