@@ -154,7 +154,8 @@ class LeadsImported:
 class CampaignLoaded:
     """A campaign file was read, for the first time or again after a change.
 
-    `spent` is what storage knows of the campaign's abandonment budget; it counts the first time only.
+    `spent` is what storage knows of the campaign's abandonment budget; it counts the first time, and when the
+    window changes.
     """
 
     policy: CampaignPolicy

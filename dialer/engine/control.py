@@ -3,6 +3,8 @@
 Every change is kept with who made it, why, and the digest of the campaign file in force. A refused one is kept too.
 """
 
+from dataclasses import replace
+
 from dialer.domain.agent import AgentInput, AgentState
 from dialer.domain.commands import RecordChange
 from dialer.domain.events import CampaignControlled, CampaignLoaded
@@ -46,7 +48,9 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
         campaign.budget.cap_rate = policy.abandonment.cap_rate
     window, zone = policy.abandonment.window, policy.abandonment.time_zone
     if (before.abandonment.window, before.abandonment.time_zone) != (window, zone):
-        campaign.budget = fresh.budget
+        # What was spent stays spent: by storage's word on the new window, else by the counts at hand.
+        spent = event.spent or replace(campaign.budget.snapshot(), opens_at=now)
+        campaign.budget = new_campaign(policy, spent).budget
     _record(state, campaign, now, "reload", campaign.state, "campaign file changed", "dialer")
     return campaign
 
@@ -75,8 +79,8 @@ def on_controlled(state: State, event: CampaignControlled, now: float) -> Campai
         leads.release(state, campaign)
     if event.action == "emergency-stop":
         _cut_short(state, campaign, now)
-    settle_drain(state, campaign, now)
     _record(state, campaign, now, event.action, before, event.reason, event.who)
+    settle_drain(state, campaign, now)
     return campaign
 
 
