@@ -177,7 +177,8 @@ class Fact:
 def wait_start(attempt: Attempt, starts_at: ClockStart, now: float) -> float:
     """Give the instant from which a live answer counts as waiting.
 
-    An instant that the switch did not measure falls back to the answer, which is earlier and so stricter.
+    An instant that the switch did not measure falls back to the answer, which is earlier and so stricter; one that is
+    yet to come cannot have been measured, and is taken as `now`.
     """
     answered_at = attempt.answered_at if attempt.answered_at is not None else now
     match starts_at:
@@ -187,7 +188,7 @@ def wait_start(attempt: Attempt, starts_at: ClockStart, now: float) -> float:
             start = attempt.greeting_start_at
         case ClockStart.GREETING_END:
             start = attempt.greeting_end_at
-    return answered_at if start is None else start
+    return answered_at if start is None else min(start, now)
 
 
 def step(call: Call, fact: Fact, now: float, *, starts_at: ClockStart, threshold_s: float) -> Call:
@@ -265,7 +266,8 @@ def _given_up(call: Call, state: CallState, fact: Fact, now: float) -> Call:
             outcome=Outcome.MACHINE,
         )
     elif call.state in (CallState.QUEUED, CallState.BRIDGING):
-        attempt = replace(attempt, is_abandoned=True, abandoned_at=now, outcome=Outcome.ABANDONED)
+        abandoned_at = now if attempt.abandoned_at is None else attempt.abandoned_at
+        attempt = replace(attempt, is_abandoned=True, abandoned_at=abandoned_at, outcome=Outcome.ABANDONED)
     elif call.state is CallState.CONNECTED:
         attempt = replace(attempt, outcome=Outcome.CONNECTED)
     elif call.state is not CallState.MESSAGE:
