@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dialer.domain.policy import HoursPolicy
@@ -73,7 +74,7 @@ def _spans_at(policy: HoursPolicy, name: str, now: float, days: int) -> list[tup
     to_at = from_at + (days + 2) * _DAY_S
     edges = [from_at, *_changes(tz, from_at, to_at), to_at]
     spans: list[tuple[float, float]] = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         offset_s = _offset_s(tz, low)
         midnight_at = (low + offset_s) // _DAY_S * _DAY_S - offset_s
         while midnight_at < high:
@@ -91,8 +92,8 @@ def _spans_at(policy: HoursPolicy, name: str, now: float, days: int) -> list[tup
 def opening(policy: HoursPolicy, zones: Sequence[str], now: float) -> Opening:
     """Tell whether all `zones` are open at `now`, and until when that holds.
 
-    With no zone at all, or one that does not exist, nothing is open: a place that is not known is not called. When closed, `until_at` is the first
-    instant at which all zones are open together within two weeks, else None.
+    With no zone at all, or one that does not exist, nothing is open: a place that is not known is not called. When
+    closed, `until_at` is the first instant at which all zones are open together within two weeks, else None.
     """
     if not zones or not all(map(is_zone, zones)):
         return Opening(is_open=False, until_at=None)
