@@ -311,6 +311,35 @@ class EngineMachine(RuleBasedStateMachine):
                 assert attempt.is_live or attempt.disposition == "machine"
 
     @invariant()
+    def nobody_is_held_for_nothing(self) -> None:
+        """A reserved or talking agent has a live call, or an offer that ends; a call not connected has a deadline."""
+        state = self.engine._state
+        deadlines = state.timers._current
+        for agent_id, agent in state.agents.items():
+            if agent.state == "reserved" and agent_id in state.offers:
+                assert ("offer", agent_id) in deadlines
+            elif agent.state in ("reserved", "talking"):
+                assert agent.call_id in state.calls and state.calls[agent.call_id].agent_id == agent_id
+            elif agent.state == "wrap_up":
+                assert ("wrap_up", agent_id) in deadlines
+        for call_id, call in state.calls.items():
+            assert call.state == "connected" or ("call", call_id) in deadlines
+        assert not state.joined
+
+    @invariant()
+    def claimed_leads_are_in_hand(self) -> None:
+        """A lead that the store calls claimed is in a hopper, on offer, on a call, or waits for an agent's word."""
+        state = self.engine._state
+        held = {each.lead.lead_id for each in state.offers.values()}
+        held |= {each.lead.lead_id for each in state.dialed.values()}
+        waiting = [each for each in state.undisposed.values() if not (each.has_word or each.is_settled)]
+        held |= {each.dialed.lead.lead_id for each in waiting}
+        for name in self.policies:
+            hopper = state.campaigns[name].hopper
+            for each in self.store.leads(name):
+                assert each.state != "claimed" or each.lead_id in held or each.lead_id in hopper
+
+    @invariant()
     def no_lead_is_lost(self) -> None:
         """Every lead is in the store, and those that the engine does not hold are pending or finished."""
         leads: list[Lead] = [each for name in self.policies for each in self.store.leads(name)]
