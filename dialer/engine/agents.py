@@ -89,11 +89,12 @@ def _keep_span(state: State, before: Agent, now: float) -> None:
 
 def _readied(state: State, agent: Agent, before: Agent, now: float) -> Agent:
     agent = assign(state, agent, _campaign_for(state, agent))
-    if before.state is not AgentState.WRAP_UP or agent.campaign is None:
+    if before.state is not AgentState.WRAP_UP or before.campaign is None:
         return agent
-    policy = state.campaigns[agent.campaign].policy.agents
+    campaign = state.campaigns[before.campaign]  # whose call it was, wherever the agent works next
+    policy = campaign.policy.agents
     rest_s = max(policy.min_gap_s, _rest_s(state, agent, policy.occupancy_max, now))
-    state.campaigns[agent.campaign].learner.observe_wrap(now - before.since_at + rest_s, now)
+    campaign.learner.observe_wrap(now - before.since_at + rest_s, now)
     if rest_s > 0.0:
         agent = replace(agent, rests_until_at=now + rest_s)
         state.agents[agent.agent_id] = agent

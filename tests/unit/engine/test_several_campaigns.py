@@ -134,3 +134,17 @@ def test_agents_leave_a_campaign_whose_groups_no_longer_name_them() -> None:
     rig.send(CallFailed(call_id=1, outcome=Outcome.BUSY))
     assert len(rig.placed()) == 1
     assert rig.agent("a").campaign is None
+
+
+def test_a_rest_follows_the_campaign_whose_call_it_was() -> None:
+    """An agent who is called to another campaign after wrap-up has earned the rest of the one that ended."""
+    rig = Rig()
+    rig.load(policy("first", min_gap_s=20.0, wrap_up_max_s=30.0), leads=1)
+    rig.log_in("a")
+    rig.connect(1)
+    rig.load(policy("second"))
+    rig.release(1)
+    rig.wait(49.0)
+    assert len(rig.placed()) == 1
+    rig.wait(1.0)
+    assert [each.campaign for each in rig.placed()] == ["first", "second"]
