@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from dialer.domain.policy import AbandonmentPolicy, CampaignPolicy, PacingMode
 from dialer.domain.records import Attempt
-from dialer.engine.kpi import Figure, agent_figures, campaign_figures, spans_of
+from dialer.engine.kpi import Figure, agent_figures, campaign_figures, machines_joined, spans_of
 from dialer.engine.windows import WORST_ANSWERS_MIN, AbandonmentWindow, WorstSpan, window_of, windows
 from dialer.errors import UsageError
 from dialer.leads.numbers import mask
@@ -49,8 +49,10 @@ ABANDONMENT_COLUMNS = {
     "threshold_s": "float",
     "starts_at": "text",
     "abandoned_by_callee": "int",
+    "hung_up_unclassified": "int",
     "late_connects": "int",
     "unknown_fates": "int",
+    "rings_cut_short": "int",
     "worst_hour_from": "instant",
     "worst_hour_live_answers": "int",
     "worst_hour_abandonments": "int",
@@ -113,7 +115,9 @@ def agent_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iterat
     spans = list(store.agent_spans(None, span.from_at, span.to_at))
     if campaign is not None:
         spans = spans_of(campaign, spans)
-    for agent_id, figures in agent_figures(spans, span.from_at, span.to_at, preview=preview).items():
+    machines = machines_joined(store.attempts(campaign, span.from_at - LONGEST_RING_S, span.to_at))
+    by_agent = agent_figures(spans, span.from_at, span.to_at, preview=preview, machines=machines)
+    for agent_id, figures in by_agent.items():
         yield from ({"agent": agent_id, **_figure_cells(figure)} for figure in figures)
 
 
@@ -182,8 +186,10 @@ def _window_cells(campaign: str, policy: AbandonmentPolicy, window: AbandonmentW
         "threshold_s": policy.threshold_s,
         "starts_at": policy.starts_at.value,
         "abandoned_by_callee": window.by_callee,
+        "hung_up_unclassified": window.hung_up_unclassified,
         "late_connects": window.late_connects,
         "unknown_fates": window.unknown,
+        "rings_cut_short": window.cut_short,
         **_worst_cells("worst_hour", window.worst_hour, span),
         **_worst_cells("worst_day", window.worst_day, span),
         "formula": abandonment_formula(policy),

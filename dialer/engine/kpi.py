@@ -6,15 +6,18 @@ The letters of the formulas, over the attempts placed in the span:
 
     T  dials that reached the network (all outcomes but `congestion`)
     L  live answers            M  answers by a machine
-    C  leads tried             K  connects, late ones included
+    C  leads tried             K  connects: live answers joined to an agent, late ones included
     R  right-party contacts    S  successes
     A  abandonments: live answers with no agent within the threshold from the policy's starting point, even if one came
        late
 
+A machine that the detector took for a person and an agent heard is in M, not in L, A or K, once the agent says so. It
+took the agent's time like a connect: both are conversations.
+
 Agents' time is the part of each span that lies inside the span asked for. A wait is the time an agent was ready or
-reserved, without interruption, up to a connect that began in the span; a break or a log-out in between ends the wait
-uncounted. In preview mode the reserved agent reads the lead, so that time is work, not waiting. A pause belongs to no
-campaign; a campaign's figures count those of the agents who worked for it.
+reserved, without interruption, up to a conversation that began in the span; a break or a log-out in between ends the
+wait uncounted. In preview mode the reserved agent reads the lead, so that time is work, not waiting. A pause belongs to
+no campaign; a campaign's figures count those of the agents who worked for it.
 """
 
 from collections import defaultdict
@@ -47,13 +50,15 @@ class Figure:
 
 @dataclass(slots=True, kw_only=True)
 class WorkTime:
-    """What one or more agents did inside a span, in seconds by state, with the waits before their connects.
+    """What one or more agents did inside a span, in seconds by state, with the waits before their conversations.
 
+    `conversations` are those that began in the span, `connects` the ones among them with a person.
     `preview_s`: reserved by a campaign in preview mode, not in `seconds`; `has_preview`: there is such a campaign.
     """
 
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     waits: list[float] = field(default_factory=list)
+    conversations: int = 0
     connects: int = 0
     preview_s: float = 0.0
     has_preview: bool = False
@@ -89,7 +94,8 @@ def campaign_figures(
     """
     attempts = list(attempts)
     preview = (policy.name,) if policy.pacing.mode is PacingMode.PREVIEW else ()
-    work = work_time(spans_of(policy.name, spans), from_at, to_at, preview=preview)
+    machines = machines_joined(attempts)
+    work = work_time(spans_of(policy.name, spans), from_at, to_at, preview=preview, machines=machines)
     return (
         *_dialing_figures(attempts, loaded),
         *_abandonment_figures(attempts, policy.abandonment),
@@ -106,20 +112,35 @@ def spans_of(campaign: str, spans: Iterable[AgentSpan]) -> list[AgentSpan]:
 
 
 def agent_figures(
-    spans: Iterable[AgentSpan], from_at: float, to_at: float, *, preview: Collection[str] = ()
+    spans: Iterable[AgentSpan],
+    from_at: float,
+    to_at: float,
+    *,
+    preview: Collection[str] = (),
+    machines: Collection[int] = (),
 ) -> dict[str, tuple[Figure, ...]]:
-    """Give each agent's figures, by agent in alphabetical order; `preview` names the campaigns in preview mode."""
+    """Give each agent's figures, by agent in alphabetical order.
+
+    `preview` names the campaigns in preview mode, `machines` the calls on which an agent heard a machine.
+    """
     by_agent: dict[str, list[AgentSpan]] = defaultdict(list)
     for span in spans:
         by_agent[span.agent_id].append(span)
     return {
-        agent_id: _agent_figures(work_time(by_agent[agent_id], from_at, to_at, preview=preview))
+        agent_id: _agent_figures(work_time(by_agent[agent_id], from_at, to_at, preview=preview, machines=machines))
         for agent_id in sorted(by_agent)
     }
 
 
-def work_time(spans: Iterable[AgentSpan], from_at: float, to_at: float, *, preview: Collection[str] = ()) -> WorkTime:
-    """Add up agents' spans inside a span of time, and find the waits before the connects that begin in it."""
+def work_time(
+    spans: Iterable[AgentSpan],
+    from_at: float,
+    to_at: float,
+    *,
+    preview: Collection[str] = (),
+    machines: Collection[int] = (),
+) -> WorkTime:
+    """Add up agents' spans inside a span of time, and find the waits before the conversations that begin in it."""
     work = WorkTime(has_preview=bool(preview))
     by_agent: dict[str, list[AgentSpan]] = defaultdict(list)
     for span in spans:
@@ -130,7 +151,8 @@ def work_time(spans: Iterable[AgentSpan], from_at: float, to_at: float, *, previ
         elif inside_s > 0.0:
             work.seconds[span.state] += inside_s
         if span.state == AgentState.TALKING and from_at <= span.from_at < to_at:
-            work.connects += 1
+            work.conversations += 1
+            work.connects += span.call_id not in machines
     for spans_of_one in by_agent.values():
         in_order = sorted(spans_of_one, key=lambda span: (span.from_at, span.to_at))
         work.waits += [wait_s for at, wait_s in _waits(in_order, preview) if from_at <= at < to_at]
@@ -142,7 +164,7 @@ def _is_preview(span: AgentSpan, preview: Collection[str]) -> bool:
 
 
 def _waits(spans: Sequence[AgentSpan], preview: Collection[str]) -> Iterator[tuple[float, float]]:
-    """Give (instant of the connect, seconds waited before) for each connect of one agent that followed a wait."""
+    """Give (instant, seconds waited before) for each conversation of one agent that followed a wait."""
     waited_s: float | None = None
     ended_at = float("-inf")
     for span in spans:
@@ -173,16 +195,41 @@ def live_answers(attempts: Iterable[Attempt]) -> int:
 
 
 def abandonments(attempts: Iterable[Attempt]) -> int:
-    """Count the abandonments."""
-    return sum(attempt.is_abandoned for attempt in attempts)
+    """Count the abandonments; an agent's word that it was a machine takes one back."""
+    return sum(attempt.is_abandoned and attempt.is_live for attempt in attempts)
+
+
+def late_connects(attempts: Iterable[Attempt]) -> int:
+    """Count the connects after the threshold."""
+    return sum(attempt.is_late_connect and attempt.is_live for attempt in attempts)
+
+
+def machines_joined(attempts: Iterable[Attempt]) -> frozenset[int]:
+    """Give the calls on which an agent heard a machine, by the agent's word."""
+    return frozenset(attempt.call_id for attempt in attempts if attempt.bridged_at is not None and not attempt.is_live)
+
+
+def is_abandoned_by_callee(attempt: Attempt) -> bool:
+    """Whether a person hung up while waiting, before the threshold."""
+    return attempt.outcome is Outcome.ABANDONED_BY_CALLEE and attempt.is_live
+
+
+def is_hung_up_unclassified(attempt: Attempt) -> bool:
+    """Whether somebody or something picked up and was gone before it was known whether it was a person."""
+    return attempt.outcome is Outcome.ABANDONED_BY_CALLEE and not attempt.is_live
+
+
+def is_cut_short(attempt: Attempt) -> bool:
+    """Whether the dialer took the call back before anybody answered: a ring that stops, which no rate counts."""
+    return attempt.outcome is Outcome.CANCELLED
 
 
 def wait_for_agent_s(attempt: Attempt, starts_at: ClockStart) -> float | None:
-    """Give the seconds from the policy's starting point to the agent; None without a connect.
+    """Give the seconds that a person waited from the policy's starting point for the agent; None without a connect.
 
     The answer's instant stands where the greeting was not measured. 0 when the agent was there first.
     """
-    if attempt.bridged_at is None or attempt.answered_at is None:
+    if attempt.bridged_at is None or attempt.answered_at is None or not attempt.is_live:
         return None
     measured = {
         ClockStart.ANSWER: attempt.answered_at,
@@ -196,8 +243,9 @@ def wait_for_agent_s(attempt: Attempt, starts_at: ClockStart) -> float | None:
 def _dialing_figures(attempts: Sequence[Attempt], loaded: int | None) -> tuple[Figure, ...]:
     dials = sum(attempt.outcome is not Outcome.CONGESTION for attempt in attempts)
     live = live_answers(attempts)
-    machines = sum(attempt.outcome is Outcome.MACHINE for attempt in attempts)
-    connects = sum(attempt.bridged_at is not None for attempt in attempts)
+    joined = len(machines_joined(attempts))
+    machines = joined + sum(attempt.outcome is Outcome.MACHINE for attempt in attempts)
+    connects = sum(attempt.bridged_at is not None and attempt.is_live for attempt in attempts)
     right_party = sum(attempt.is_right_party for attempt in attempts)
     successes = sum(attempt.is_success for attempt in attempts)
     tried = len({attempt.lead_id for attempt in attempts})
@@ -206,8 +254,9 @@ def _dialing_figures(attempts: Sequence[Attempt], loaded: int | None) -> tuple[F
         _count("dials", dials, "T: calls placed, except those that found no line"),
         _count("no_line", len(attempts) - dials, "calls placed that ended in congestion"),
         _count("live_answers", live, "L: answered by a person"),
-        _count("machines", machines, "M: answered by a machine"),
+        _count("machines", machines, "M: answered by a machine, by the detector or by disposition"),
         _count("connects", connects, "K: live answers joined to an agent, late ones included"),
+        _count("machines_joined", joined, "machines that an agent heard, by disposition; in M, not in L, A or K"),
         _count("right_party_contacts", right_party, "R: the wanted person spoke, by disposition"),
         _count("successes", successes, "S: successes, by disposition"),
         _count("leads_tried", tried, "C: leads with an attempt"),
@@ -223,8 +272,6 @@ def _dialing_figures(attempts: Sequence[Attempt], loaded: int | None) -> tuple[F
 def _abandonment_figures(attempts: Sequence[Attempt], policy: AbandonmentPolicy) -> tuple[Figure, ...]:
     live, abandoned = live_answers(attempts), abandonments(attempts)
     unknown = sum(attempt.outcome is Outcome.UNKNOWN and not attempt.is_live for attempt in attempts)
-    by_callee = sum(attempt.outcome is Outcome.ABANDONED_BY_CALLEE for attempt in attempts)
-    late = sum(attempt.is_late_connect for attempt in attempts)
     rule = f"no agent within {policy.threshold_s:g} s of {policy.starts_at}"
     return (
         _count("abandonments", abandoned, f"A: live answers with {rule}"),
@@ -232,9 +279,21 @@ def _abandonment_figures(attempts: Sequence[Attempt], policy: AbandonmentPolicy)
         _count("unknown_fates", unknown, "U: calls of which the switch never said what became"),
         _share("abandonment_rate_at_worst", abandoned + unknown, live + unknown, "(A + U) / (L + U)"),
         _count(
-            "abandoned_by_callee", by_callee, "people who hung up while waiting, before the threshold; in L, not in A"
+            "abandoned_by_callee",
+            sum(map(is_abandoned_by_callee, attempts)),
+            "people who hung up while waiting, before the threshold; in L, not in A",
         ),
-        _count("late_connects", late, "connects after the threshold; in A and in K"),
+        _count(
+            "hung_up_unclassified",
+            sum(map(is_hung_up_unclassified, attempts)),
+            "hung up before it was known whether a person; neither in L nor in A",
+        ),
+        _count("late_connects", late_connects(attempts), "connects after the threshold; in A and in K"),
+        _count(
+            "rings_cut_short",
+            sum(map(is_cut_short, attempts)),
+            "calls that the dialer took back before an answer (cancelled); in T, not in A",
+        ),
     )
 
 
@@ -252,12 +311,11 @@ def _agent_figures(work: WorkTime) -> tuple[Figure, ...]:
         _seconds("logged_in_time", logged_in_s, f"{worked} + {idle} + paused"),
         _share("occupancy", work.work_s, work.staffed_s, f"({worked}) / ({worked} + {idle}); pauses excluded"),
         _share("utilisation", work.work_s, logged_in_s, f"({worked}) / logged-in time; pauses included"),
-        _ratio("talk_mean", talk_s, work.connects, "s", "ATT: talk / connects begun in the span"),
-        _ratio("wrap_up_mean", wrap_s, work.connects, "s", "ACW: wrap-up / connects begun in the span"),
-        _ratio(
-            "handle_mean", talk_s + wrap_s, work.connects, "s", "AHT: (talk + wrap-up) / connects begun in the span"
-        ),
-        _ratio("wait_mean", sum(waits), len(waits), "s", "uninterrupted waits before connects / their number"),
+        _count("conversations", work.conversations, "H: connects and machines heard, begun in the span"),
+        _ratio("talk_mean", talk_s, work.conversations, "s", "ATT: talk / H"),
+        _ratio("wrap_up_mean", wrap_s, work.conversations, "s", "ACW: wrap-up / H"),
+        _ratio("handle_mean", talk_s + wrap_s, work.conversations, "s", "AHT: (talk + wrap-up) / H"),
+        _ratio("wait_mean", sum(waits), len(waits), "s", "uninterrupted waits before conversations / their number"),
         *(
             Figure(
                 name=f"wait_p{round(share * 100)}",

@@ -14,7 +14,15 @@ from zoneinfo import ZoneInfo
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import AbandonmentPolicy, Window
 from dialer.domain.records import Attempt, BudgetSnapshot
-from dialer.engine.kpi import HOUR_S, abandonments, live_answers
+from dialer.engine.kpi import (
+    HOUR_S,
+    abandonments,
+    is_abandoned_by_callee,
+    is_cut_short,
+    is_hung_up_unclassified,
+    late_connects,
+    live_answers,
+)
 from dialer.pacing.budget import AbandonmentBudget
 
 WORST_ANSWERS_MIN = 20
@@ -37,15 +45,21 @@ class WorstSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonmentWindow:
-    """One window, half-open, with what was counted in it. `unknown`: calls of unknown fate that were placed in it."""
+    """One window, half-open, with what was counted in it.
+
+    `unknown`: calls of unknown fate that were placed in it; `cut_short`: calls placed in it that the dialer took back
+    before an answer; `hung_up_unclassified`: ended by the other side before it was known whether it was a person.
+    """
 
     from_at: float
     to_at: float
     live: int
     abandoned: int
     by_callee: int
+    hung_up_unclassified: int
     late_connects: int
     unknown: int
+    cut_short: int
     worst_hour: WorstSpan | None
     worst_day: WorstSpan | None
 
@@ -69,7 +83,7 @@ def window_of(policy: AbandonmentPolicy, at: float, first_live_at: float | None)
 def windows(
     attempts: Iterable[Attempt], policy: AbandonmentPolicy, *, first_live_at: float | None = None
 ) -> list[AbandonmentWindow]:
-    """Count each window that has a live answer or a call of unknown fate, in order.
+    """Count each window that has a live answer, an unknown fate, a hang-up or a ring cut short, in order.
 
     `attempts` are of one campaign and must hold the whole of every window that matters. `first_live_at` is that of the
     campaign; by default that of `attempts`.
@@ -92,9 +106,9 @@ def windows(
 def _counted(attempts: Iterable[Attempt]) -> Iterable[tuple[float, Attempt]]:
     """Give the attempts that a window counts, each with the instant that decides which."""
     for attempt in attempts:
-        if attempt.is_live:
+        if attempt.is_live or is_hung_up_unclassified(attempt):
             yield attempt.placed_at if attempt.answered_at is None else attempt.answered_at, attempt
-        elif attempt.outcome is Outcome.UNKNOWN:
+        elif attempt.outcome is Outcome.UNKNOWN or is_cut_short(attempt):
             yield attempt.placed_at, attempt
 
 
@@ -113,9 +127,11 @@ def _closed(
             to_at=closes_at,
             live=live_answers(attempts),
             abandoned=abandonments(attempts),
-            by_callee=sum(attempt.outcome is Outcome.ABANDONED_BY_CALLEE for attempt in attempts),
-            late_connects=sum(attempt.is_late_connect for attempt in attempts),
-            unknown=sum(not attempt.is_live for attempt in attempts),
+            by_callee=sum(map(is_abandoned_by_callee, attempts)),
+            hung_up_unclassified=sum(map(is_hung_up_unclassified, attempts)),
+            late_connects=late_connects(attempts),
+            unknown=sum(attempt.outcome is Outcome.UNKNOWN and not attempt.is_live for attempt in attempts),
+            cut_short=sum(map(is_cut_short, attempts)),
             worst_hour=_worst(inside, lambda at: _hour_of(at, zone)),
             worst_day=None if is_day else _worst(inside, lambda at: _day_of(at, zone)),
         )

@@ -18,6 +18,7 @@ _NAMES = (
     "live_answers",
     "dials",
     "connects",
+    "machines_joined",
     "connects_per_agent_hour",
     "talk_mean",
     "wrap_up_mean",

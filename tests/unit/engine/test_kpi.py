@@ -6,7 +6,15 @@ import pytest
 
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import AbandonmentPolicy, ClockStart, PacingMode, PacingPolicy, Window
-from dialer.engine.kpi import Figure, agent_figures, campaign_figures, percentile, wait_for_agent_s, work_time
+from dialer.engine.kpi import (
+    Figure,
+    agent_figures,
+    campaign_figures,
+    machines_joined,
+    percentile,
+    wait_for_agent_s,
+    work_time,
+)
 from dialer.engine.windows import window_of, windows
 from tests.unit.storage.builders import make_abandoned, make_attempt, make_connect, make_policy, make_span
 
@@ -26,7 +34,7 @@ def by_name(figures: tuple[Figure, ...]) -> dict[str, Figure]:
 
 
 def test_dialing_figures_by_hand() -> None:
-    """Ten calls: 5 live, 2 machines, 2 unanswered, 1 without a line; 3 connects, 2 right parties, 1 success."""
+    """Thirteen calls: 5 live, 3 machines, 2 unanswered, 1 without a line, 1 gone unheard, 1 cut short; 3 connects."""
     attempts = [
         make_connect(1, 100.0, is_right_party=True, is_success=True),
         make_connect(2, 200.0, is_right_party=True),
@@ -38,39 +46,65 @@ def test_dialing_figures_by_hand() -> None:
         make_attempt(8, 800.0),
         make_attempt(9, 900.0, lead_id=8),
         make_attempt(10, 950.0, outcome=Outcome.CONGESTION),
+        make_attempt(11, 960.0, outcome=Outcome.ABANDONED_BY_CALLEE, answered_at=965.0),
+        make_attempt(12, 970.0, outcome=Outcome.CANCELLED),
+        make_connect(13, 980.0, wait_s=9.0, is_live=False, is_abandoned=True, is_late_connect=True),
     ]
     named = by_name(campaign_figures(attempts, [], POLICY, 0.0, 1000.0, loaded=20))
     counts = {name: figure.value for name, figure in named.items() if figure.unit == "count"}
     assert counts == {
-        "dials": 9,
+        "dials": 12,
         "no_line": 1,
         "live_answers": 5,
-        "machines": 2,
+        "machines": 3,
         "connects": 3,
+        "machines_joined": 1,
         "right_party_contacts": 2,
         "successes": 1,
-        "leads_tried": 9,
+        "leads_tried": 12,
         "abandonments": 2,
         "unknown_fates": 0,
         "abandoned_by_callee": 1,
+        "hung_up_unclassified": 1,
         "late_connects": 1,
+        "rings_cut_short": 1,
+        "conversations": 0,
     }
     rates = {name: (figure.numerator, figure.denominator) for name, figure in named.items() if figure.unit == "share"}
     assert rates == {
-        "contact_rate": (5, 9),
-        "answer_rate": (7, 9),
+        "contact_rate": (5, 12),
+        "answer_rate": (8, 12),
         "rpc_rate": (2, 5),
         "conversion": (1, 2),
-        "penetration": (9, 20),
+        "penetration": (12, 20),
         "abandonment_rate": (2, 5),
         "abandonment_rate_at_worst": (2, 5),
         "occupancy": (0.0, 0.0),
         "utilisation": (0.0, 0.0),
         "time_to_agent_over": (1, 3),
     }
-    assert named["dials_per_connect"].value == 3.0
+    assert named["dials_per_connect"].value == 4.0
     assert named["time_to_agent_mean"].value == pytest.approx(7.0 / 3.0)
     assert named["time_to_agent_p95"].value == 5.0
+
+
+def test_a_machine_that_an_agent_heard_is_no_connect() -> None:
+    """Its talk counts in the means of talk, wrap-up and wait, which are over all conversations, not in connects."""
+    attempts = [make_connect(1, 10.0), make_connect(2, 100.0, is_live=False)]
+    spans = [
+        make_span("ready", 0.0, 11.0),
+        make_span("talking", 11.0, 71.0, call_id=1),
+        make_span("wrap_up", 71.0, 91.0, call_id=1),
+        make_span("ready", 91.0, 101.0),
+        make_span("talking", 101.0, 111.0, call_id=2),
+    ]
+    named = by_name(campaign_figures(attempts, spans, POLICY, 0.0, 200.0))
+    assert (named["connects"].value, named["machines_joined"].value) == (1, 1)
+    assert (named["talk_mean"].numerator, named["talk_mean"].denominator) == (70.0, 2)
+    assert named["wait_mean"].denominator == 2
+    assert named["connects_per_agent_hour"].numerator == 1
+    figures = agent_figures(spans, 0.0, 200.0, machines=machines_joined(attempts))
+    assert by_name(figures["a1"])["connects_per_agent_hour"].numerator == 1
 
 
 def test_an_unknown_fate_is_a_possible_abandonment() -> None:
@@ -136,7 +170,7 @@ def test_a_wait_cut_by_a_break_is_not_counted() -> None:
     ]
     assert sorted(work_time(spans, 0.0, 500.0).waits) == [3.0, 5.0, 20.0]
     assert work_time(spans, 66.0, 500.0).waits == [3.0]
-    assert work_time(spans, 0.0, 500.0).connects == 4
+    assert work_time(spans, 0.0, 500.0).conversations == 4
 
 
 def test_agents_are_told_apart() -> None:
@@ -183,6 +217,26 @@ def test_days_are_local_and_hold_the_answer() -> None:
     ]
     assert [window.rate for window in found] == [1.0, 0.0, 0.0]
     assert all(window.to_at - window.from_at == 86400.0 for window in found)
+
+
+def test_windows_tell_hang_ups_and_cut_rings_apart() -> None:
+    """Windows and campaign figures agree: only a person's hang-up is by the callee; the rest stands on its own."""
+    at = instant("2026-03-10T10:00:00")
+    attempts = [
+        make_attempt(1, at, outcome=Outcome.ABANDONED_BY_CALLEE, is_live=True, answered_at=at + 5.0),
+        make_attempt(2, at, outcome=Outcome.ABANDONED_BY_CALLEE, answered_at=at + 5.0),
+        make_attempt(3, at, outcome=Outcome.ABANDONED_BY_CALLEE, answered_at=at + 6.0),
+        make_attempt(4, at, outcome=Outcome.CANCELLED),
+        make_attempt(5, at, outcome=Outcome.UNKNOWN),
+        make_connect(6, at, is_live=False, is_abandoned=True, is_late_connect=True),
+    ]
+    (window,) = windows(attempts, AbandonmentPolicy())
+    named = by_name(campaign_figures(attempts, [], POLICY, at - 60.0, at + 60.0))
+    counted = (window.live, window.abandoned, window.by_callee, window.hung_up_unclassified, window.cut_short)
+    assert counted == (1, 0, 1, 2, 1)
+    assert (window.unknown, window.late_connects) == (1, 0)
+    names = ("live_answers", "abandonments", "abandoned_by_callee", "hung_up_unclassified", "rings_cut_short")
+    assert tuple(named[name].value for name in names) == counted
 
 
 def test_a_day_of_23_hours_is_one_day() -> None:
