@@ -6,7 +6,7 @@ abandoned.
 
 The hard cap. Let L and A be the window's live answers and abandonments, X the abandonments that the calls in flight and
 the calls asked for may still cause, and F the live answers that progressive dialing alone brings until the window's end
-(or the end of dialing, or two hours, or the end of the list, whichever is first). Free dialing is allowed iff
+(or the end of dialing, or four hours, or the end of the list, whichever is first). Free dialing is allowed iff
 
     P(A + X > cap * (L + F)) <= 1e-3
 
@@ -31,7 +31,7 @@ from dialer.queueing.estimators import Estimates
 P_BREACH_MAX = 1e-3
 GUARD_FACTOR = 5.0 / 3.0
 GUARD_SLACK = 3
-RECOVERY_S = 7200.0
+RECOVERY_S = 4 * 3600.0
 STALE_AFTER_S = 1800.0
 COLD_DIALS = 20
 _PRIOR_LIVE = 50.0

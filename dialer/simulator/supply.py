@@ -6,6 +6,7 @@ the national prefix 00, which no country assigns.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from phonenumbers import country_code_for_region
 
@@ -14,6 +15,9 @@ from dialer.domain.events import LeadsClaimed
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
 from dialer.storage.memory import MemoryStore
+
+OPEN_LEADS = 1_000_000_000
+"""What an endless list says is left of it: the governor must not take the leads made so far for the end of the list."""
 
 _BATCH = 200  # made at once: adding to the store has a cost per import
 
@@ -30,18 +34,14 @@ class EndlessLeads:
         store.register(policy)
 
     def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
-        """Claim exactly `count` leads."""
+        """Claim exactly `count` leads; there are always `OPEN_LEADS` more."""
         claimed = self._store.claim(campaign, count, now)
-        while len(claimed.leads) < count:
+        leads = claimed.leads
+        while len(leads) < count:
             self._make(now)
-            more = self._store.claim(campaign, count - len(claimed.leads), now)
-            claimed = LeadsClaimed(
-                campaign=campaign,
-                leads=claimed.leads + more.leads,
-                next_due_at=more.next_due_at,
-                open_leads=more.open_leads,
-            )
-        return claimed
+            claimed = self._store.claim(campaign, count - len(leads), now)
+            leads += claimed.leads
+        return replace(claimed, leads=leads, open_leads=OPEN_LEADS)
 
     def apply(self, commands: Iterable[Command]) -> None:
         """Keep what the commands say."""

@@ -73,9 +73,7 @@ def lead(lead_id: int, campaign: str = "survey", *, numbers: int = 1, zone: str 
         campaign=campaign,
         shuffle=(lead_id * 7919) % 10007,
         numbers=tuple(
-            PhoneNumber(
-                e164=f"+447700900{(lead_id * 3 + index) % 1000:03d}", kind="mobile", region="GB", zones=(zone,)
-            )
+            PhoneNumber(e164=f"+447700900{(lead_id * 3 + index) % 1000:03d}", kind="mobile", region="GB", zones=(zone,))
             for index in range(numbers)
         ),
     )

@@ -83,8 +83,8 @@ def test_the_first_abandonment_of_the_day_stops_nothing_for_hours() -> None:
 def test_an_overdrawn_day_that_can_still_be_saved_is_saved() -> None:
     """Too many abandonments early on mean progressive until enough live answers have come, then free dialing again."""
     floor = floor_of(ready=2, estimates=FRESH)
-    assert GOVERNOR.limit(FREE, floor, budget_of(100, 12), NOON).limited_by == "budget"
-    assert not GOVERNOR.limit(FREE, floor, budget_of(400, 12), NOON).reserve
+    assert GOVERNOR.limit(FREE, floor, budget_of(100, 25), NOON).limited_by == "budget"
+    assert not GOVERNOR.limit(FREE, floor, budget_of(900, 25), NOON).reserve
 
 
 def test_the_guard_holds_the_last_hour() -> None:
