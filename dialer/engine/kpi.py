@@ -311,10 +311,10 @@ def _agent_figures(work: WorkTime) -> tuple[Figure, ...]:
         _seconds("logged_in_time", logged_in_s, f"{worked} + {idle} + paused"),
         _share("occupancy", work.work_s, work.staffed_s, f"({worked}) / ({worked} + {idle}); pauses excluded"),
         _share("utilisation", work.work_s, logged_in_s, f"({worked}) / logged-in time; pauses included"),
-        _count("conversations", work.conversations, "H: connects and machines heard, begun in the span"),
-        _ratio("talk_mean", talk_s, work.conversations, "s", "ATT: talk / H"),
-        _ratio("wrap_up_mean", wrap_s, work.conversations, "s", "ACW: wrap-up / H"),
-        _ratio("handle_mean", talk_s + wrap_s, work.conversations, "s", "AHT: (talk + wrap-up) / H"),
+        _count("conversations", work.conversations, "H: connects and machines that an agent heard, begun in the span"),
+        _ratio("talk_mean", talk_s, work.conversations, "s", "ATT: talk / H, all conversations"),
+        _ratio("wrap_up_mean", wrap_s, work.conversations, "s", "ACW: wrap-up / H, all conversations"),
+        _ratio("handle_mean", talk_s + wrap_s, work.conversations, "s", "AHT: (talk + wrap-up) / H, all conversations"),
         _ratio("wait_mean", sum(waits), len(waits), "s", "uninterrupted waits before conversations / their number"),
         *(
             Figure(

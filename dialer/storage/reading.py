@@ -43,7 +43,9 @@ class SqliteRecords:
 
     def _rows(self, sql: str, *parameters: Any) -> Iterator[Any]:
         with explained(self.path):
-            yield from self._reader.execute(sql, parameters)
+            # Not `yield from`: that would close the cursor of a reader who left early, when the database is closed.
+            for row in self._reader.execute(sql, parameters):  # noqa: UP028
+                yield row
 
     # ------------------------------------------------------------------------------ leads
     def lead(self, lead_id: int) -> Lead | None:

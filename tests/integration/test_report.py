@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import subprocess
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from dialer.domain.commands import RecordAgentSpan, RecordAttempt
 from dialer.domain.policy import AbandonmentPolicy
 from dialer.errors import StorageError, UsageError
 from dialer.storage.sqlite import SqliteStore
+from tests.integration.daemon_process import DIALER
 from tests.unit.storage.builders import make_abandoned, make_attempt, make_connect, make_lead, make_policy, make_span
 
 NINE = datetime(2026, 3, 10, 0, 0, tzinfo=UTC).timestamp()  # 09:00 in Seoul
@@ -130,6 +132,16 @@ def test_a_long_table_says_what_it_leaves_out(config: Path) -> None:
     with closing(SqliteStore(config.parent / "state" / "dialer.db")) as store:
         store.apply([RecordAttempt(attempt=make_attempt(1000 + index, NINE)) for index in range(200)])
     assert "and 32 more: --format csv, json or parquet has all of them" in report(config, "attempts").stdout
+
+
+def test_a_reader_who_has_seen_enough_hears_no_complaint(config: Path) -> None:
+    """`dialer report attempts --format csv | head -3` prints three lines and nothing on stderr."""
+    with closing(SqliteStore(config.parent / "state" / "dialer.db")) as store:
+        store.apply([RecordAttempt(attempt=make_attempt(1000 + index, NINE)) for index in range(2000)])
+    command = f"{DIALER} report attempts --format csv --config {config} | head -3"
+    pipe = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert len(pipe.stdout.splitlines()) == 3
+    assert pipe.stderr == ""
 
 
 def test_no_cell_of_a_csv_is_a_formula(config: Path) -> None:
