@@ -110,6 +110,7 @@ TABLE: dict[tuple[CallState, CallInput], CallState] = {
     (_S.CONNECTED, _I.BRIDGE_FAILED): _S.CONNECTED,  # contradicts what was reported: the release will tell
     (_S.CONNECTED, _I.RELEASED): _S.OVER,
     (_S.CONNECTED, _I.HUNG_UP): _S.ENDING,
+    (_S.CONNECTED, _I.SILENCE): _S.ENDING,  # the end was lost
     (_S.MESSAGE, _I.RINGING): _S.MESSAGE,  # late
     (_S.MESSAGE, _I.ANSWERED): _S.MESSAGE,  # late, or duplicate
     (_S.MESSAGE, _I.LIVE): _S.MESSAGE,  # duplicate

@@ -30,6 +30,7 @@ from dialer.engine.state import Dialed, State, Undisposed
 SETUP_MAX_S = 45.0  # beyond the ring timeout; a switch that has said nothing by then will not
 CLASSIFY_MAX_S = 8.0
 BRIDGE_MAX_S = 10.0
+TALK_MAX_S = 4 * 3600.0  # a switch that lost the end of a call must not cost an agent for the rest of the day
 MESSAGE_MAX_S = 90.0
 END_MAX_S = 15.0
 _DELAYS_REMEMBERED = 200
@@ -231,11 +232,12 @@ def _arm(state: State, call: Call) -> None:
     patience_s = {
         CallState.ANSWERED: CLASSIFY_MAX_S,
         CallState.BRIDGING: BRIDGE_MAX_S,
+        CallState.CONNECTED: TALK_MAX_S,
         CallState.MESSAGE: MESSAGE_MAX_S,
         CallState.ENDING: END_MAX_S,
     }.get(call.state)
     key = ("call", call.call_id)
-    if call.state in (CallState.CONNECTED, CallState.OVER):
+    if call.state is CallState.OVER:
         state.timers.cancel(key)
         return
     at = None if patience_s is None else call.since_at + patience_s

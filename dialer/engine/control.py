@@ -66,8 +66,9 @@ def on_controlled(state: State, event: CampaignControlled, now: float) -> Campai
         _record(state, campaign, now, event.action, before, f"refused: {why}; asked: {event.reason}", event.who)
         return campaign
     campaign.state = ACTIONS[before, event.action]
-    campaign.is_callbacks_only = event.action == "callbacks-only"
-    if campaign.is_callbacks_only:
+    if event.action != "pause" and before is not CampaignState.PAUSED:
+        campaign.is_callbacks_only = event.action == "callbacks-only"
+    if event.action == "callbacks-only":
         leads.release(state, campaign)
         leads.on_due(state, campaign, now)
     if campaign.is_dialing:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dialer.domain.commands import BlockPerson
 from dialer.domain.events import CallDisposed
-from dialer.domain.lead import Callback, LeadState
+from dialer.domain.lead import Callback, Lead, LeadState
 from dialer.domain.policy import DispositionPolicy
 from dialer.engine import leads, retry
 from dialer.engine.campaign import Campaign
@@ -35,19 +35,16 @@ def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | Non
     A second word on the same call changes nothing, except that a "do not call" is always kept.
     """
     if event.call_id in state.calls:
-        state.early[event.call_id] = event
+        _keep_early(state, event)
         return None
     undisposed = state.undisposed.get(event.call_id)
     if undisposed is None:
         return None
     campaign = state.campaigns[undisposed.attempt.campaign]
-    # A word that the campaign does not know is kept as said, and ends the lead: nobody is called on a guess.
-    disposition = campaign.policy.dispositions.get(
-        event.disposition, DispositionPolicy(name=event.disposition, is_final=True, is_right_party=False)
-    )
+    disposition = _meaning(campaign, event.disposition)
     if undisposed.has_word:
         if disposition.is_do_not_call:
-            _block(state, campaign, undisposed, disposition)
+            _block(state, campaign, undisposed.dialed.lead, disposition)
         return campaign
     state.undisposed[event.call_id] = replace(undisposed, has_word=True)
     _keep(state, campaign, undisposed, disposition, now)
@@ -57,7 +54,7 @@ def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | Non
         agent_id = event.agent_id if event.is_personal else None
         callback = Callback(at=event.callback_at, agent_id=agent_id, note=event.note)
     if disposition.is_do_not_call:
-        _block(state, campaign, undisposed, disposition)
+        _block(state, campaign, lead, disposition)
     lead = retry.after_disposition(lead, index, disposition, campaign.policy, now, callback)
     if undisposed.is_settled and lead.state is LeadState.PENDING:
         campaign.open_leads += 1
@@ -67,6 +64,24 @@ def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | Non
     else:
         leads.settle(state, campaign, lead)
     return campaign
+
+
+def _keep_early(state: State, event: CallDisposed) -> None:
+    """Keep a word said during the call until its end; the last one counts, but a "do not call" acts now and stays."""
+    call = state.calls[event.call_id]
+    campaign = state.campaigns[call.campaign]
+    disposition = _meaning(campaign, event.disposition)
+    if disposition.is_do_not_call:
+        _block(state, campaign, state.dialed[event.call_id].lead, disposition)
+    before = state.early.get(event.call_id)
+    if before is None or not _meaning(campaign, before.disposition).is_do_not_call:
+        state.early[event.call_id] = event
+
+
+def _meaning(campaign: Campaign, name: str) -> DispositionPolicy:
+    """Give what a word means. One that the campaign does not know ends the lead: nobody is called on a guess."""
+    unknown = DispositionPolicy(name=name, is_final=True, is_right_party=False)
+    return campaign.policy.dispositions.get(name, unknown)
 
 
 def on_wrap_up_over(state: State, call_id: int, now: float) -> None:
@@ -79,8 +94,8 @@ def on_wrap_up_over(state: State, call_id: int, now: float) -> None:
     leads.settle(state, campaign, retry.finished(undisposed.dialed.lead, "undisposed"))
 
 
-def _block(state: State, campaign: Campaign, undisposed: Undisposed, disposition: DispositionPolicy) -> None:
-    numbers = tuple(number.e164 for number in undisposed.dialed.lead.numbers)
+def _block(state: State, campaign: Campaign, lead: Lead, disposition: DispositionPolicy) -> None:
+    numbers = tuple(number.e164 for number in lead.numbers)
     state.blocked.setdefault(campaign.policy.seller, {}).update(dict.fromkeys(numbers))
     state.out.append(BlockPerson(seller=campaign.policy.seller, numbers=numbers, reason=disposition.name))
 
@@ -98,5 +113,8 @@ def _keep(state: State, campaign: Campaign, undisposed: Undisposed, disposition:
         campaign.counts.live -= 1
         campaign.counts.machines += 1
         campaign.budget.retract_live(now)
-        attempt = replace(attempt, is_live=False)
+        if attempt.is_abandoned:
+            campaign.counts.abandoned -= 1
+            campaign.budget.retract_abandoned(now)
+        attempt = replace(attempt, is_live=False, is_abandoned=False, abandoned_at=None)
     state.record(attempt)

@@ -7,7 +7,7 @@ Windows, each half-open, with `tz` given from outside:
 - `30d-blocks`: successive blocks of 30 * 86400 s from the campaign's first live answer.
 
 An event counts in the window in which it is recorded. One rule governs this module: the counters are what the law sees;
-a correction (`retract_live`) is a count of its own and never rewrites another window.
+a correction (`retract_live`, `retract_abandoned`) is a count of its own and never rewrites another window.
 """
 
 from collections import deque
@@ -56,6 +56,12 @@ class AbandonmentBudget:
         self._roll(now)
         if self._live > 0:
             self._count(now, live=-1, abandoned=0)
+
+    def retract_abandoned(self, now: float) -> None:
+        """Take back one abandonment whose live answer turned out to be a machine."""
+        self._roll(now)
+        if self._abandoned > 0:
+            self._count(now, live=0, abandoned=-1)
 
     def live(self, now: float) -> int:
         """Give the live answers of the window that holds `now`."""

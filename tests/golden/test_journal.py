@@ -17,7 +17,7 @@ from dialer.simulator.scenario import load_world
 from tests.architecture.tree import ROOT
 from tests.unit.simulator.floor import campaign
 
-DIGEST = "95256fecbfddf5c5fcad69b34791bbe2ecb3f61ce6d6d42ccd7ffc5f56f39cca"
+DIGEST = "5cb9119a65eb149b3b1b15f31d8b77e613f70dde3e44d6d433d6744e78faef25"
 
 
 def journal(mode: str) -> bytes:
