@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from dialer.cli.report import ReportFormat
 from dialer.cli.report_rows import Cell, Row, Span, formulas_of
+from dialer.cli.tables import console_for, parts, table_of, without
 from dialer.errors import UsageError
 from dialer.leads.export import inert
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 TABLE_ROWS_MAX = 200
 _BATCH = 10_000
-_WIDE = 200  # of a table that goes to a file or a pipe
 
 AGENT_TABLE = (
     "occupancy",
@@ -52,6 +52,14 @@ ATTEMPT_TABLE = (
     "released_at",
     "agent_id",
     "disposition",
+)
+ATTEMPT_EXPENDABLE = ("campaign", "lead_id", "bridged_at", "released_at", "answered_at", "agent_id", "call_id")
+ABANDONMENT_NOTES = (
+    "late = connects after the threshold, counted in the rate",
+    "unknown = calls of which the switch never said what became; possible abandonments, not in the rate",
+    "by callee = people who hung up while waiting, before the threshold; live answers, no abandonments",
+    "unclassified = hung up before it was known whether a person; not in the rate",
+    "cut short = calls that the dialer took back before an answer (outcome cancelled); not in the rate",
 )
 
 
@@ -176,15 +184,12 @@ def _write_parquet(rows: Iterable[Row], columns: Mapping[str, str], path: Path) 
 
 # ------------------------------------------------------------------------------------- tables
 def _write_table(report: str, rows: Iterable[Row], span: Span, out: TextIO) -> None:
-    from rich.console import Console
-
-    is_terminal = out is sys.stdout and out.isatty()
-    console = Console(file=out, width=None if is_terminal else _WIDE, highlight=False)
-    console.print(f"{report}: {span_text(span)}", markup=False, soft_wrap=True)
+    console = console_for(out)
+    console.print(f"{report}: {span_text(span)}", soft_wrap=True)
     found = iter(rows)
     first = next(found, None)
     if first is None:
-        console.print("nothing was recorded in this span: 0 rows", markup=False, soft_wrap=True)
+        console.print("nothing was recorded in this span: 0 rows", soft_wrap=True)
         return
     all_rows = chain([first], found)
     match report:
@@ -200,76 +205,77 @@ def _write_table(report: str, rows: Iterable[Row], span: Span, out: TextIO) -> N
 
 def _campaign_tables(console: "Console", rows: list[Row]) -> None:
     for campaign in dict.fromkeys(row["campaign"] for row in rows):
-        table = _table(str(campaign), ("figure", "value", "of", "formula"), left=("figure", "formula"))
-        for row in rows:
-            if row["campaign"] == campaign:
-                _add(table, str(row["figure"]), shown_figure(row), _fraction(row), str(row["formula"]))
-        console.print(table)
+        own = [row for row in rows if row["campaign"] == campaign]
+        columns = {
+            "figure": [str(row["figure"]) for row in own],
+            "value": [shown_figure(row) for row in own],
+            "of": [_fraction(row) for row in own],
+            "formula": [str(row["formula"]) for row in own],
+        }
+        console.print(table_of(columns, left=("figure", "formula"), folded=("formula",), title=str(campaign)))
 
 
 def _agent_table(console: "Console", rows: list[Row]) -> None:
-    table = _table("", ("agent", *AGENT_TABLE), left=("agent",))
     by_agent: dict[str, dict[str, Row]] = {}
     for row in rows:
         by_agent.setdefault(str(row["agent"]), {})[str(row["figure"])] = row
-    for agent, figures in by_agent.items():
-        _add(table, agent, *(shown_figure(figures[name]) for name in AGENT_TABLE))
-    console.print(table)
+    columns = {"agent": list(by_agent)} | {
+        _heading(name): [shown_figure(figures[name]) for figures in by_agent.values()] for name in AGENT_TABLE
+    }
+    for part in parts(columns, "agent", console.width):
+        console.print(table_of(part, left=("agent",)))
     formulas = formulas_of(rows)
-    for name in AGENT_TABLE:
-        console.print(f"{name} = {formulas[name]}", markup=False, soft_wrap=True)
+    for name in ("conversations", *AGENT_TABLE):
+        console.print(f"{name} = {formulas[name]}", soft_wrap=True)
 
 
 def _abandonment_table(console: "Console", rows: list[Row]) -> None:
-    names = ("campaign", "from", "to", "rate", "of", "cap", "by callee", "late", "unknown", "worst hour", "worst day")
-    table = _table("", names, left=("campaign",))
-    for row in rows:
-        rate = "-" if row["rate"] is None else _percent(row["rate"])
-        counted = [str(row[name]) for name in ("abandoned_by_callee", "late_connects", "unknown_fates")]
-        _add(
-            table,
-            str(row["campaign"]),
-            _instant(row["from"]),
-            _instant(row["to"]),
-            rate + (" OVER CAP" if row["is_over_cap"] else ""),
-            f"{row['abandonments']} / {row['live_answers']}",
-            _percent(row["cap_rate"]),
-            *counted,
-            _worst(row, "worst_hour"),
-            _worst(row, "worst_day"),
-        )
-    console.print(table)
+    rate = ["-" if row["rate"] is None else _percent(row["rate"]) for row in rows]
+    columns = {
+        "campaign": [str(row["campaign"]) for row in rows],
+        "from": [_minute(row["from"]) for row in rows],
+        "to": [_minute(row["to"]) for row in rows],
+        "rate": [shown + (" OVER CAP" if row["is_over_cap"] else "") for shown, row in zip(rate, rows, strict=True)],
+        "of": [f"{row['abandonments']} / {row['live_answers']}" for row in rows],
+        "cap": [_percent(row["cap_rate"]) for row in rows],
+        "late": [str(row["late_connects"]) for row in rows],
+        "unknown": [str(row["unknown_fates"]) for row in rows],
+        "by callee": [str(row["abandoned_by_callee"]) for row in rows],
+        "unclassified": [str(row["hung_up_unclassified"]) for row in rows],
+        "cut short": [str(row["rings_cut_short"]) for row in rows],
+        "worst hour": [_worst(row, "worst_hour") for row in rows],
+    }
+    if any(row["worst_day_from"] is not None for row in rows):
+        columns["worst day"] = [_worst(row, "worst_day") for row in rows]
+    key = "campaign"
+    if len(set(columns[key])) < len(rows):  # a row of the second part needs both to be told apart
+        key = "window"
+        spans = zip(columns.pop("campaign"), columns.pop("from"), columns.pop("to"), strict=True)
+        columns = {key: [f"{campaign}\n{start}\n{end}" for campaign, start, end in spans], **columns}
+    for part in parts(columns, key, console.width):
+        console.print(table_of(part, left=(key,)))
     for campaign, formula in {str(row["campaign"]): str(row["formula"]) for row in rows}.items():
-        console.print(f"{campaign}: rate = {formula}", markup=False, soft_wrap=True)
+        console.print(f"{campaign}: rate = {formula}", soft_wrap=True)
+    for line in ABANDONMENT_NOTES:
+        console.print(line, soft_wrap=True)
 
 
 def _attempt_table(console: "Console", rows: Iterator[Row]) -> None:
-    table = _table("", ATTEMPT_TABLE, left=("campaign", "number", "outcome", "agent_id", "disposition"))
-    for row in islice(rows, TABLE_ROWS_MAX):
-        _add(table, *("" if row[name] is None else _instant(row[name]) for name in ATTEMPT_TABLE))
-    console.print(table)
-    left_out = sum(1 for _ in rows)
+    shown = list(islice(rows, TABLE_ROWS_MAX))
+    columns = {
+        _heading(name): ["" if row[name] is None else _instant(row[name]) for row in shown] for name in ATTEMPT_TABLE
+    }
+    kept, left_out = without(columns, [_heading(name) for name in ATTEMPT_EXPENDABLE], console.width)
+    console.print(table_of(kept, left=("campaign", "number", "outcome", "agent id", "disposition")))
     if left_out:
-        console.print(
-            f"and {left_out:,} more: --format csv, json or parquet has all of them", markup=False, soft_wrap=True
-        )
+        console.print(f"left out for want of width: {', '.join(left_out)}", soft_wrap=True)
+    more = sum(1 for _ in rows)
+    if more:
+        console.print(f"and {more:,} more: --format csv, json or parquet has all of them", soft_wrap=True)
 
 
-def _table(title: str, names: Iterable[str], left: Iterable[str]) -> Any:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in names:
-        table.add_column(name.replace("_", " "), justify="left" if name in left else "right", overflow="fold")
-    return table
-
-
-def _add(table: Any, *cells: str) -> None:
-    from rich.text import Text
-
-    table.add_row(*(Text(cell) for cell in cells))
+def _heading(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def shown_figure(row: Row) -> str:
@@ -292,10 +298,14 @@ def shown_figure(row: Row) -> str:
 
 def _fraction(row: Row) -> str:
     """Write numerator and denominator for people."""
-    parts = (row["numerator"], row["denominator"])
-    if None in parts:
+    fraction = (row["numerator"], row["denominator"])
+    if None in fraction:
         return ""
-    return " / ".join(f"{part:,.2f}".removesuffix(".00") if isinstance(part, int | float) else "" for part in parts)
+    return " / ".join(_number(part) for part in fraction if isinstance(part, int | float))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000.0 else f"{value:,.2f}".removesuffix(".00")
 
 
 def _percent(share: Cell) -> str:
@@ -304,6 +314,10 @@ def _percent(share: Cell) -> str:
 
 def _instant(cell: Cell) -> str:
     return f"{cell:%Y-%m-%d %H:%M:%S}" if isinstance(cell, datetime) else str(cell)
+
+
+def _minute(cell: Cell) -> str:
+    return f"{cell:%Y-%m-%d %H:%M}" if isinstance(cell, datetime) else str(cell)
 
 
 def _worst(row: Row, name: str) -> str:

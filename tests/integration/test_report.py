@@ -144,6 +144,22 @@ def test_a_reader_who_has_seen_enough_hears_no_complaint(config: Path) -> None:
     assert pipe.stderr == ""
 
 
+@pytest.mark.parametrize("name", ["campaign", "agents", "abandonment", "attempts"])
+def test_a_table_fits_a_narrow_terminal(config: Path, name: str) -> None:
+    """At 80 columns no cell is cut: figures, campaigns and agents are whole, and what is left out is named."""
+    shown = CliRunner().invoke(report_app, [name, "--config", str(config)], env={"COLUMNS": "80"}).stdout
+    table = [line for line in shown.splitlines() if line.startswith(" ")]
+    assert max(map(len, table)) <= 80
+    assert "…" not in shown
+    whole = {
+        "campaign": ("abandonment_rate_at_worst", "connects_per_agent_hour", "rings_cut_short"),
+        "agents": ("=agent()", "60.00%"),
+        "abandonment": ("2026-03-11 00:00", "OVER CAP", "03-10 00:00 0.00% (0 / 30)"),
+        "attempts": ("2026-03-10 00:00:50", "+1-202-****-0032", "left out for want of width: campaign, lead id"),
+    }
+    assert [words for words in whole[name] if words not in shown] == []
+
+
 def test_no_cell_of_a_csv_is_a_formula(config: Path) -> None:
     """Text that a spreadsheet would run gets an apostrophe in front."""
     attempts = list(csv.DictReader(io.StringIO(report(config, "attempts", "--format", "csv").stdout)))
