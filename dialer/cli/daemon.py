@@ -107,11 +107,12 @@ def list_campaigns(config: ConfigOption = CONFIG, as_json: JsonOption = False) -
 
 @campaign_app.command("show")
 def show_campaign(name: NameArgument, config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    """Show one campaign of the running daemon in full."""
+    """Show one campaign of the running daemon in full, instants in UTC."""
     from dialer.daemon.control import StatusRequest
     from dialer.errors import UsageError
 
-    campaigns = {each["name"]: each for each in _ask(config, StatusRequest())["status"]["campaigns"]}
+    answer = _ask(config, StatusRequest())
+    campaigns = {each["name"]: each for each in answer["status"]["campaigns"]}
     if name not in campaigns:
         raise UsageError(f"no campaign {name!r}: expected one of {', '.join(campaigns) or 'none loaded'}")
     if as_json:
@@ -119,11 +120,16 @@ def show_campaign(name: NameArgument, config: ConfigOption = CONFIG, as_json: Js
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(show_header=False, box=None)
-    for key, value in _flat("", campaigns[name]):
-        table.add_row(key, _cell(value))
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(f"{_instant(answer['now'])} UTC, as are all instants")
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for heading, text in campaign_lines(campaigns[name]):
+        table.add_row(heading, Text(text))
+    console.print(table)
 
 
 def _add_action(action: Action, text: str) -> None:
@@ -170,48 +176,94 @@ def _print_json(value: object) -> None:
 
 
 def _print_campaigns(answer: dict[str, Any]) -> None:
-    from datetime import UTC, datetime
+    import sys
 
-    from rich.console import Console
-    from rich.table import Table
+    from dialer.cli.tables import console_for, table_of, without
 
-    console = Console()
-    at = datetime.fromtimestamp(answer["now"], UTC)
+    console = console_for(sys.stdout)
     current = answer["status"]
-    console.print(f"{at:%Y-%m-%d %H:%M:%S} UTC")
-    table = Table("campaign", "state", "mode", box=None)
-    for heading in ("agents", "calls", "dials", "live", "connects", "abandoned", "open leads"):
-        table.add_column(heading, justify="right")
-    for campaign in current["campaigns"]:
-        table.add_row(*campaign_cells(campaign))
-    console.print(table)
+    console.print(f"{_instant(answer['now'])} UTC, {current['lines_used']} of {current['lines']} lines in use")
+    rows = [campaign_cells(campaign) for campaign in current["campaigns"]]
+    if not rows:
+        console.print("no campaign is loaded")
+        return
+    columns = {heading: [row[heading] for row in rows] for heading in rows[0]}
+    kept, left_out = without(columns, STATUS_EXPENDABLE, console.width)
+    console.print(table_of(kept, left=("campaign", "state", "mode")))
+    if left_out:
+        console.print(f"left out for want of width: {', '.join(left_out)}; `dialer campaign show NAME` has them")
 
 
-def campaign_cells(campaign: dict[str, Any]) -> tuple[str, ...]:
-    """Give the cells of one campaign's row in the table of campaigns."""
+STATUS_EXPENDABLE = ("mode", "open leads", "dials", "calls", "joined", "live answers", "agents")
+
+
+def campaign_cells(campaign: dict[str, Any]) -> dict[str, str]:
+    """Give the cells of one campaign's row in the table of campaigns, by heading."""
     counts, agents = campaign["counts"], campaign["agents"]
     at_work = sum(count for state, count in agents.items() if state != "paused")
-    mode = campaign["mode"] + (", callbacks only" if campaign["is_callbacks_only"] else "")
     rate = f" ({counts['abandoned'] / counts['live']:.1%})" if counts["live"] else ""
-    return (
-        campaign["name"],
-        campaign["state"],
-        mode,
-        str(at_work),
-        str(sum(campaign["calls"].values())),
-        str(counts["dials"]),
-        str(counts["live"]),
-        str(counts["connects"]),
-        f"{counts['abandoned']}{rate}",
-        str(campaign["open_leads"]),
-    )
+    return {
+        "campaign": campaign["name"],
+        "state": campaign["state"] + (",\ncallbacks only" if campaign["is_callbacks_only"] else ""),
+        "mode": campaign["mode"],
+        "agents": str(at_work),
+        "calls": str(sum(campaign["calls"].values())),
+        "dials": str(counts["dials"]),
+        "live answers": str(counts["live"]),
+        "joined": str(counts["connects"]),
+        "abandoned": f"{counts['abandoned']}{rate}",
+        "open leads": str(campaign["open_leads"]),
+    }
 
 
-def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [pair for key in value for pair in _flat(f"{prefix}.{key}" if prefix else str(key), value[key])]
-    return [(prefix, value)]
+def campaign_lines(campaign: dict[str, Any]) -> list[tuple[str, str]]:
+    """Describe one campaign in full, as pairs of a heading and a text."""
+    counts, budget, decision = campaign["counts"], campaign["abandonment"], campaign["last_decision"]
+    due_at = campaign["next_due_at"]
+    share = "" if budget["rate"] is None else f" ({budget['rate']:.2%})"
+    lines = [
+        ("campaign", campaign["name"]),
+        ("state", campaign["state"] + (", callbacks only" if campaign["is_callbacks_only"] else "")),
+        ("pacing", campaign["mode"]),
+        ("file's digest", campaign["digest"][:16]),
+        ("agents now", _listed(campaign["agents"])),
+        ("calls now", _listed(campaign["calls"])),
+        ("leads", f"{campaign['hopper']} in the hopper, {campaign['open_leads']} not finished"),
+        ("next lead due", "none" if due_at is None else _instant(due_at)),
+        ("since the start", _listed({_SAID.get(name, name): count for name, count in counts.items()})),
+        (
+            "abandonment",
+            f"{budget['abandoned']} of {budget['live']} live answers{share}, {budget['remaining']} still allowed",
+        ),
+        ("", f"cap {budget['cap_rate']:.2%}, target {budget['target_rate']:.2%}"),
+        ("", f"no agent within {budget['threshold_s']:g} s of {budget['starts_at']}"),
+        ("window", f"{budget['window']}: {_instant(budget['window_from_at'])} to {_instant(budget['window_to_at'])}"),
+    ]
+    if decision is None:
+        return [*lines, ("last decision", "none yet")]
+    return [*lines, *_decision_lines(decision)]
 
 
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+_SAID = {"connects": "joined", "cut_short": "rings cut short", "unknown": "of unknown fate"}
+"""What a count is called for people; `joined` counts machines that an agent heard, too."""
+
+
+def _decision_lines(decision: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say in a sentence how many calls were wanted and started, and why no more."""
+    limit = decision["limited_by"]
+    limited = "not limited" if limit == "wanted" else f"limited by {limit.replace('_', ' ')}"
+    sentence = f"{_instant(decision['at'])}: wanted {decision['wanted']}, started {decision['calls']}, {limited}"
+    held = ", each for an agent held for it" if decision["is_reserved"] else ""
+    terms = ", ".join(f"{name} {value:.4g}" for name, value in decision["terms"])
+    return [("last decision", sentence), ("", decision["mode"] + held), *([("", f"from {terms}")] if terms else [])]
+
+
+def _listed(counts: dict[str, int]) -> str:
+    """List what there is some of."""
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count) or "none"
+
+
+def _instant(at: float) -> str:
+    from datetime import UTC, datetime
+
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"

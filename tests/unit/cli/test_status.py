@@ -1,0 +1,89 @@
+"""What `dialer status` and `dialer campaign show` print, from what the daemon answers."""
+
+from typing import Any
+
+from dialer.cli.daemon import STATUS_EXPENDABLE, campaign_cells, campaign_lines
+from dialer.cli.tables import parts, table_of, without
+
+NOON = 1773144000.0  # 2026-03-10 12:00 UTC
+
+
+def campaign(**changes: Any) -> dict[str, Any]:
+    """A running campaign as the control socket shows it."""
+    return {
+        "name": "renewal-kr-spring-2026",
+        "state": "running",
+        "mode": "predictive",
+        "is_callbacks_only": False,
+        "digest": "ab" * 32,
+        "agents": {"paused": 1, "ready": 2, "talking": 3},
+        "calls": {"ringing": 4, "connected": 3},
+        "hopper": 40,
+        "open_leads": 12345,
+        "next_due_at": None,
+        "counts": {"dials": 12345, "live": 4000, "connects": 3990, "abandoned": 100, "cut_short": 2, "unknown": 0},
+        "abandonment": {
+            "abandoned": 3,
+            "live": 120,
+            "rate": 0.025,
+            "remaining": 0,
+            "cap_rate": 0.03,
+            "target_rate": 0.025,
+            "window": "24h",
+            "window_from_at": NOON - 43200.0,
+            "window_to_at": NOON + 43200.0,
+            "threshold_s": 2.0,
+            "starts_at": "greeting_end",
+        },
+        "last_decision": {
+            "at": NOON,
+            "mode": "predictive",
+            "calls": 3,
+            "wanted": 5,
+            "limited_by": "calls_per_second",
+            "is_reserved": True,
+            "terms": [["psi", 0.034567], ["ready", 2.0]],
+        },
+        **changes,
+    }
+
+
+def test_a_campaign_is_told_in_words() -> None:
+    """Instants are written out, zeroes left out, and the last decision is a sentence."""
+    text = "\n".join(f"{heading}: {said}" for heading, said in campaign_lines(campaign()))
+    for words in (
+        "agents now: 1 paused, 2 ready, 3 talking",
+        "since the start: 12345 dials, 4000 live, 3990 joined, 100 abandoned, 2 rings cut short",
+        "abandonment: 3 of 120 live answers (2.50%), 0 still allowed",
+        "window: 24h: 2026-03-10 00:00:00 to 2026-03-11 00:00:00",
+        "last decision: 2026-03-10 12:00:00: wanted 5, started 3, limited by calls per second",
+        "predictive, each for an agent held for it",
+        "from psi 0.03457, ready 2",
+    ):
+        assert words in text
+
+
+def test_a_campaign_that_did_nothing_yet_says_so() -> None:
+    """Without a decision, a due lead or a live answer nothing is made up."""
+    idle = campaign(last_decision=None, counts={"dials": 0}, agents={"ready": 0})
+    idle["abandonment"] |= {"abandoned": 0, "live": 0, "rate": None}
+    lines = dict(campaign_lines(idle))
+    assert (lines["last decision"], lines["next lead due"], lines["agents now"]) == ("none yet", "none", "none")
+    assert lines["abandonment"] == "0 of 0 live answers, 0 still allowed"
+
+
+def test_the_table_of_campaigns_keeps_names_whole_at_80_columns() -> None:
+    """Columns go in a stated order until the rest fits; a wide terminal keeps them all."""
+    cells = campaign_cells(campaign(is_callbacks_only=True))
+    columns = {heading: [text] for heading, text in cells.items()}
+    kept, left_out = without(columns, STATUS_EXPENDABLE, 80)
+    assert left_out == ["mode", "open leads"]
+    assert (kept["campaign"], kept["abandoned"]) == (["renewal-kr-spring-2026"], ["100 (2.5%)"])
+    assert table_of(kept).columns[0].no_wrap
+    assert without(columns, STATUS_EXPENDABLE, 200) == (columns, [])
+
+
+def test_a_table_goes_on_in_parts_that_begin_with_its_key() -> None:
+    """Each part holds as many columns as fit, at least one, and the key."""
+    columns = {"agent": ["a1"], "one": ["x" * 20], "two": ["x" * 20], "three": ["x" * 60]}
+    assert [list(part) for part in parts(columns, "agent", 60)] == [["agent", "one", "two"], ["agent", "three"]]
