@@ -7,7 +7,7 @@ bounds the daemon. Every method is synchronous and keeps to one thread, so a wri
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,18 +53,8 @@ class SqliteStore(SqliteRecords):
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Run a block as one transaction: durable at its end, undone by an exception."""
-        if self._is_importing:
-            raise StorageError(f"database {self.path}: an import is running: wait for its end")
-        with explained(self.path):
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                # A full disk or a failed write has ended the transaction already.
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
+        with explained(self.path), _transaction(self._writer):
+            yield self._writer
 
     # ------------------------------------------------------------------------------ leads
     def register(self, policy: CampaignPolicy) -> None:
@@ -168,19 +158,32 @@ class SqliteStore(SqliteRecords):
     def importing(self, policy: CampaignPolicy, source: str, digest: str, now: float) -> Iterator[SqliteImport]:
         """Add leads, all or nothing: an exception or `rollback()` leaves the store as it was.
 
-        The session is one transaction: until it ends, nothing else is written.
+        Nothing is written until the session ends, so that a daemon can work beside it. Raises StorageError when another
+        import ended meanwhile.
         """
-        with suppress(_RolledBack), self._transaction() as connection:
-            self._is_importing = True
-            try:
+        if self._is_importing:
+            raise StorageError(f"database {self.path}: an import is running: wait for its end")
+        self._is_importing = True
+        try:
+            with explained(self.path), closing(open_writer(self.path)) as connection:
                 session = SqliteImport(connection, policy)
                 yield session
-            finally:
-                self._is_importing = False
-            if session.is_rolled_back:
-                raise _RolledBack
-            session.finish(source, digest, now)
+                if not session.is_rolled_back:
+                    with _transaction(connection):
+                        session.finish(source, digest, now)
+        finally:
+            self._is_importing = False
 
 
-class _RolledBack(Exception):
-    """Leaves the transaction of an import that is not to be kept."""
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run a block as one transaction of a connection."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk or a failed write has ended the transaction already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

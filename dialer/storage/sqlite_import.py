@@ -1,4 +1,8 @@
-"""Bringing a list into an SQLite database: one transaction, so all of it or nothing."""
+"""Bringing a list into an SQLite database: all of it or nothing, and beside a daemon that dials.
+
+One rule governs this module: rows are gathered in a private temporary database, which SQLite removes by itself, and
+move over in one transaction at the end. Who else writes waits for that move only, never for the reading of the list.
+"""
 
 import sqlite3
 from dataclasses import replace
@@ -12,26 +16,49 @@ from dialer.storage.imports import Added, Tally, distinct, merge
 from dialer.storage.writing import add_open_leads, counter, insert, raise_counter, register
 
 _COLUMNS = ", ".join(rows.LEAD_COLUMNS)
-_ADD_LEAD = insert("leads", rows.LEAD_COLUMNS)
-_ADD_NUMBER = insert("lead_numbers", ("campaign", "e164", "lead_id"))
-_OWNER = "SELECT lead_id FROM lead_numbers WHERE campaign = ? AND e164 = ?"
-_GET_LEAD = f"SELECT {_COLUMNS} FROM leads WHERE lead_id = ?"
+_GATHERING = (
+    "ATTACH '' AS gathered",
+    "PRAGMA gathered.journal_mode = OFF",
+    "PRAGMA gathered.synchronous = OFF",
+    "PRAGMA gathered.cache_size = -65536",
+    f"CREATE TABLE gathered.leads (lead_id INTEGER PRIMARY KEY, {', '.join(rows.LEAD_COLUMNS[1:])})",
+    "CREATE TABLE gathered.numbers (e164 TEXT PRIMARY KEY, lead_id INTEGER) WITHOUT ROWID",
+)
+_KEEP_LEAD = insert("gathered.leads", rows.LEAD_COLUMNS, verb="INSERT OR REPLACE")
+_KEEP_NUMBER = insert("gathered.numbers", ("e164", "lead_id"))
+_OWNERS = (
+    "SELECT lead_id FROM gathered.numbers WHERE e164 = :e164",
+    "SELECT lead_id FROM lead_numbers WHERE campaign = :campaign AND e164 = :e164",
+)
+_LEADS = (
+    f"SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id = ?",
+    f"SELECT {_COLUMNS} FROM main.leads WHERE lead_id = ?",
+)
+_CHANGED = f"SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id < ? ORDER BY lead_id"
 _MERGE = f"""UPDATE leads SET {", ".join(f"{name} = ?" for name in rows.LIST_COLUMNS)},
     numbers = ?, number_count = ?, order_key = ?, place = ? WHERE lead_id = ?"""
+_ADD_NUMBER = insert("lead_numbers", ("campaign", "e164", "lead_id"))
+_MOVE_LEADS = f"""INSERT INTO main.leads ({_COLUMNS})
+    SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id >= ? ORDER BY lead_id"""
+_MOVE_NUMBERS = """INSERT INTO lead_numbers (campaign, e164, lead_id)
+    SELECT ?, e164, lead_id FROM gathered.numbers WHERE lead_id >= ? ORDER BY e164"""
+_COUNT_OPEN = "SELECT count(*) FROM gathered.leads WHERE lead_id >= ? AND place <> ?"
 _ADD_IMPORT = insert("imports", ("campaign", "source", "digest", "at", "loaded", "merged", "unchanged"))
+_LAST_IMPORT = "SELECT coalesce(max(import_id), 0) FROM imports"
 
 
 class SqliteImport:
-    """Leads on their way into an `SqliteStore`; see `SqliteStore.importing`, which owns the transaction."""
+    """Leads on their way into an `SqliteStore`; see `SqliteStore.importing`, which owns connection and transaction."""
 
     def __init__(self, connection: sqlite3.Connection, policy: CampaignPolicy) -> None:
         self.tally = Tally()
         self.is_rolled_back = False
         self._connection = connection
         self._policy = policy
-        register(connection, policy)
-        self._next_lead_id = counter(connection, "next_lead_id")
-        self._opened = 0
+        for statement in _GATHERING:
+            connection.execute(statement)
+        self._last_import = connection.execute(_LAST_IMPORT).fetchone()[0]
+        self._first_lead_id = self._next_lead_id = counter(connection, "next_lead_id")
 
     def add(self, candidate: Lead) -> Added:
         """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number."""
@@ -42,11 +69,11 @@ class SqliteImport:
         if lead_id is None:
             self._load(candidate)
             return self.tally.count("loaded")
-        known = rows.to_lead(self._connection.execute(_GET_LEAD, (lead_id,)).fetchone())
+        known = self._lead(lead_id)
         merged = merge(known, candidate, [e164 for e164, owner in owners.items() if owner not in (None, lead_id)])
         if merged is known:
             return self.tally.count("unchanged")
-        self._merge(known, merged)
+        self._gather(merged, merged.numbers[len(known.numbers) :])
         return self.tally.count("merged")
 
     def rollback(self) -> None:
@@ -54,32 +81,49 @@ class SqliteImport:
         self.is_rolled_back = True
 
     def finish(self, source: str, digest: str, now: float) -> None:
-        """Write what counts the session's leads, before the transaction ends."""
-        add_open_leads(self._connection, self._policy.name, self._opened)
-        raise_counter(self._connection, "next_lead_id", self._next_lead_id)
+        """Move what was gathered to its place, within a transaction. Raises StorageError after another import."""
+        connection, name, first = self._connection, self._policy.name, self._first_lead_id
+        if connection.execute(_LAST_IMPORT).fetchone()[0] != self._last_import:
+            raise StorageError("another import ended while this one ran: nothing was loaded; import again")
+        register(connection, self._policy)
+        for row in connection.execute(_CHANGED, (first,)).fetchall():
+            self._merge(rows.to_lead(row))
+        connection.execute(_MOVE_LEADS, (first,))
+        connection.execute(_MOVE_NUMBERS, (name, first))
+        add_open_leads(connection, name, connection.execute(_COUNT_OPEN, (first, rows.FINISHED)).fetchone()[0])
+        raise_counter(connection, "next_lead_id", self._next_lead_id)
         tally = self.tally
-        values = (self._policy.name, source, digest, now, tally.loaded, tally.merged, tally.unchanged)
-        self._connection.execute(_ADD_IMPORT, values)
+        values = (name, source, digest, now, tally.loaded, tally.merged, tally.unchanged)
+        connection.execute(_ADD_IMPORT, values)
 
     def _owner(self, e164: str) -> int | None:
-        found = self._connection.execute(_OWNER, (self._policy.name, e164)).fetchone()
-        return None if found is None else int(found[0])
+        named = {"campaign": self._policy.name, "e164": e164}
+        found = (self._connection.execute(owners, named).fetchone() for owners in _OWNERS)
+        return next((int(row[0]) for row in found if row is not None), None)
+
+    def _lead(self, lead_id: int) -> Lead:
+        """Give a lead as this import left it, else as it stands in the store."""
+        found = (self._connection.execute(leads, (lead_id,)).fetchone() for leads in _LEADS)
+        return next(rows.to_lead(row) for row in found if row is not None)
 
     def _load(self, candidate: Lead) -> None:
         lead = replace(candidate, lead_id=self._next_lead_id, numbers=distinct(candidate.numbers))
         self._next_lead_id += 1
-        values = rows.engine_values(lead, order_key(lead, self._policy.list.order))
-        self._connection.execute(_ADD_LEAD, (lead.lead_id, lead.campaign, *values, *rows.list_values(lead)))
-        self._add_numbers(lead, lead.numbers)
-        self._opened += values[0] != rows.FINISHED
+        self._gather(lead, lead.numbers)
 
-    def _merge(self, known: Lead, merged: Lead) -> None:
+    def _gather(self, lead: Lead, new: tuple[PhoneNumber, ...]) -> None:
+        """Keep a lead, and those of its numbers that are new, until the end."""
+        values = rows.engine_values(lead, order_key(lead, self._policy.list.order))
+        self._connection.execute(_KEEP_LEAD, (lead.lead_id, lead.campaign, *values, *rows.list_values(lead)))
+        self._connection.executemany(_KEEP_NUMBER, [(number.e164, lead.lead_id) for number in new])
+
+    def _merge(self, gathered: Lead) -> None:
+        """Add what the list knows to a lead that was here before, as it stands now: it may have been called since."""
+        known = rows.to_lead(self._connection.execute(_LEADS[1], (gathered.lead_id,)).fetchone())
+        merged = merge(known, gathered, ())
         key = order_key(merged, self._policy.list.order)
         numbers = (rows.text(merged.numbers), len(merged.numbers))
         values = (*rows.list_values(merged), *numbers, key, rows.place_of(merged), merged.lead_id)
         self._connection.execute(_MERGE, values)
-        self._add_numbers(merged, merged.numbers[len(known.numbers) :])
-
-    def _add_numbers(self, lead: Lead, numbers: tuple[PhoneNumber, ...]) -> None:
-        values = [(lead.campaign, number.e164, lead.lead_id) for number in numbers]
-        self._connection.executemany(_ADD_NUMBER, values)
+        added = merged.numbers[len(known.numbers) :]
+        self._connection.executemany(_ADD_NUMBER, [(merged.campaign, n.e164, merged.lead_id) for n in added])

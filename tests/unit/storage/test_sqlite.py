@@ -2,7 +2,7 @@
 
 import sqlite3
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDeci
 from dialer.errors import StorageError
 from dialer.storage import rows, schema, sqlite
 from dialer.storage.codec import Entry
+from dialer.storage.imports import ListCounts
 from dialer.storage.reading import SqliteRecords
 from dialer.storage.sqlite import SqliteStore
 from tests.unit.storage.builders import make_attempt, make_lead, make_policy
@@ -86,14 +87,35 @@ def test_a_batch_is_kept_whole_or_not_at_all(path: Path) -> None:
         assert len(list(store.entries())) == 1
 
 
-def test_nothing_else_is_written_during_an_import(path: Path) -> None:
-    """A claim or a commit inside an import session would be undone with it, so it is refused."""
-    with closing(loaded(path, 1)) as store, store.importing(POLICY, "b.csv", "", 0.0) as session:
-        with pytest.raises(StorageError, match="import is running"):
-            store.claim("spring", 1, 0.0)
-        session.add(make_lead(5))
-    with closing(SqliteStore(path)) as store:
-        assert store.counts("spring").loaded == 2
+def test_a_daemon_works_beside_an_import(path: Path) -> None:
+    """While another process reads a list, leads are claimed, called and saved; a merge keeps what that changed."""
+    with closing(loaded(path, 2)) as daemon, closing(SqliteStore(path)) as other:
+        with other.importing(POLICY, "b.csv", "", 0.0) as session:
+            assert [session.add(make_lead(0, 7)), session.add(make_lead(8))] == ["merged", "loaded"]
+            lead = daemon.claim("spring", 1, 0.0).leads[0]
+            called = replace(lead, state=LeadState.FINISHED, reason="busy", attempts=3)
+            daemon.apply([SaveLead(lead=called, order_key="k")])
+            assert daemon.counts("spring").loaded == 2
+        kept = daemon.lead(lead.lead_id)
+        assert kept is not None
+        assert (kept.state, kept.reason, kept.attempts) == (LeadState.FINISHED, "busy", 3)
+        assert [number.e164[-4:] for number in kept.numbers] == ["0000", "0007"]
+        assert [found.lead_id for found in daemon.find_number("+12025550007")] == [1]
+        assert daemon.counts("spring") == ListCounts(loaded=3, open=2, tried=1)
+        assert daemon.claim("spring", 9, 0.0).open_leads == 2
+
+
+def test_of_two_imports_at_once_the_later_is_undone(path: Path) -> None:
+    """What an import found of the list's people may be wrong after another one, so it is refused as a whole."""
+    with closing(loaded(path, 1)) as store, closing(SqliteStore(path)) as other:
+        with (
+            pytest.raises(StorageError, match="another import ended"),
+            other.importing(POLICY, "b.csv", "", 0.0) as late,
+        ):
+            late.add(make_lead(5))
+            with store.importing(POLICY, "c.csv", "", 0.0) as session:
+                session.add(make_lead(5, 6))
+        assert [[n.e164[-4:] for n in lead.numbers] for lead in store.leads("spring")] == [["0000"], ["0005", "0006"]]
 
 
 def test_imports_leave_a_trace(path: Path) -> None:
