@@ -25,6 +25,7 @@ Logger = FilteringBoundLogger
 def make_logger(level: str, form: str, clock: Clock | None = None, *, stream: TextIO | None = None) -> Logger:
     """Make the daemon's logger. `form` is auto, json or console; instants come from the clock (None: the machine's)."""
     out = sys.stderr if stream is None else stream
+    lasting = _Lasting(out)
     is_json = form == "json" or (form == "auto" and (is_service() or not out.isatty()))
     renderer: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
@@ -32,16 +33,44 @@ def make_logger(level: str, form: str, clock: Clock | None = None, *, stream: Te
         else structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=24, sort_keys=False)
     )
     logger: Logger = structlog.wrap_logger(
-        structlog.PrintLogger(out),
+        structlog.WriteLogger(lasting),  # type: ignore[arg-type]  # all it needs is write and flush
         processors=[
             structlog.processors.add_log_level,
             _stamp(clock),
+            lasting.own_up,
             structlog.processors.format_exc_info,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
     )
     return logger
+
+
+class _Lasting:
+    """A stream that outlives its reader. A full disk or a closed pipe costs log lines, never the calls that live.
+
+    The next line that can be written says how many could not.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lost = 0
+
+    def write(self, line: str) -> None:
+        """Write a line and flush it, or count it as lost."""
+        try:
+            self._out.write(line)
+            self._out.flush()
+            self._lost = 0
+        except OSError:
+            self._lost += 1
+
+    def flush(self) -> None:
+        """Do nothing: every line is flushed."""
+
+    def own_up(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """Say in a line how many were lost before it."""
+        return {**event, "lost_lines": self._lost} if self._lost else event
 
 
 def _stamp(clock: Clock | None) -> Processor:

@@ -116,3 +116,25 @@ def test_the_form_follows_the_place() -> None:
         logger.warning("shown", lead_id=3)
         assert out.getvalue().startswith("{") is is_json
         assert "hidden" not in out.getvalue()
+
+
+class Leaky(io.StringIO):
+    """A stream that cannot be written to while it is full."""
+
+    is_full = False
+
+    def write(self, text: str) -> int:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_a_stream_that_fails_costs_lines_only() -> None:
+    """With the disk full or the reader gone nothing is raised; the next line that is kept says how many are not."""
+    out = Leaky()
+    logger = make_logger("info", "json", stream=out)
+    for is_full, event in ((False, "one"), (True, "two"), (True, "three"), (False, "four"), (False, "five")):
+        out.is_full = is_full
+        logger.info(event)
+    kept = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["event"], line.get("lost_lines")) for line in kept] == [("one", None), ("four", 2), ("five", None)]
