@@ -4,6 +4,7 @@ Nothing but typer is imported until a command runs, so that `dialer --help` answ
 """
 
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -21,11 +22,12 @@ from dialer.cli.simulate import simulate
 from dialer.errors import DialerError
 
 INTERRUPTED = 130
+TERMINATED = 143
 CRASHED = 70
 
 EPILOG = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a configuration, campaign or world file is not valid;
 4 a lead list cannot be read; 5 the database failed; 6 no daemon answers, or it refused; 70 a fault in dialer itself;
-71 a part of the daemon crashed; 130 interrupted."""
+71 a part of the daemon crashed; 130 interrupted; 143 terminated."""
 
 
 class Commands(TyperGroup):
@@ -33,6 +35,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
+        _open_standard_streams()
+        signal.signal(signal.SIGTERM, _end)
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -58,6 +62,22 @@ class Commands(TyperGroup):
             )
             raise typer.Exit(CRASHED) from error
         return result
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where the caller closed a stream, so that no file of ours takes its place and gets output."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def _end(*_: object) -> None:
+    """End on SIGTERM, but leave no half-written file behind. The daemon has its own way while it runs."""
+    sys.exit(TERMINATED)
 
 
 def _is_the_parsers(error: Exception) -> bool:

@@ -88,3 +88,33 @@ def test_a_reader_who_leaves_early_is_no_error(tmp_path: Path) -> None:
         timeout=60,
     )
     assert pipe.stderr == ""
+
+
+def test_closed_streams_are_no_error(tmp_path: Path) -> None:
+    """A caller that closes standard streams gets the command's work and exit code, not a fault."""
+    config = prepare(tmp_path)
+    command = f"{DIALER} leads import {tmp_path}/campaigns/list.csv --campaign survey -c {config} <&- >&- 2>&-"
+    for text, code in ((command, 0), (f"{DIALER} check {tmp_path}/absent.toml <&- >&- 2>&-", 3)):
+        done = subprocess.run(["bash", "-c", text], check=False, timeout=60)
+        assert done.returncode == code
+    assert not (tmp_path / "campaigns" / "list.csv.rejects.csv").exists()
+
+
+def test_sigterm_during_an_import_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The half-written file of rejects holds full numbers: it goes, and nothing is loaded."""
+    config = prepare(tmp_path)
+    long_list = tmp_path / "long.csv"
+    long_list.write_text("name,phone\n" + "Person,07700 900123\n" * 100_000, encoding="utf-8")
+    command = [DIALER, "leads", "import", long_list, "--campaign", "survey", "--config", config]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stderr is not None
+        assert "10%" in process.stderr.readline()
+        assert list(tmp_path.glob(".long.csv.rejects*"))
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 143, errors
+    assert list(tmp_path.glob(".long.csv.rejects*")) == []
+    assert "Traceback" not in errors
