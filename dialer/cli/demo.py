@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from dialer.engine.status import EngineStatus
     from dialer.storage.sqlite import SqliteStore
 
-# A Tuesday: late afternoon in Seoul and Tokyo, then London opens, and in the last hour New York.
-START_AT = "2026-03-10T16:00:00+09:00"
+# A Tuesday: the afternoon in Seoul and Tokyo, and London opens two hours before the end. New York stays asleep.
+START_AT = "2026-03-10T13:00:00+09:00"
 ZONE = "Asia/Seoul"
 PROGRESS_EVERY_S = 5.0
 WALL_MAX_S = 130.0  # every step is synced to the disk: a slow one makes a shorter day, not a longer demo
