@@ -244,7 +244,12 @@ def campaign_lines(campaign: dict[str, Any]) -> list[tuple[str, str]]:
     return [*lines, *_decision_lines(decision)]
 
 
-_SAID = {"connects": "joined", "cut_short": "rings cut short", "unknown": "of unknown fate"}
+_SAID = {
+    "connects": "joined",
+    "cut_short": "rings cut short",
+    "unknown": "of unknown fate",
+    "refused": "refused by a rule",
+}
 """What a count is called for people; `joined` counts machines that an agent heard, too."""
 
 

@@ -74,10 +74,10 @@ def test_a_campaign_that_did_nothing_yet_says_so() -> None:
 
 def test_the_table_of_campaigns_keeps_names_whole_at_80_columns() -> None:
     """Columns go in a stated order until the rest fits; a wide terminal keeps them all."""
-    cells = campaign_cells(campaign(is_callbacks_only=True))
+    cells = campaign_cells(campaign())
     columns = {heading: [text] for heading, text in cells.items()}
     kept, left_out = without(columns, STATUS_EXPENDABLE, 80)
-    assert left_out == ["mode", "open leads"]
+    assert left_out == ["mode", "open leads", "dials"]
     assert (kept["campaign"], kept["abandoned"]) == (["renewal-kr-spring-2026"], ["100 (2.5%)"])
     assert table_of(kept).columns[0].no_wrap
     assert without(columns, STATUS_EXPENDABLE, 200) == (columns, [])
