@@ -111,7 +111,7 @@ def show_lead(
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one lead: state, numbers (masked), attempts, when it is due."""
+    """Show one lead: state, numbers (masked), attempts, when it is due; instants in UTC."""
     from dialer.leads.export import records
     from dialer.storage.reading import SqliteRecords
 
@@ -275,17 +275,26 @@ def _print_lead(lead: "Lead") -> None:
 
     from dialer.leads.export import records
 
-    table = Table(show_header=False, box=None)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for key, value in next(records([lead], is_masked=True)).items():
         if key not in ("numbers", "regions", "fields"):
-            table.add_row(key, Text(str(value)))
+            text = _in_words(value) if key.endswith("_at") else str(value)
+            table.add_row(key, Text(text or "-"))
     for key, text in lead.fields.items():
         table.add_row(key, Text(text))
     for number in _number_rows(lead):
-        attempts = f"{number['attempts']} attempts" + (", invalid" if number["is_invalid"] else "")
+        attempts = f"attempts: {number['attempts']}" + (", invalid" if number["is_invalid"] else "")
         places = ", ".join(number["zones"])
-        table.add_row("number", Text(f"{number['number']}  {number['kind']}, {number['region']}, {places}; {attempts}"))
+        table.add_row("number", Text(f"{number['number']}  {attempts}"))
+        table.add_row("", Text(f"{number['kind'].replace('_', ' ')}, {number['region']}, {places}"))
     Console(soft_wrap=True).print(table)
+
+
+def _in_words(instant: str | int) -> str:
+    """Write an ISO instant in UTC for people, with its zone."""
+    return str(instant).replace("T", " ").replace("+00:00", " UTC")
 
 
 def _print_report(report: "ImportReport") -> None:
