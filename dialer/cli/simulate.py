@@ -32,8 +32,11 @@ def simulate(
 ) -> None:
     """Simulate a campaign: occupancy, abandonment, waits, with 95 % intervals.
 
-    The leads are synthetic and never run out. Agents are on a break while the campaign's hours are closed. What a world
-    is, and the packaged ones: docs/simulation.md.
+    The leads are synthetic and never run out.
+
+    Agents are on a break while the campaign's hours are closed.
+
+    What a world is, and the packaged ones: docs/simulation.md.
     """
     from dialer.config.campaign import load_campaign
     from dialer.simulator.replicate import Plan
@@ -113,23 +116,21 @@ def _write_json(name: str, result: dict[str, Any]) -> None:
 
 
 def _print_table(plan: "Plan", world: str, measures: "tuple[Measure, ...]") -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from dialer.cli.tables import console_for, table_of
 
     policy = plan.policy
-    console = Console()
+    console = console_for(sys.stdout)
     console.print(
         f"{policy.name}, {policy.pacing.mode} pacing, world {world}: {plan.agents} agents, {plan.runs} runs of "
         f"{plan.hours:g} h, seed {plan.seed}"
     )
-    table = Table()
-    table.add_column("figure", no_wrap=True)
-    table.add_column("mean", justify="right", no_wrap=True)
-    table.add_column("95 % interval", justify="right", no_wrap=True)
-    table.add_column("formula")
-    for measure in measures:
-        table.add_row(measure.name, _mean(measure), _limits(measure), measure.formula)
-    console.print(table)
+    columns = {
+        "figure": [measure.name for measure in measures],
+        "mean": [_mean(measure) for measure in measures],
+        "95 % interval": [_limits(measure) for measure in measures],
+        "formula": [measure.formula for measure in measures],
+    }
+    console.print(table_of(columns, left=("figure", "formula"), folded=("formula",)))
     abandoned = next(measure for measure in measures if measure.name == "abandonment_rate")
     console.print(
         f"abandonment over all runs: {abandoned.numerator:.0f} of {abandoned.denominator:.0f} live answers; "
