@@ -38,7 +38,8 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.engine.campaign import CampaignState
 from dialer.engine.engine import Engine
 from dialer.engine.recovery import settle_unknown, spent
-from dialer.errors import ConfigError, ControlError, DialerError, StorageError
+from dialer.engine.status import CampaignStatus
+from dialer.errors import ConfigError, ControlError, DialerError, ListError, StorageError
 from dialer.leads.reader import digest_of
 from dialer.ports import Gateway
 from dialer.storage.codec import Entry
@@ -78,6 +79,7 @@ class Service:
         self._has_signals = has_signals
         self._read: dict[tuple[str, str], tuple[str, str]] = {}  # (campaign, list) -> digests of both files
         self._policies: dict[str, CampaignPolicy] = {}
+        self._retired: dict[str, CampaignStatus] = {}  # as they stood when their files went
         self._stop_reasons: list[str] = []
         self._stopping = asyncio.Event()
         self._hurrying = asyncio.Event()
@@ -247,32 +249,57 @@ class Service:
             )
         return load_campaigns(paths)
 
-    def _import(self, policy: CampaignPolicy, *, is_dry_run: bool = False) -> bool:
-        """Bring a campaign's lists into the store; say whether any was new. A list already read is left alone."""
+    def _import(self, policy: CampaignPolicy) -> None:
+        """Bring a campaign's lists into the store."""
+        for file in policy.list.files:
+            digests = (policy.digest, digest_of(Path(file)))
+            self._imported(file, digests, import_list(file, policy, self._store, self._clock.now()))
+
+    async def _import_anew(self, policy: CampaignPolicy, *, is_dry_run: bool) -> bool:
+        """Import those lists of a campaign that changed, while calls go on; say whether there was any.
+
+        A thread reads the list, and the store's import session has a connection of its own.
+        """
         is_new = False
         for file in policy.list.files:
-            read = (policy.digest, digest_of(Path(file)))
-            if self._read.get((policy.name, file)) == read:
+            digests = (policy.digest, await asyncio.to_thread(digest_of, Path(file)))
+            if self._read.get((policy.name, file)) == digests:
                 continue
-            report = import_list(file, policy, self._store, self._clock.now(), is_dry_run=is_dry_run)
             is_new = True
-            if is_dry_run:
-                continue
-            self._read[policy.name, file] = read
-            if self._on_import is not None:
-                self._on_import(report)
-            self._log.info(
-                "list",
-                campaign=policy.name,
-                path=report.path,
-                rows=report.rows,
-                loaded=report.loaded,
-                merged=report.merged,
-                rejected=report.rejected,
-                rejects=report.rejects_path,
-                elapsed_s=round(report.elapsed_s, 3),
+            report = await asyncio.to_thread(
+                import_list,
+                file,
+                policy,
+                self._store,
+                self._clock.now(),
+                is_dry_run=is_dry_run,
+                progress=self._stop_import,
             )
+            if not is_dry_run:
+                self._imported(file, digests, report)
         return is_new
+
+    def _stop_import(self, rows: int, _: float) -> None:
+        """Stop an import that the daemon's end would wait for; nothing of it is kept."""
+        if self._stopping.is_set():
+            raise ListError(f"the daemon ends: the import was stopped after {rows:,} rows. Nothing was loaded.")
+
+    def _imported(self, file: str, digests: tuple[str, str], report: ImportReport) -> None:
+        """Remember and tell that a list was imported."""
+        self._read[report.campaign, file] = digests
+        if self._on_import is not None:
+            self._on_import(report)
+        self._log.info(
+            "list",
+            campaign=report.campaign,
+            path=report.path,
+            rows=report.rows,
+            loaded=report.loaded,
+            merged=report.merged,
+            rejected=report.rejected,
+            rejects=report.rejects_path,
+            elapsed_s=round(report.elapsed_s, 3),
+        )
 
     async def _reload_when_asked(self) -> None:
         while True:
@@ -289,17 +316,18 @@ class Service:
         """Take over all campaign files as they are now, or none of them."""
         new = {policy.name: policy for policy in self._load()}
         for policy in new.values():
-            self._import(policy, is_dry_run=True)
+            await self._import_anew(policy, is_dry_run=True)
         changed = 0
         for name, policy in new.items():
             old = self._policies.get(name)
-            has_news = self._import(policy)
+            has_news = await self._import_anew(policy, is_dry_run=False)
             if old != policy:
                 changed += 1
                 for difference in differences(old, policy):
                     self._log.info("campaign changed", campaign=name, **difference)
                 self._adopt(policy)
                 await self._driver.settle(self._loaded(policy))
+                await self._unretire(name)
             if has_news:
                 await self._driver.settle(LeadsImported(campaign=name))
         for name in [name for name in self._policies if name not in new]:
@@ -312,8 +340,18 @@ class Service:
         """Let a campaign whose file is gone finish its calls and stop."""
         self._log.info("campaign changed", campaign=name, key="(file)", before="present", after="gone: draining")
         if self._driver.refusal(name, "drain") is None:
+            self._retired[name] = self._status_of(name)
             await self._driver.settle(
                 CampaignControlled(campaign=name, action="drain", reason="its file was removed", who="reload")
+            )
+
+    async def _unretire(self, name: str) -> None:
+        """Let a campaign whose file is back run again, if it ran before; what an operator did to it stands."""
+        before = self._retired.pop(name, None)
+        was_free = before is not None and before.state == CampaignState.RUNNING and not before.is_callbacks_only
+        if was_free and self._driver.refusal(name, "resume") is None:
+            await self._driver.settle(
+                CampaignControlled(campaign=name, action="resume", reason="its file is back", who="reload")
             )
 
     # ----------------------------------------------------------------------------------------- control
@@ -332,10 +370,14 @@ class Service:
                     raise ControlError(refusal)
                 before = self._state_of(name)
                 await self._driver.settle(CampaignControlled(campaign=name, action=action, reason=reason, who=who))
+                self._retired.pop(name, None)
                 return {"campaign": name, "before": before, "after": self._state_of(name)}
 
     def _state_of(self, name: str) -> str:
-        return next(campaign.state for campaign in self._driver.status().campaigns if campaign.name == name)
+        return self._status_of(name).state
+
+    def _status_of(self, name: str) -> CampaignStatus:
+        return next(campaign for campaign in self._driver.status().campaigns if campaign.name == name)
 
     # --------------------------------------------------------------------------------------------- end
     async def _drain(self) -> None:

@@ -150,6 +150,50 @@ def test_sighup_reloads_all_or_nothing(tmp_path: Path) -> None:
         assert daemon.wait_end() == 0
 
 
+def test_a_campaign_whose_file_comes_back_runs_again(tmp_path: Path) -> None:
+    """A file renamed and put back goes on where it was; one that an operator had paused does not start by itself."""
+    config = prepare(tmp_path)
+    paused = write_campaign(tmp_path, "paused")
+    with running(config) as daemon:
+        dialer("campaign", "pause", "paused", "--reason", "drill", "--config", config)
+        away = [(path, path.with_suffix(".off")) for path in (paused, tmp_path / "campaigns" / "survey.toml")]
+        write_campaign(tmp_path, "third")
+        for here, there in away:
+            here.rename(there)
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("reloaded")
+        for here, there in away:
+            there.rename(here)
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("reloaded")
+        listed = json.loads(dialer("campaign", "list", "--json", "--config", config).stdout)
+        states = {each["name"]: each["state"] for each in listed}
+        assert (states["survey"], states["third"]) == ("running", "running")
+        assert states["paused"] in ("draining", "stopped")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait_end() == 0
+
+
+def test_calls_go_on_while_a_reload_reads_a_list(tmp_path: Path) -> None:
+    """A changed list of 30,000 rows stops nobody: attempts finish before it is read; SIGTERM cuts the reading short."""
+    config = prepare(tmp_path, speed=300.0)
+    rows = "".join(f"Person {rank},07700 {900_000 + rank % 1000}\n" for rank in range(30_000))
+    with running(config) as daemon:
+        for more in ("", "One More,07700 900999\n"):
+            daemon.wait_log("attempt")
+            (tmp_path / "campaigns" / "list.csv").write_text("name,phone\n" + rows + more, encoding="utf-8")
+            seen = len(daemon.log)
+            daemon.signal(signal.SIGHUP)
+            if not more:
+                daemon.wait_log("reloaded")
+                assert "attempt" in [entry["event"] for entry in daemon.log[seen:]]
+        daemon.wait_log("attempt")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait_end() == 0
+        assert "reloaded" not in [entry["event"] for entry in daemon.log[seen:]]
+    assert list((tmp_path / "campaigns").glob(".list.csv.rejects*")) == []
+
+
 def test_a_second_daemon_on_the_same_state_is_refused(tmp_path: Path) -> None:
     """The second one names the first and ends with exit code 5; the first goes on."""
     config = prepare(tmp_path)
