@@ -149,7 +149,7 @@ async def _progress(service: "Service") -> None:
 
     await service.ready.wait()
     print(
-        f"\n{'Seoul':>9} {'London':>6} {'calls':>7} {'live':>6} {'connects':>9} {'abandoned':>14} {'talking':>9}",
+        f"\n{'Seoul':>9} {'London':>6} {'calls':>7} {'live':>6} {'joined':>9} {'abandoned':>14} {'talking':>9}",
         flush=True,
     )
     while not service.is_stopping:
