@@ -168,6 +168,7 @@ class SqliteStore(SqliteRecords):
             with explained(self.path), closing(open_writer(self.path)) as connection:
                 session = SqliteImport(connection, policy)
                 yield session
+                session.close()
                 if not session.is_rolled_back:
                     with _transaction(connection):
                         session.finish(source, digest, now)

@@ -15,6 +15,7 @@ from dialer.storage import rows
 from dialer.storage.imports import Added, Tally, distinct, merge
 from dialer.storage.writing import add_open_leads, counter, insert, raise_counter, register
 
+LOOK_EVERY = 1_000  # rows that may be read of one and the same state of the store
 _COLUMNS = ", ".join(rows.LEAD_COLUMNS)
 _GATHERING = (
     "ATTACH '' AS gathered",
@@ -59,11 +60,14 @@ class SqliteImport:
             connection.execute(statement)
         self._last_import = connection.execute(_LAST_IMPORT).fetchone()[0]
         self._first_lead_id = self._next_lead_id = counter(connection, "next_lead_id")
+        self._rows = 0
+        connection.execute("BEGIN")
 
     def add(self, candidate: Lead) -> Added:
         """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number."""
         if candidate.campaign != self._policy.name or not candidate.numbers:
             raise StorageError(f"import into {self._policy.name!r}: expected its own lead with a number: {candidate!r}")
+        self._look_again()
         owners = {number.e164: self._owner(number.e164) for number in candidate.numbers}
         lead_id = next((owner for owner in owners.values() if owner is not None), None)
         if lead_id is None:
@@ -80,6 +84,10 @@ class SqliteImport:
         """Forget everything at the end, as a dry run does."""
         self.is_rolled_back = True
 
+    def close(self) -> None:
+        """End the gathering, before the transaction that moves what was gathered."""
+        self._connection.execute("COMMIT")
+
     def finish(self, source: str, digest: str, now: float) -> None:
         """Move what was gathered to its place, within a transaction. Raises StorageError after another import."""
         connection, name, first = self._connection, self._policy.name, self._first_lead_id
@@ -95,6 +103,14 @@ class SqliteImport:
         tally = self.tally
         values = (name, source, digest, now, tally.loaded, tally.merged, tally.unchanged)
         connection.execute(_ADD_IMPORT, values)
+
+    def _look_again(self) -> None:
+        """Read the store as it is now, every so often: a statement for itself costs twice the time, and a transaction
+        that lasts keeps the write-ahead log from being emptied."""
+        self._rows += 1
+        if self._rows % LOOK_EVERY == 0:
+            self._connection.execute("COMMIT")
+            self._connection.execute("BEGIN")
 
     def _owner(self, e164: str) -> int | None:
         named = {"campaign": self._policy.name, "e164": e164}
