@@ -31,6 +31,7 @@ from dialer.storage.codec import Entry
 
 QUEUE_MAX = 100_000
 BATCH_MAX = 500  # entries in one commit
+ROUNDS_MAX = 64
 
 
 class QueueOverflow(DialerError):
@@ -144,7 +145,10 @@ class Driver:
             self._clock.hold("driver", None)
 
     async def _turn(self) -> None:
-        """Sleep until there is news or the deadline comes."""
+        """Sleep until there is news or the deadline comes; with work left, only let the others have a turn."""
+        if self._queue:
+            await asyncio.sleep(0)
+            return
         self._arm()
         await self._wake.wait()
         self._wake.clear()
@@ -153,11 +157,15 @@ class Driver:
         """Handle all that is queued, else the deadline that the timer announced.
 
         The queue is emptied before the loop turns again: adapters get every order of this instant before they report.
+        Only a queue that feeds itself for `ROUNDS_MAX` batches (a million leads outside their hours) is left for the
+        next turn, so that control and call news are not kept waiting. The clock is held at its instant meanwhile.
         """
         if self._is_timer_due and not self._queue:
             self._is_timer_due = False
             self._act(self._handle_deadline())
-        while self._queue:
+        for _ in range(ROUNDS_MAX):
+            if not self._queue:
+                return
             self._act(self._handle_queued())
 
     def _handle_queued(self) -> list[Entry]:

@@ -87,6 +87,7 @@ class Campaign:
     queue: list[int] = field(default_factory=list)  # ids of live answers waiting for an agent, oldest first
     agents: dict[str, None] = field(default_factory=dict)  # ids of the agents who work for it now
     is_claiming: bool = False
+    dry_claims: int = 0  # claims since a lead could last be dialed
     has_asked: bool = False
     next_due_at: float | None = None  # when the store may have leads again; None: only after an import
     is_exhausted: bool = False  # the store had no more due leads when last asked

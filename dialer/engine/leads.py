@@ -17,6 +17,7 @@ from dialer.engine.state import State
 
 _HOPPER_MIN = 20
 _HOPPER_PER_AGENT = 4
+_CLAIM_MAX = 1000  # a list of a million leads, all outside their hours, is put off in large steps
 _PERSONAL_POLL_S = 30.0
 _CALLBACKS_POLL_S = 30.0
 
@@ -40,12 +41,17 @@ def refill(state: State, campaign: Campaign, now: float) -> None:
         return
     if campaign.is_exhausted and (campaign.next_due_at is None or now < campaign.next_due_at):
         return
-    claim(state, campaign, size - len(campaign.hopper))
+    claim(state, campaign, _room(campaign))
 
 
 def _size(campaign: Campaign) -> int:
     """Give how many leads the hopper is meant to hold."""
     return _HOPPER_MIN + _HOPPER_PER_AGENT * len(campaign.agents)
+
+
+def _room(campaign: Campaign) -> int:
+    """Give how many more leads the hopper takes: twice as many after each claim of which none could be dialed."""
+    return min((_size(campaign) - len(campaign.hopper)) << min(campaign.dry_claims, 10), _CLAIM_MAX)
 
 
 def claim(state: State, campaign: Campaign, count: int) -> None:
@@ -57,9 +63,10 @@ def claim(state: State, campaign: Campaign, count: int) -> None:
 def on_claimed(state: State, campaign: Campaign, event: LeadsClaimed, now: float) -> None:
     """Take over the leads that the store handed out: promised calls, and others as far as there is room."""
     is_open = campaign.is_claiming and campaign.is_dialing and not state.is_draining
-    room = 0 if campaign.is_callbacks_only else _size(campaign) - len(campaign.hopper)
+    room = 0 if campaign.is_callbacks_only else _room(campaign)
     campaign.is_claiming = False
     campaign.has_asked = True
+    campaign.dry_claims += 1
     campaign.open_leads = event.open_leads
     campaign.next_due_at = event.next_due_at
     for lead in event.leads:
@@ -139,6 +146,7 @@ def _examine(state: State, campaign: Campaign, lead: Lead, now: float) -> Dialab
         return None
     verdict, index = judge(state, campaign, lead, now)
     if verdict.allowed:
+        campaign.dry_claims = 0
         return Dialable(lead=lead, index=index, verdict=verdict, agent_id=agent_id)
     campaign.counts.refused += 1
     refuse(state, campaign, lead, verdict)

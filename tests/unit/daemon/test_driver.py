@@ -2,14 +2,22 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
 from dialer.daemon.clock import ScaledClock
 from dialer.daemon.driver import Driver, QueueOverflow
 from dialer.domain.commands import DeskCommand, GatewayCommand, PlaceCall
-from dialer.domain.events import AgentLoggedIn, AgentReadied, CampaignLoaded, DrainRequested, LeadsClaimed
-from dialer.domain.policy import PacingMode
+from dialer.domain.events import (
+    AgentLoggedIn,
+    AgentReadied,
+    CampaignLoaded,
+    DrainRequested,
+    LeadsClaimed,
+    LeadsImported,
+)
+from dialer.domain.policy import HoursPolicy, PacingMode
 from dialer.errors import StorageError
 from dialer.ports import Sink
 from dialer.storage.codec import Entry
@@ -34,6 +42,23 @@ class Ledger:
 
     def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
         return self.store.claim(campaign, count, now)
+
+
+class EndlessLedger(Ledger):
+    """Keeps nothing, and answers every claim with a lead that is closed for good, saying that there are more."""
+
+    def __init__(self, store: MemoryStore, campaign: str) -> None:
+        super().__init__(store)
+        self.claims = 0
+        self._lead = next(iter(store.leads(campaign)))
+
+    def commit_batch(self, entries: Iterable[Entry]) -> None:
+        self.commits += 1
+
+    def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
+        self.claims += 1
+        closed = replace(self._lead, lead_id=self.claims)
+        return LeadsClaimed(campaign=campaign, leads=(closed,), next_due_at=None, open_leads=10)
 
 
 class Wire:
@@ -120,5 +145,27 @@ def test_the_queue_is_bounded() -> None:
         with pytest.raises(QueueOverflow, match="expected at most 10"):
             for rank in range(11):
                 driver.post(AgentReadied(agent_id=f"a{rank}"))
+
+    virtual.run(run(), START_AT)
+
+
+def test_work_that_feeds_itself_leaves_others_their_turn() -> None:
+    """A queue that never runs empty at one instant (a huge list outside its hours) does not freeze the daemon."""
+
+    async def run() -> None:
+        campaign = replace(policy(mode=PacingMode.PROGRESSIVE), hours=HoursPolicy(week=((),) * 7))
+        ledger = EndlessLedger(filled_store([campaign], 1), campaign.name)
+        driver = Driver(new_engine(), ledger, Wire(ledger.store), ScaledClock(speed=1.0, start_at=START_AT))
+        driver.post(CampaignLoaded(policy=campaign))
+        driver.post(LeadsImported(campaign=campaign.name))
+        running = asyncio.ensure_future(driver.run())
+        await driver.settle(AgentLoggedIn(agent_id="a1", groups=("floor",)))
+        await driver.settle(AgentReadied(agent_id="a1"))
+        for _ in range(5):
+            before = ledger.claims
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert ledger.claims > before
+        running.cancel()
 
     virtual.run(run(), START_AT)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dialer.domain.agent import AgentState
-from dialer.domain.commands import BlockPerson, OfferPreview
+from dialer.domain.commands import BlockPerson, ClaimLeads, OfferPreview
 from dialer.domain.events import (
     AgentLoggedOut,
     AgentPauseRequested,
@@ -16,7 +16,7 @@ from dialer.domain.events import (
     PreviewAccepted,
     PreviewSkipped,
 )
-from dialer.domain.lead import Callback, LeadState
+from dialer.domain.lead import Callback, LeadState, PhoneNumber
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CallbackPolicy, MissedCallback, PacingMode
 from tests.unit.engine.rig import AT, Rig, lead, of, only, policy
@@ -265,3 +265,26 @@ def test_agents_are_not_held_by_a_callbacks_only_campaign() -> None:
     rig.send(CallFailed(call_id=2, outcome=Outcome.BUSY))
     rig.control("resume", "first")
     assert rig.placed()[-1].campaign == "first"
+
+
+def test_a_closed_list_is_put_off_in_large_steps() -> None:
+    """Thousands of leads outside their hours cost a few claims, not one for every twenty; an open one resets that."""
+    rig = Rig()
+    closed = [replace(lead(number), numbers=asia(number)) for number in range(3000)]
+    rig.load_leads(policy(), closed)
+    rig.log_in("a")
+    assert rig.placed() == []
+    claims = [each for each in rig.out if isinstance(each, ClaimLeads)]
+    assert len(claims) < 20
+    assert max(each.count for each in claims) <= 1000
+    mark = len(rig.out)
+    rig.add_leads(policy(), [lead(5000)])
+    rig.imported()
+    assert len(rig.placed()) == 1
+    assert len([each for each in rig.out[mark:] if isinstance(each, ClaimLeads)]) < 4
+
+
+def asia(number: int) -> tuple[PhoneNumber, ...]:
+    """A number whose holder's evening it is, unlike any other's."""
+    e164 = f"+82200{number:07d}"
+    return (PhoneNumber(e164=e164, kind="mobile", region="KR", zones=("Asia/Seoul",)),)
