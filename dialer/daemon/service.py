@@ -250,9 +250,13 @@ class Service:
         return load_campaigns(paths)
 
     def _import(self, policy: CampaignPolicy) -> None:
-        """Bring a campaign's lists into the store."""
+        """Bring a campaign's lists into the store, except those that it has read under the same campaign file."""
         for file in policy.list.files:
             digests = (policy.digest, digest_of(Path(file)))
+            if self._store.has_imported(policy, digests[1]):
+                self._read[policy.name, file] = digests
+                self._log.info("list", campaign=policy.name, path=file, unchanged=True)
+                continue
             self._imported(file, digests, import_list(file, policy, self._store, self._clock.now()))
 
     async def _import_anew(self, policy: CampaignPolicy, *, is_dry_run: bool) -> bool:

@@ -111,6 +111,16 @@ class SqliteRecords:
         )
         return map(rows.to_attempt, found)
 
+    def has_imported(self, policy: CampaignPolicy, digest: str) -> bool:
+        """Tell whether a list of this digest was imported under the campaign file as it is now."""
+        found = self._rows(
+            "SELECT 1 FROM imports WHERE campaign = ? AND digest = ? AND policy_digest = ? LIMIT 1",
+            policy.name,
+            digest,
+            policy.digest,
+        )
+        return any(True for _ in found)
+
     def open_attempts(self) -> Iterator[Attempt]:
         """Give the attempts that nobody has seen end, by call id."""
         return map(

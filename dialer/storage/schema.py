@@ -81,6 +81,7 @@ class ImportRow(SQLModel, table=True):
     campaign: str
     source: str
     digest: str
+    policy_digest: str
     at: float
     loaded: int
     merged: int

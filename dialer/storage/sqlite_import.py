@@ -44,7 +44,9 @@ _MOVE_LEADS = f"""INSERT INTO main.leads ({_COLUMNS})
 _MOVE_NUMBERS = """INSERT INTO lead_numbers (campaign, e164, lead_id)
     SELECT ?, e164, lead_id FROM gathered.numbers WHERE lead_id >= ? ORDER BY e164"""
 _COUNT_OPEN = "SELECT count(*) FROM gathered.leads WHERE lead_id >= ? AND place <> ?"
-_ADD_IMPORT = insert("imports", ("campaign", "source", "digest", "at", "loaded", "merged", "unchanged"))
+_ADD_IMPORT = insert(
+    "imports", ("campaign", "source", "digest", "policy_digest", "at", "loaded", "merged", "unchanged")
+)
 _LAST_IMPORT = "SELECT coalesce(max(import_id), 0) FROM imports"
 
 
@@ -101,7 +103,7 @@ class SqliteImport:
         add_open_leads(connection, name, connection.execute(_COUNT_OPEN, (first, rows.FINISHED)).fetchone()[0])
         raise_counter(connection, "next_lead_id", self._next_lead_id)
         tally = self.tally
-        values = (name, source, digest, now, tally.loaded, tally.merged, tally.unchanged)
+        values = (name, source, digest, self._policy.digest, now, tally.loaded, tally.merged, tally.unchanged)
         connection.execute(_ADD_IMPORT, values)
 
     def _look_again(self) -> None:

@@ -232,3 +232,18 @@ def test_the_last_word_on_a_lead_in_a_batch_stays(path: Path) -> None:
         assert ([lead.lead_id for lead in claimed.leads], claimed.open_leads) == ([one.lead_id], 2)
         store.apply([last, first])
         assert store.claim("spring", 5, 9.0).open_leads == 1
+
+
+def test_a_list_is_known_by_its_bytes_and_its_campaign_file(path: Path) -> None:
+    """A list that was read under the same campaign file need not be read again; a changed one, or file, must."""
+    policy = replace(make_policy(), digest="a")
+    with closing(SqliteStore(path)) as store:
+        with store.importing(policy, "list.csv", "bytes", 0.0) as session:
+            session.add(make_lead(1))
+        with store.importing(policy, "dry.csv", "tried", 0.0) as session:
+            session.add(make_lead(2))
+            session.rollback()
+        assert store.has_imported(policy, "bytes")
+        assert not store.has_imported(policy, "other bytes")
+        assert not store.has_imported(policy, "tried")
+        assert not store.has_imported(replace(policy, digest="b"), "bytes")
