@@ -95,12 +95,14 @@ def _prepare(campaigns: Path, agents: int, speed: float) -> Path:
 async def _day(settings: "Settings", day_s: float) -> "EngineStatus":
     """Run the daemon for a simulated day, telling how it goes; give the last status."""
     import asyncio
+    import os
 
     from dialer.cli.daemon import loopback_factory
     from dialer.daemon.service import Service
 
-    settings.state_dir.mkdir(parents=True)
-    with (settings.state_dir / "daemon.log").open("w", encoding="utf-8") as log:
+    settings.state_dir.mkdir(mode=0o700, parents=True)
+    log_file = os.open(settings.state_dir / "daemon.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(log_file, "w", encoding="utf-8") as log:
         service = Service(settings, loopback_factory(settings), log_to=log, on_import=_tell_import)
         running = asyncio.ensure_future(service.run())
         watching = [asyncio.ensure_future(_end(service, day_s)), asyncio.ensure_future(_progress(service))]
@@ -149,7 +151,7 @@ async def _progress(service: "Service") -> None:
 
     await service.ready.wait()
     print(
-        f"\n{'Seoul':>9} {'London':>6} {'calls':>7} {'live':>6} {'joined':>9} {'abandoned':>14} {'talking':>9}",
+        f"\n{'Seoul':>9} {'London':>6} {'calls':>7} {'live':>6} {'connects':>9} {'abandoned':>14} {'talking':>9}",
         flush=True,
     )
     while not service.is_stopping:
@@ -196,7 +198,7 @@ def _faults(counts: dict[str, int], attempts: "list[Attempt]") -> "Iterator[str]
         "dials": len(attempts),
         "finished": sum(attempt.released_at is not None and attempt.outcome is not None for attempt in attempts),
         "live": sum(attempt.is_live for attempt in attempts),
-        "connects": sum(attempt.bridged_at is not None for attempt in attempts),
+        "connects": sum(attempt.bridged_at is not None and attempt.is_live for attempt in attempts),
         "abandoned": sum(attempt.is_abandoned for attempt in attempts),
     }
     for key, value in kept.items():

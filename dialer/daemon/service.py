@@ -472,9 +472,12 @@ def make_clock(settings: Settings, store: SqliteStore) -> DaemonClock:
 
 @contextmanager
 def only_daemon(state_dir: Path) -> Iterator[None]:
-    """Hold the lock of the state directory; raise StorageError when another process holds it."""
+    """Hold the lock of the state directory; raise StorageError when another process holds it.
+
+    A directory that is not there is made for this user alone: the database in it has whole phone numbers.
+    """
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (state_dir / "daemon.lock").open("a+", encoding="ascii")
     except OSError as error:
         raise StorageError(f"state_dir {state_dir}: cannot be used: {error.strerror or error}") from error

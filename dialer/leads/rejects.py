@@ -1,6 +1,7 @@
 """The file of rejected rows beside a list: UTF-8 CSV with a byte order mark, so that spreadsheets read it right.
 
-It is written under a temporary name and takes its place only when the import is done. Original cells stay as they were.
+It is written under a temporary name and takes its place only when the import is done. Original cells stay as they were,
+with whole phone numbers: only this user may read the file.
 """
 
 import contextlib
@@ -29,7 +30,8 @@ class RejectsFile:
         try:
             if self.path.is_dir():
                 raise IsADirectoryError(0, "a directory of that name is in the way")
-            self._file: TextIO = self._temporary.open("w", encoding="utf-8-sig", newline="")
+            descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            self._file: TextIO = os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="")
         except OSError as error:
             raise refuse(
                 list_path,

@@ -3,6 +3,7 @@
 One rule governs this module: what SQLite complains of leaves as a `StorageError` that names the file and what to do.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,12 +35,13 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """Open a database for writing, making it and its folder where they do not exist."""
+    """Open a database for writing, making it and its folder, for this user alone, where they do not exist."""
     _refuse_folder(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"database {path}: its folder cannot be made ({error.strerror})") from error
+    _make_private(path)
     with explained(path):
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
         try:
@@ -72,6 +74,19 @@ def open_reader(path: Path) -> sqlite3.Connection:
 def _refuse_folder(path: Path) -> None:
     if path.is_dir():
         raise StorageError(f"database {path}: expected a file, found a folder: name a file in it, such as dialer.db")
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, readable by this user alone, if there is none; SQLite gives its WAL and index the same mode."""
+    # O_EXCL: closing a file that is there already would drop the locks of this process's other connections to it.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StorageError(
+            f"database {path}: it cannot be made ({error.strerror}): check the owner and mode of its folder"
+        ) from error
 
 
 def _check_or_create(connection: sqlite3.Connection, path: Path) -> None:

@@ -1,6 +1,7 @@
 """The demo runs the main job to its end, in a fresh folder, and says whether everything adds up."""
 
 import re
+import stat
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ def test_the_demo_runs_the_shipped_campaigns_to_their_end(short_path: Path) -> N
     attempts = kept(result.stdout)
     assert len(attempts) > 20
     assert all(attempt.outcome is not None for attempt in attempts)
+    state = next(short_path.glob("dialer-demo-*/state"))
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (state, *state.glob("d*"))}
+    assert (modes["state"], modes["dialer.db"], modes["daemon.log"]) == (0o700, 0o600, 0o600)
 
 
 def kept(output: str) -> list[Attempt]:

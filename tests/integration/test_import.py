@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections import Counter
@@ -184,6 +185,21 @@ def test_rejects_stand_beside_the_list(tmp_path: Path) -> None:
         assert import_list(path, campaign(), store, NOW).rejects_path is None
     assert not rejects.exists()
     assert sorted(entry.name for entry in tmp_path.glob("*list*")) == ["list.csv"]
+
+
+def test_rejects_are_for_their_user_alone(tmp_path: Path) -> None:
+    """The file of rejects has whole numbers: it is made 0600, in place of an earlier one with any mode."""
+    path = tmp_path / "list.csv"
+    path.write_text("phone\nnobody\n", encoding="utf-8")
+    rejects = tmp_path / "list.csv.rejects.csv"
+    rejects.touch(mode=0o644)
+    before = os.umask(0)
+    try:
+        with SqliteStore(tmp_path / "dialer.db") as store:
+            report = import_list(path, campaign(columns={"number": ("phone",)}), store, NOW)
+    finally:
+        os.umask(before)
+    assert (report.rejects_path, stat.S_IMODE(rejects.stat().st_mode)) == (str(rejects), 0o600)
 
 
 def test_a_person_met_twice_is_one_lead_with_all_numbers(tmp_path: Path) -> None:

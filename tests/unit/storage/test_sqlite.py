@@ -1,6 +1,8 @@
 """What only the SQLite store promises: a file that opens or says why not, and transactions."""
 
+import os
 import sqlite3
+import stat
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
@@ -247,3 +249,23 @@ def test_a_list_is_known_by_its_bytes_and_its_campaign_file(path: Path) -> None:
         assert not store.has_imported(policy, "other bytes")
         assert not store.has_imported(policy, "tried")
         assert not store.has_imported(replace(policy, digest="b"), "bytes")
+
+
+def test_a_new_database_is_for_its_user_alone(path: Path) -> None:
+    """The folder is made 0700, the database and its WAL 0600, whatever the umask allows."""
+    before = os.umask(0)
+    try:
+        with loaded(path, 1):
+            files = [path, path.with_name("dialer.db-wal"), path.with_name("dialer.db-shm")]
+            assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_database_that_is_there_keeps_its_mode(path: Path) -> None:
+    """An operator who opened the database to a group is not overruled."""
+    loaded(path, 1).close()
+    path.chmod(0o640)
+    SqliteStore(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
