@@ -60,7 +60,7 @@ class Counts:
     answers: int = 0
     live: int = 0
     machines: int = 0
-    connects: int = 0
+    connects: int = 0  # live answers joined to an agent
     abandoned: int = 0
     abandoned_by_callee: int = 0
     finished: int = 0  # calls that are over

@@ -21,9 +21,11 @@ def refusal(state: State, name: str, action: str) -> str | None:
     if campaign is None:
         known = ", ".join(sorted(state.campaigns)) or "none"
         return f"no campaign is named {name!r}; loaded: {known}"
-    if (campaign.state, action) in ACTIONS:
-        return None
     legal = sorted(act for before, act in ACTIONS if before is campaign.state)
+    if campaign.is_dialing and not campaign.is_callbacks_only:
+        legal.remove("resume")  # nothing is held back
+    if action in legal:
+        return None
     return f"{action!r} makes no sense while the campaign is {campaign.state}; possible now: {', '.join(legal)}"
 
 

@@ -112,6 +112,7 @@ def _keep(state: State, campaign: Campaign, undisposed: Undisposed, disposition:
         # No person answered, so nobody could be abandoned either.
         campaign.counts.live -= 1
         campaign.counts.machines += 1
+        campaign.counts.connects -= 1
         campaign.budget.retract_live(now)
         if attempt.is_abandoned:
             campaign.counts.abandoned -= 1

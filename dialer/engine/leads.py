@@ -145,6 +145,11 @@ def _examine(state: State, campaign: Campaign, lead: Lead, now: float) -> Dialab
         _await_agent(state, campaign, lead, now)
         return None
     verdict, index = judge(state, campaign, lead, now)
+    if verdict.allowed and lead.callback is None:
+        at = retry.other_hour(lead, lead.numbers[index], now, campaign.policy)
+        if at > now:  # it came due at another hour and had to wait for a free line or agent until now
+            settle(state, campaign, retry.pending(lead, at))
+            return None
     if verdict.allowed:
         campaign.dry_claims = 0
         return Dialable(lead=lead, index=index, verdict=verdict, agent_id=agent_id)

@@ -63,17 +63,17 @@ def after_outcome(lead: Lead, index: int, outcome: Outcome, policy: CampaignPoli
         return finished(lead, "no_number_left")
     has_fresh_number = lead.numbers[numbers[0]].attempts < lead.numbers[index].attempts
     if (has_fresh_number and outcome not in _MAYBE_ANSWERED) or lead.numbers[index].is_invalid:
-        return _due(lead, numbers[0], now + policy.numbers.next_after_s, policy, now)
+        return _due(lead, numbers[0], now + policy.numbers.next_after_s, policy)
     rule = policy.retry.rules.get(outcome)
     if rule is None and outcome in (Outcome.CONGESTION, Outcome.CANCELLED):
-        return _due(lead, numbers[0], now + _NOT_REACHED_AFTER_S, policy, now)
+        return _due(lead, numbers[0], now + _NOT_REACHED_AFTER_S, policy)
     if rule is None:
         return finished(lead, str(outcome))
     used = lead.tries.get(outcome, 0)
     if used >= rule.times:
         return finished(lead, f"{outcome}_times")
     lead = replace(lead, tries={**lead.tries, str(outcome): used + 1})
-    return _due(lead, numbers[0], now + rule.after_s, policy, now)
+    return _due(lead, numbers[0], now + rule.after_s, policy)
 
 
 def after_disposition(
@@ -88,14 +88,15 @@ def after_disposition(
     lead = replace(lead, callback=None, last_outcome=disposition.name)
     if disposition.is_do_not_call:
         return finished(lead, "do_not_call")
-    if disposition.is_final and not disposition.is_number_invalid:
-        return finished(lead, disposition.name)
     if disposition.is_number_invalid:
         lead = _number_invalid(lead, index)
+    if disposition.is_final:
+        return finished(lead, disposition.name)
+    if disposition.is_number_invalid:
         numbers = callable_numbers(lead, policy)
         if not numbers or lead.attempts >= policy.retry.attempts_max:
             return finished(lead, disposition.name)
-        return _due(lead, numbers[0], now + policy.numbers.next_after_s, policy, now)
+        return _due(lead, numbers[0], now + policy.numbers.next_after_s, policy)
     if callback is not None:
         return replace(lead, state=LeadState.PENDING, reason="", due_at=callback.at, callback=callback)
     if disposition.is_machine:
@@ -105,7 +106,7 @@ def after_disposition(
     numbers = callable_numbers(lead, policy)
     if not numbers or lead.attempts >= policy.retry.attempts_max:
         return finished(lead, disposition.name)
-    return _due(lead, numbers[0], now + disposition.retry_after_s, policy, now)
+    return _due(lead, numbers[0], now + disposition.retry_after_s, policy)
 
 
 def missed_callback(lead: Lead, policy: CampaignPolicy, now: float) -> Lead:
@@ -141,18 +142,22 @@ def _number_invalid(lead: Lead, index: int) -> Lead:
     return replace(lead, numbers=_with(lead, index, replace(lead.numbers[index], is_invalid=True)))
 
 
-def _due(lead: Lead, index: int, due_at: float, policy: CampaignPolicy, now: float) -> Lead:
-    """Make the lead due, moved out of the local hour of the attempt at `now` when it falls on another day."""
-    if policy.retry.is_hour_varied:
-        due_at = _vary_hour(lead, lead.numbers[index], due_at, policy, now)
+def _due(lead: Lead, index: int, due_at: float, policy: CampaignPolicy) -> Lead:
+    """Make the lead due, moved out of the local hour of the last attempt when it falls on another day."""
+    due_at = other_hour(lead, lead.numbers[index], due_at, policy)
     return replace(lead, state=LeadState.PENDING, reason="", due_at=due_at, callback=None)
 
 
-def _vary_hour(lead: Lead, number: PhoneNumber, due_at: float, policy: CampaignPolicy, now: float) -> float:
-    zones = places(lead, number)
+def other_hour(lead: Lead, number: PhoneNumber, due_at: float, policy: CampaignPolicy) -> float:
+    """Give the first instant from `due_at` on that is not in the local hour of the last attempt on another day.
+
+    It is `due_at` itself where the policy does not ask for it, where there was no attempt, or where no other hour is.
+    """
+    zones, last_at = places(lead, number), lead.last_attempt_at
+    if not policy.retry.is_hour_varied or last_at is None:
+        return due_at
     if not zones or not all(map(is_zone, zones)):
         return due_at  # nobody knows the hour there, and the gate will not allow the call
-    last_at = lead.last_attempt_at if lead.last_attempt_at is not None else now
     last_day, last_hour = local_hour(zones[0], last_at)
     at = due_at
     for _ in range(48):

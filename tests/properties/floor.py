@@ -27,7 +27,7 @@ DISPOSITIONS = {
         DispositionPolicy(name="sale", is_final=True, is_success=True),
         DispositionPolicy(name="refused", is_final=True, is_do_not_call=True),
         DispositionPolicy(name="later", is_schedule=True),
-        DispositionPolicy(name="wrong", is_final=True, is_number_invalid=True, is_right_party=False),
+        DispositionPolicy(name="wrong", is_number_invalid=True, is_right_party=False),
         DispositionPolicy(name="machine", is_machine=True, is_right_party=False),
         DispositionPolicy(name="again", retry_after_s=3600.0),
     )

@@ -146,6 +146,11 @@ class EngineMachine(RuleBasedStateMachine):
         if campaign.abandonment.cap_rate == 0.0 or campaign.pacing.mode in (PacingMode.PREVIEW, PacingMode.PROGRESSIVE):
             assert command.agent_id is not None
 
+        if command.agent_id is None:
+            budget = self.engine._state.campaigns[command.campaign].budget
+            live, abandoned = budget.last_hour(self.now)
+            assert abandoned <= 5.0 / 3.0 * campaign.abandonment.cap_rate * live + 3.0
+
     # ------------------------------------------------------------------------------------------ what happens
 
     @rule(agent_id=st.sampled_from(AGENTS), what=st.sampled_from(["in", "ready", "ready", "pause", "out"]))

@@ -7,9 +7,17 @@ import pytest
 from dialer.compliance.hours import local_hour
 from dialer.domain.lead import Callback, Lead, LeadState, PhoneNumber
 from dialer.domain.outcome import Outcome
-from dialer.domain.policy import CampaignPolicy, HoursPolicy, NumberOrder, NumbersPolicy, RetryPolicy, RetryRule
+from dialer.domain.policy import (
+    CampaignPolicy,
+    DispositionPolicy,
+    HoursPolicy,
+    NumberOrder,
+    NumbersPolicy,
+    RetryPolicy,
+    RetryRule,
+)
 from dialer.engine import retry
-from tests.unit.engine.rig import AT, lead, policy
+from tests.unit.engine.rig import AT, Rig, lead, policy
 
 DAY_S = 86400.0
 RULES = {Outcome.NO_ANSWER: RetryRule(after_s=3600.0, times=2), Outcome.MACHINE: RetryRule(after_s=DAY_S, times=9)}
@@ -132,3 +140,26 @@ def test_a_missed_promise_ends_with_any_other_attempt() -> None:
     """A retry is not a callback any more: it waits for nobody in particular."""
     promised = replace(lead(1), callback=Callback(at=AT, agent_id="a"))
     assert retry.after_outcome(tried(promised), 0, Outcome.NO_ANSWER, rules(), AT).callback is None
+
+
+def test_a_lead_that_waited_into_its_old_hour_is_put_off() -> None:
+    """Due at another hour but kept waiting into yesterday's, a lead is not dialed; after an attempt today it may be."""
+    rig = Rig()
+    waited = replace(lead(1), attempts=1, last_attempt_at=rig.now - 86400.0 + 600.0, due_at=rig.now - 7200.0)
+    today = replace(lead(2), attempts=1, last_attempt_at=rig.now - 600.0)
+    rig.load_leads(policy(), [waited, today])
+    rig.log_in("a", "b")
+    assert [call.lead_id for call in rig.placed()] == [2]
+    assert rig.lead(1).due_at == 1767607200.0  # ten o'clock
+    rig.wait(1900.0)
+    assert 1 in [call.lead_id for call in rig.placed()]
+
+
+def test_a_final_wrong_number_ends_the_lead() -> None:
+    """`final` beside an invalid number ends the lead; without it the other numbers are tried."""
+    two = retry.placed(lead(1, numbers=2), 0, AT)
+    wrong = DispositionPolicy(name="wrong", is_number_invalid=True)
+    again = retry.after_disposition(two, 0, wrong, policy(), AT, None)
+    assert again.state is LeadState.PENDING and again.numbers[0].is_invalid
+    ended = retry.after_disposition(two, 0, replace(wrong, is_final=True), policy(), AT, None)
+    assert ended.state is LeadState.FINISHED and ended.reason == "wrong" and ended.numbers[0].is_invalid

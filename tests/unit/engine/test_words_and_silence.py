@@ -82,3 +82,4 @@ def test_a_pause_keeps_callbacks_only() -> None:
     assert rig.campaign().is_callbacks_only
     rig.control("resume")
     assert not rig.campaign().is_callbacks_only
+    assert rig.engine.refusal("survey", "resume") is not None
