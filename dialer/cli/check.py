@@ -1,4 +1,7 @@
-"""`dialer check`: are the configuration, the world and the campaigns valid, without running anything."""
+"""`dialer check`: are the configuration, the world, the campaigns and the headings of their lists valid?
+
+Nothing is run and nothing is kept.
+"""
 
 import json
 from dataclasses import asdict
@@ -7,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dialer.errors import ConfigError
+from dialer.errors import ConfigError, ListError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dialer.config.faults import Fault
     from dialer.config.settings import Settings
     from dialer.domain.policy import CampaignPolicy
@@ -25,7 +30,8 @@ def check(
 ) -> None:
     """Check a configuration and campaign files without running them.
 
-    Prints every fault of every file at once: file, line, key, expected, found, nearest known key.
+    Prints every fault of every file at once: file, line, key, expected, found, nearest known key. Of each lead list it
+    reads the headings and the first row: a missing column is a fault too.
 
     Exit codes: 0 all valid; 3 not.
     """
@@ -35,6 +41,7 @@ def check(
     settings = _settings(config, faults)
     paths = campaigns or ([] if settings is None else sorted(settings.campaigns_dir.glob("*.toml")))
     policies = _policies(paths, faults)
+    faults.extend(_list_faults(paths))
     if as_json:
         _print_json(faults, policies)
         if faults:
@@ -71,6 +78,27 @@ def _policies(paths: list[Path], faults: "list[Fault]") -> "list[CampaignPolicy]
     except ConfigFaults as error:
         faults.extend(error.faults)
         return []
+
+
+def _list_faults(paths: list[Path]) -> "Iterator[Fault]":
+    """Give a fault for each list that the campaign which names it could not import."""
+    from dialer.config.campaign import load_campaign
+    from dialer.config.faults import ConfigFaults
+    from dialer.config.toml_file import TomlFile
+    from dialer.daemon.imports import check_list
+
+    for path in paths:
+        try:
+            policy, file = load_campaign(path), TomlFile.read(path)
+        except ConfigFaults:
+            continue  # its faults are told already, and what it wants of its lists is not known
+        for rank, name in enumerate(policy.list.files):
+            try:
+                check_list(name, policy)
+            except ListError as error:
+                found = " ".join(str(error).removesuffix("Nothing was loaded.").split()).removesuffix(".")
+                wanted = "a list with a row under the columns that [list] names"
+                yield file.fault(("list", "files", rank), expected=wanted, found=found)
 
 
 def _print_json(faults: "list[Fault]", policies: "list[CampaignPolicy]") -> None:

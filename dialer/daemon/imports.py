@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dialer.domain.policy import CampaignPolicy
-from dialer.leads.columns import fits_nothing, locate
+from dialer.errors import ListError
+from dialer.leads.columns import ColumnMap, fits_nothing, locate
 from dialer.leads.proposal import no_fit
 from dialer.leads.reader import digest_of, read_rows
 from dialer.leads.rejects import RejectsFile
@@ -67,9 +68,7 @@ def import_list(
     started_at = time.perf_counter()
     path = Path(path)
     with read_rows(path, policy.list) as source:
-        if fits_nothing(source, policy.list.columns):
-            raise no_fit(source, policy)
-        columns = locate(source, policy.list.columns)
+        columns = _columns(source, policy)
         digest = digest_of(path)
         counts = _Counts()
         with RejectsFile(path, source.headings) as rejects:
@@ -106,6 +105,29 @@ def import_list(
     )
 
 
+def check_list(path: str | Path, policy: CampaignPolicy) -> None:
+    """Read the headings of a list and no further than its first row.
+
+    Raises the `ListError` of an import when the file cannot be read, does not have the campaign's columns, or has no
+    row. What is wrong further down is an import's to find.
+    """
+    with read_rows(Path(path), policy.list) as source:
+        _columns(source, policy)
+        if not any(cell.strip() for row in source.rows for cell in row.cells):
+            raise _no_row(source)
+
+
+def _columns(source: RowSource, policy: CampaignPolicy) -> ColumnMap:
+    """Find the campaign's columns; with none of them, raise a `ListError` with a proposal."""
+    if fits_nothing(source, policy.list.columns):
+        raise no_fit(source, policy)
+    return locate(source, policy.list.columns)
+
+
+def _no_row(source: RowSource) -> ListError:
+    return refuse(source.path, "headings but no row under them", "a list has one line per person")
+
+
 @dataclass(slots=True)
 class _Counts:
     """What has become of the rows so far."""
@@ -133,7 +155,7 @@ def _take(row: Row, read: ReadRow, session: ImportSession, rejects: RejectsFile,
 def _finish(source: RowSource, session: ImportSession, rejects: RejectsFile, rows: int, is_dry_run: bool) -> None:
     """Settle what must be settled while the import can still be undone."""
     if rows == 0:
-        raise refuse(source.path, "headings but no row under them", "a list has one line per person")
+        raise _no_row(source)
     rejects.flush()
     if is_dry_run:
         session.rollback()

@@ -97,3 +97,51 @@ def test_a_broken_world_is_told(tmp_path: Path) -> None:
     result = dialer("check", tmp_path / "config.toml")
     assert result.returncode == 3
     assert result.stderr.startswith(f"dialer: error: {tmp_path}/world.toml:2: answers.p_live: expected at most 1")
+
+
+def listed(folder: Path, columns: str, **lists: str) -> tuple[Path, Path]:
+    """A valid configuration and campaign, and its lists: their names without `.csv`, and what they hold."""
+    (folder / "campaigns").mkdir(exist_ok=True)
+    config, campaign = folder / "config.toml", folder / "x.toml"
+    config.write_text("")
+    for name, text in lists.items():
+        (folder / f"{name}.csv").write_text(text)
+    files = ", ".join(f'"{name}.csv"' for name in lists)
+    campaign.write_text(
+        'name = "x"\nseller = "Example Telecom"\npurpose = "survey"\njurisdiction = "GB"\n'
+        f'[agents]\ngroups = ["g"]\n[list]\nfiles = [{files}]\ncolumns = {columns}\n'
+    )
+    return config, campaign
+
+
+def test_a_list_that_could_not_be_imported_is_a_fault(tmp_path: Path) -> None:
+    """A missing column, no row, nothing that fits and bytes that are no text: each has the line that names the list."""
+    config, campaign = listed(
+        tmp_path,
+        '{ number = ["phone"], name = "full name" }',
+        good="full name,phone\nPerson 1,07700 900001\n",
+        missing="fullname,phone\nPerson 1,07700 900001\n",
+        headings="full name,phone\n",
+        other="colour,size\nred,3\n",
+        binary="phone,full name\n\0\0,x\n",
+    )
+    result = dialer("check", config, campaign, "--json")
+    faults = json.loads(result.stdout)["faults"]
+    assert result.returncode == 3
+    assert [(fault["file"], fault["line"], fault["key"]) for fault in faults] == [
+        (str(campaign), 8, f"list.files[{rank}]") for rank in (1, 2, 3, 4)
+    ]
+    told = ("did you mean 'fullname'?", "headings but no row", "fit nothing in this file", "NUL byte")
+    assert all(text in fault["found"] for text, fault in zip(told, faults, strict=True))
+    assert not any("loaded" in fault["found"] or "\n" in fault["found"] for fault in faults)
+
+
+def test_lists_are_checked_beside_a_campaign_with_faults(tmp_path: Path) -> None:
+    """One run tells the faults of one campaign file and of another one's list; nothing is left beside the list."""
+    _, faulty = broken(tmp_path)
+    config, campaign = listed(tmp_path, '{ number = ["mobile"] }', people="phone\n07700 900001\n")
+    result = dialer("check", config, faulty, campaign)
+    assert (result.returncode, result.stdout) == (3, "")
+    assert f"{faulty}:6: agents.ocupancy_max" in result.stderr
+    assert f"{campaign}:8: list.files[0]: expected a list with a row under the columns" in result.stderr
+    assert not (tmp_path / "people.csv.rejects.csv").exists()
