@@ -127,6 +127,23 @@ def report_attempts(
     _write("attempts", report_rows.attempt_rows, report_rows.ATTEMPT_COLUMNS, campaign, span, form, output, config)
 
 
+@report_app.command("changes")
+def report_changes(
+    from_: FromOption = None,
+    to: ToOption = None,
+    campaign: CampaignOption = None,
+    zone: ZoneOption = "UTC",
+    form: FormatOption = ReportFormat.TABLE,
+    output: OutputOption = None,
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Every change of a campaign in the span: what was done, by whom and why; refused ones, too."""
+    from dialer.cli import report_rows
+
+    span = read_span(from_, to, zone)
+    _write("changes", report_rows.change_rows, report_rows.CHANGE_COLUMNS, campaign, span, form, output, config)
+
+
 def _write(
     report: str,
     rows: Rows,

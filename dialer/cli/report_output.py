@@ -7,7 +7,7 @@ says so.
 import csv
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, islice
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from dialer.cli.report import ReportFormat
-from dialer.cli.report_rows import Cell, Row, Span, formulas_of
+from dialer.cli.report_rows import CHANGE_COLUMNS, Cell, Row, Span, formulas_of
 from dialer.cli.tables import console_for, parts, table_of, without
 from dialer.errors import UsageError
 from dialer.leads.export import inert
@@ -54,6 +54,9 @@ ATTEMPT_TABLE = (
     "disposition",
 )
 ATTEMPT_EXPENDABLE = ("campaign", "lead_id", "bridged_at", "released_at", "answered_at", "agent_id", "call_id")
+CHANGE_EXPENDABLE = ("digest", "before", "after", "who", "campaign")
+DIGEST_LENGTH = 12  # in tables
+_FOLDED_WIDTH = 24  # what a column of sentences keeps before another column is left out for it
 ABANDONMENT_NOTES = (
     "late = connects after the threshold, counted in the rate",
     "unknown = calls of which the switch never said what became; possible abandonments, not in the rate",
@@ -199,6 +202,8 @@ def _write_table(report: str, rows: Iterable[Row], span: Span, out: TextIO) -> N
             _agent_table(console, list(all_rows))
         case "abandonment":
             _abandonment_table(console, list(all_rows))
+        case "changes":
+            _change_table(console, all_rows)
         case _:
             _attempt_table(console, all_rows)
 
@@ -261,12 +266,29 @@ def _abandonment_table(console: "Console", rows: list[Row]) -> None:
 
 
 def _attempt_table(console: "Console", rows: Iterator[Row]) -> None:
+    left = ("campaign", "number", "outcome", "agent id", "disposition")
+    _long_table(console, rows, ATTEMPT_TABLE, ATTEMPT_EXPENDABLE, left)
+
+
+def _change_table(console: "Console", rows: Iterator[Row]) -> None:
+    shortened = ({**row, "digest": str(row["digest"])[:DIGEST_LENGTH]} for row in rows)
+    _long_table(console, shortened, tuple(CHANGE_COLUMNS), CHANGE_EXPENDABLE, tuple(CHANGE_COLUMNS), ("reason",))
+
+
+def _long_table(
+    console: "Console",
+    rows: Iterator[Row],
+    names: Sequence[str],
+    expendable: Sequence[str],
+    left: Sequence[str],
+    folded: Sequence[str] = (),
+) -> None:
+    """Print the first rows, the columns that fit, and what is not shown; `folded` columns share what is left."""
     shown = list(islice(rows, TABLE_ROWS_MAX))
-    columns = {
-        _heading(name): ["" if row[name] is None else _instant(row[name]) for row in shown] for name in ATTEMPT_TABLE
-    }
-    kept, left_out = without(columns, [_heading(name) for name in ATTEMPT_EXPENDABLE], console.width)
-    console.print(table_of(kept, left=("campaign", "number", "outcome", "agent id", "disposition")))
+    columns = {_heading(name): ["" if row[name] is None else _instant(row[name]) for row in shown] for name in names}
+    narrowest = columns | {name: [cell[:_FOLDED_WIDTH] for cell in columns[name]] for name in folded}
+    kept, left_out = without(narrowest, [_heading(name) for name in expendable], console.width)
+    console.print(table_of({name: columns[name] for name in kept}, left=left, folded=folded))
     if left_out:
         console.print(f"left out for want of width: {', '.join(left_out)}", soft_wrap=True)
     more = sum(1 for _ in rows)

@@ -66,6 +66,17 @@ ATTEMPT_COLUMNS = {
     field.name: "instant" if field.name.endswith("_at") else _KINDS.get(field.type, "text") for field in fields(Attempt)
 }
 
+CHANGE_COLUMNS = {
+    "at": "instant",
+    "campaign": "text",
+    "action": "text",
+    "before": "text",
+    "after": "text",
+    "reason": "text",
+    "who": "text",
+    "digest": "text",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
@@ -151,6 +162,13 @@ def attempt_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iter
         row["number"] = masked(attempt.number)
         row["outcome"] = None if attempt.outcome is None else attempt.outcome.value
         yield row
+
+
+def change_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iterator[Row]:
+    """Give each change of a campaign in the span, refused ones included, with its reason."""
+    chosen_campaigns(store, campaign)
+    for change in store.changes(campaign, span.from_at, span.to_at):
+        yield {name: getattr(change, name) for name in CHANGE_COLUMNS} | {"at": span.instant(change.at)}
 
 
 def formulas_of(rows: Iterable[Row]) -> dict[str, str]:

@@ -13,8 +13,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dialer.cli.report import report_app
-from dialer.domain.commands import RecordAgentSpan, RecordAttempt
+from dialer.domain.commands import RecordAgentSpan, RecordAttempt, RecordChange
 from dialer.domain.policy import AbandonmentPolicy
+from dialer.domain.records import CampaignChange
 from dialer.errors import StorageError, UsageError
 from dialer.storage.sqlite import SqliteStore
 from tests.integration.daemon_process import DIALER
@@ -22,6 +23,9 @@ from tests.unit.storage.builders import make_abandoned, make_attempt, make_conne
 
 NINE = datetime(2026, 3, 10, 0, 0, tzinfo=UTC).timestamp()  # 09:00 in Seoul
 POLICY = make_policy(abandonment=AbandonmentPolicy(time_zone="Asia/Seoul", cap_rate=0.02))
+
+DIGEST = "0123456789abcdef" * 4
+LONG_REASON = "the list of last week was loaded again in place of the one that the client sent this morning"
 
 
 @pytest.fixture
@@ -37,6 +41,10 @@ def config(tmp_path: Path) -> Path:
         make_span("paused", NINE + 100.0, NINE + 200.0, campaign=None, reason="=cmd"),
         make_span("ready", NINE, NINE + 10.0, agent_id="=agent()"),
     ]
+    changes = [
+        make_change(NINE, "pause", "running", "paused", "=fire drill"),
+        make_change(NINE + 60.0, "emergency-stop", "paused", "stopped", LONG_REASON),
+    ]
     others = [make_abandoned(31, NINE + 90000.0), make_attempt(32, NINE + 50.0, disposition="=1+1")]
     with closing(SqliteStore(tmp_path / "state" / "dialer.db")) as store:
         for policy in (POLICY, make_policy("idle")):
@@ -44,7 +52,15 @@ def config(tmp_path: Path) -> Path:
                 session.add(make_lead(1, campaign=policy.name))
         store.apply([RecordAttempt(attempt=attempt) for attempt in connects + others])
         store.apply([RecordAgentSpan(span=span) for span in spans])
+        store.apply([RecordChange(change=change) for change in changes])
     return path
+
+
+def make_change(at: float, action: str, before: str, after: str, reason: str) -> CampaignChange:
+    """A change that an operator made to the campaign."""
+    return CampaignChange(
+        campaign="spring", at=at, action=action, before=before, after=after, reason=reason, who="op", digest=DIGEST
+    )
 
 
 def report(config: Path, *arguments: str) -> Result:
@@ -127,6 +143,36 @@ def test_attempts_are_masked_and_complete(config: Path) -> None:
         assert "+1202555" not in report(config, "attempts", "--format", form).stdout
 
 
+def test_changes_come_with_who_and_why(config: Path) -> None:
+    """Every change of the span has its instant, states, reason, login name and digest; tables shorten the digest."""
+    rows = rows_of(config, "changes", "--campaign", "spring", "--zone", "Asia/Seoul")
+    assert rows[0] == {
+        "at": "2026-03-10T09:00:00+09:00",
+        "campaign": "spring",
+        "action": "pause",
+        "before": "running",
+        "after": "paused",
+        "reason": "=fire drill",
+        "who": "op",
+        "digest": DIGEST,
+    }
+    assert [row["reason"] for row in rows] == ["=fire drill", LONG_REASON]
+    assert [row["action"] for row in rows_of(config, "changes", "--from", "2026-03-10T00:01")] == ["emergency-stop"]
+    assert rows_of(config, "changes", "--campaign", "idle") == []
+    shown = report(config, "changes").stdout
+    assert LONG_REASON in shown
+    assert f"{DIGEST[:12]} " in shown
+    assert DIGEST[:13] not in shown
+    assert "'=fire drill" in report(config, "changes", "--format", "csv").stdout
+
+
+def test_a_long_reason_is_folded_and_whole(config: Path) -> None:
+    """A reason that is wider than the terminal goes on below, and no column is left out for its length alone."""
+    shown = CliRunner().invoke(report_app, ["changes", "--config", str(config)], env={"COLUMNS": "120"}).stdout
+    assert "left out" not in shown
+    assert [word for word in LONG_REASON.split() if word not in shown.split()] == []
+
+
 def test_a_long_table_says_what_it_leaves_out(config: Path) -> None:
     """A table of attempts stops at 200 rows and says how many there are beyond."""
     with closing(SqliteStore(config.parent / "state" / "dialer.db")) as store:
@@ -144,7 +190,7 @@ def test_a_reader_who_has_seen_enough_hears_no_complaint(config: Path) -> None:
     assert pipe.stderr == ""
 
 
-@pytest.mark.parametrize("name", ["campaign", "agents", "abandonment", "attempts"])
+@pytest.mark.parametrize("name", ["campaign", "agents", "abandonment", "attempts", "changes"])
 def test_a_table_fits_a_narrow_terminal(config: Path, name: str) -> None:
     """At 80 columns no cell is cut: figures, campaigns and agents are whole, and what is left out is named."""
     shown = CliRunner().invoke(report_app, [name, "--config", str(config)], env={"COLUMNS": "80"}).stdout
@@ -156,6 +202,7 @@ def test_a_table_fits_a_narrow_terminal(config: Path, name: str) -> None:
         "agents": ("=agent()", "60.00%"),
         "abandonment": ("2026-03-10 15:00", "OVER CAP", "03-10 00:00 0.00% (0 / 30)"),
         "attempts": ("2026-03-10 00:00:50", "+1-202-****-0032", "left out for want of width: campaign, lead id"),
+        "changes": ("2026-03-10 00:01:00", "emergency-stop", "=fire drill", "left out for want of width: digest"),
     }
     assert [words for words in whole[name] if words not in shown] == []
 
@@ -186,7 +233,7 @@ def test_parquet_holds_typed_columns(config: Path, tmp_path: Path) -> None:
     assert pyarrow.parquet.read_table(path).num_rows == 0
 
 
-@pytest.mark.parametrize("name", ["campaign", "agents", "abandonment", "attempts"])
+@pytest.mark.parametrize("name", ["campaign", "agents", "abandonment", "attempts", "changes"])
 def test_an_empty_span_is_no_error(config: Path, name: str) -> None:
     """A span without records gives no rows, says so, and ends with exit code 0."""
     shown = report(config, name, "--from", "2020-01-01", "--to", "2020-01-31")
