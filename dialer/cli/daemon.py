@@ -145,9 +145,17 @@ def _add_action(action: Action, text: str) -> None:
         if as_json:
             _print_json(answer)
         else:
-            print(f"{name}: {action.value}, {answer['before']} -> {answer['after']}")
+            print(change_line(name, action, answer["before"], answer["after"]))
 
     campaign_app.command(action.value, help=text)(change)
+
+
+def change_line(name: str, action: Action, before: str, after: str) -> str:
+    """Say what a change did, where the state alone would not: callbacks-only is a mode of a running campaign."""
+    mode = ""
+    if before == "running":
+        mode = {Action.CALLBACKS_ONLY: ", callbacks only", Action.RESUME: ", all leads"}.get(action, "")
+    return f"{name}: {action.value}, {before} -> {after}{mode}"
 
 
 for _action, _text in (

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dialer.cli.daemon import STATUS_EXPENDABLE, campaign_cells, campaign_lines
+from dialer.cli.daemon import STATUS_EXPENDABLE, Action, campaign_cells, campaign_lines, change_line
 from dialer.cli.tables import parts, table_of, without
 
 NOON = 1773144000.0  # 2026-03-10 12:00 UTC
@@ -61,6 +61,24 @@ def test_a_campaign_is_told_in_words() -> None:
         "from psi 0.03457, ready 2",
     ):
         assert words in text
+
+
+def test_callbacks_only_stands_beside_the_state() -> None:
+    """`campaign list`, `status` and `campaign show` tell a campaign that dials callbacks only."""
+    limited = campaign(is_callbacks_only=True)
+    assert campaign_cells(limited)["state"] == "running,\ncallbacks only"
+    assert dict(campaign_lines(limited))["state"] == "running, callbacks only"
+    assert campaign_cells(campaign())["state"] == dict(campaign_lines(campaign()))["state"] == "running"
+
+
+def test_a_change_that_leaves_the_state_says_what_it_did() -> None:
+    """Going over to callbacks only, and back, both leave a campaign running; the line tells them apart."""
+    assert change_line("a", Action.CALLBACKS_ONLY, "running", "running") == (
+        "a: callbacks-only, running -> running, callbacks only"
+    )
+    assert change_line("a", Action.RESUME, "running", "running") == "a: resume, running -> running, all leads"
+    assert change_line("a", Action.RESUME, "paused", "running") == "a: resume, paused -> running"
+    assert change_line("a", Action.PAUSE, "running", "paused") == "a: pause, running -> paused"
 
 
 def test_a_campaign_that_did_nothing_yet_says_so() -> None:
