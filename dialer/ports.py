@@ -17,7 +17,8 @@ Sink = Callable[[Event], None]
 class Clock(Protocol):
     """The one source of `now`, in POSIX seconds UTC; never runs back."""
 
-    def now(self) -> float: ...
+    def now(self) -> float:
+        """Give the present instant, never earlier than the one given before."""
 
     async def sleep_until(self, at: float) -> None:
         """Return at `at` or as soon after it as the machine can."""
@@ -29,9 +30,11 @@ class Network(Protocol):
     Sans-I/O like the engine: it takes orders, tells when it next has news, and hands the news over when asked.
     """
 
-    def submit(self, command: GatewayCommand | DeskCommand, now: float) -> None: ...
+    def submit(self, command: GatewayCommand | DeskCommand, now: float) -> None:
+        """Take an order given at `now`; what follows from it is handed over by `advance`, never from here."""
 
-    def next_at(self) -> float | None: ...
+    def next_at(self) -> float | None:
+        """Give the instant of the next event, or None when nothing will happen without a further order."""
 
     def advance(self, now: float) -> list[Event]:
         """Hand over every event due at or before `now`, in order; the next is later than `now` or there is none."""
@@ -67,10 +70,14 @@ class LeadStore(Protocol):
 class Records(Protocol):
     """What reports read. Instants are POSIX seconds, the span is half-open."""
 
-    def attempts(self, campaign: str | None, from_at: float, to_at: float) -> Iterable[Attempt]: ...
+    def attempts(self, campaign: str | None, from_at: float, to_at: float) -> Iterable[Attempt]:
+        """Give the attempts placed from `from_at` until before `to_at`, of one campaign or of all (None)."""
 
-    def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> Iterable[AgentSpan]: ...
+    def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> Iterable[AgentSpan]:
+        """Give the agents' spans that share an instant with the one asked for, whole."""
 
-    def decisions(self, campaign: str, from_at: float, to_at: float) -> Iterable[PacingDecision]: ...
+    def decisions(self, campaign: str, from_at: float, to_at: float) -> Iterable[PacingDecision]:
+        """Give the campaign's pacing decisions taken in the span."""
 
-    def changes(self, campaign: str | None, from_at: float, to_at: float) -> Iterable[CampaignChange]: ...
+    def changes(self, campaign: str | None, from_at: float, to_at: float) -> Iterable[CampaignChange]:
+        """Give the changes of a campaign's state in the span, of one campaign or of all (None)."""

@@ -16,11 +16,14 @@ from dialer.ports import Network, Sink
 class LoopbackClock(Protocol):
     """A clock that calls back on the running loop, and that may be asked to wait for the network's news."""
 
-    def now(self) -> float: ...
+    def now(self) -> float:
+        """Give the present instant."""
 
-    def call_at(self, at: float, callback: Callable[[], None]) -> asyncio.TimerHandle: ...
+    def call_at(self, at: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call `callback` on the running loop at `at`, or as soon after it as the machine can."""
 
-    def hold(self, holder: str, at: float | None) -> None: ...
+    def hold(self, holder: str, at: float | None) -> None:
+        """Ask that time not pass `at` until the same holder names another instant, or None."""
 
 
 class LoopbackGateway:

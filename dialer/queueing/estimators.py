@@ -201,12 +201,14 @@ class _Proportion:
     misses: float = 0.0
 
     def observe(self, hit: bool) -> None:
+        """Add one observation; the weight of every earlier one decays by 1 - 1/memory."""
         decay = 1.0 - 1.0 / self.memory
         self.hits = self.hits * decay + hit
         self.misses = self.misses * decay + (not hit)
 
     @property
     def mean(self) -> float:
+        """The posterior mean: hits over all, the prior's pseudo-observations included."""
         hits = self.prior_hits + self.hits
         return hits / (hits + self.prior_misses + self.misses)
 

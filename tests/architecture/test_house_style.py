@@ -73,6 +73,21 @@ def test_every_test_says_what_it_shows() -> None:
     assert silent == []
 
 
+def test_every_public_method_says_what_it_means() -> None:
+    """Each method of the package whose name has no leading underscore has a docstring."""
+    silent = [
+        f"{place(path, method)} {owner.name}.{method.name}"
+        for path in python_files("dialer")
+        for owner in ast.walk(parse(path))
+        if isinstance(owner, ast.ClassDef)
+        for method in owner.body
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not method.name.startswith("_")
+        and not ast.get_docstring(method)
+    ]
+    assert silent == []
+
+
 def test_no_test_waits_for_the_wall_clock() -> None:
     """No test calls a sleep function, except `sleep(0)`, which only yields."""
     sleeps = [
