@@ -137,7 +137,7 @@ def report_changes(
     output: OutputOption = None,
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Every change of a campaign in the span: what was done, by whom and why; refused ones, too."""
+    """Every change of a campaign in the span: what was done, by whom and why."""
     from dialer.cli import report_rows
 
     span = read_span(from_, to, zone)

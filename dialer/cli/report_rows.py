@@ -165,7 +165,7 @@ def attempt_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iter
 
 
 def change_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iterator[Row]:
-    """Give each change of a campaign in the span, refused ones included, with its reason."""
+    """Give each change of a campaign in the span, with its reason."""
     chosen_campaigns(store, campaign)
     for change in store.changes(campaign, span.from_at, span.to_at):
         yield {name: getattr(change, name) for name in CHANGE_COLUMNS} | {"at": span.instant(change.at)}

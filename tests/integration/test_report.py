@@ -164,6 +164,11 @@ def test_changes_come_with_who_and_why(config: Path) -> None:
     assert f"{DIGEST[:12]} " in shown
     assert DIGEST[:13] not in shown
     assert "'=fire drill" in report(config, "changes", "--format", "csv").stdout
+    path = config.parent / "changes.parquet"
+    report(config, "changes", "--format", "parquet", "--output", str(path))
+    table = pyarrow.parquet.read_table(path)
+    assert str(table.schema.field("at").type) == "timestamp[us, tz=UTC]"
+    assert table.column("digest").to_pylist() == [DIGEST, DIGEST]
 
 
 def test_a_long_reason_is_folded_and_whole(config: Path) -> None:
