@@ -202,7 +202,7 @@ def _print_campaigns(answer: dict[str, Any]) -> None:
         console.print(f"left out for want of width: {', '.join(left_out)}; `dialer campaign show NAME` has them")
 
 
-STATUS_EXPENDABLE = ("mode", "open leads", "dials", "calls", "joined", "live answers", "agents")
+STATUS_EXPENDABLE = ("mode", "open leads", "dials", "calls", "connects", "live answers", "agents")
 
 
 def campaign_cells(campaign: dict[str, Any]) -> dict[str, str]:
@@ -218,7 +218,7 @@ def campaign_cells(campaign: dict[str, Any]) -> dict[str, str]:
         "calls": str(sum(campaign["calls"].values())),
         "dials": str(counts["dials"]),
         "live answers": str(counts["live"]),
-        "joined": str(counts["connects"]),
+        "connects": str(counts["connects"]),
         "abandoned": f"{counts['abandoned']}{rate}",
         "open leads": str(campaign["open_leads"]),
     }
@@ -253,12 +253,11 @@ def campaign_lines(campaign: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 _SAID = {
-    "connects": "joined",
     "cut_short": "rings cut short",
     "unknown": "of unknown fate",
     "refused": "refused by a rule",
 }
-"""What a count is called for people; `joined` counts machines that an agent heard, too."""
+"""What a count is called for people, where its name does not say it."""
 
 
 def _decision_lines(decision: dict[str, Any]) -> list[tuple[str, str]]:

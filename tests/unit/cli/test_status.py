@@ -53,7 +53,7 @@ def test_a_campaign_is_told_in_words() -> None:
     text = "\n".join(f"{heading}: {said}" for heading, said in campaign_lines(campaign()))
     for words in (
         "agents now: 1 paused, 2 ready, 3 talking",
-        "since the start: 12345 dials, 4000 live, 3990 joined, 100 abandoned, 2 rings cut short",
+        "since the start: 12345 dials, 4000 live, 3990 connects, 100 abandoned, 2 rings cut short",
         "abandonment: 3 of 120 live answers (2.50%), 0 still allowed",
         "window: 24h: 2026-03-10 00:00:00 to 2026-03-11 00:00:00",
         "last decision: 2026-03-10 12:00:00: wanted 5, started 3, limited by calls per second",
