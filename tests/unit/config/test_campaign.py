@@ -294,3 +294,13 @@ def test_the_shipped_campaigns_load() -> None:
         assert policy.is_started
         for at_s in (morning_s, afternoon_s):
             assert any(start_s <= at_s < end_s for start_s, end_s in policy.hours.week[0])
+
+
+@pytest.mark.parametrize("mode", ["progressive", "preview"])
+def test_two_settings_are_taken_where_they_have_no_effect(load: Load, mode: str) -> None:
+    """docs/campaigns.md names them: a target of a mode that steers to none, callbacks that no disposition promises."""
+    policy = load(
+        f'[pacing]\nmode = "{mode}"\n[abandonment]\ntarget = 0.01\n[callbacks]\nwait = "5m"\n'
+        "[dispositions]\ndone = { final = true }\n"
+    )
+    assert (policy.abandonment.target_rate, policy.callbacks.wait_s) == (0.01, 300.0)
