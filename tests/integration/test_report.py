@@ -65,7 +65,9 @@ def make_change(at: float, action: str, before: str, after: str, reason: str) ->
 
 def report(config: Path, *arguments: str) -> Result:
     """Run `dialer report ...`; its errors come through as they are."""
-    return CliRunner().invoke(report_app, [*arguments, "--config", str(config)], catch_exceptions=False)
+    return CliRunner().invoke(
+        report_app, [*arguments, "--config", str(config)], catch_exceptions=False, env={"COLUMNS": "200"}
+    )
 
 
 def rows_of(config: Path, *arguments: str) -> list[dict[str, object]]:
