@@ -60,14 +60,21 @@ class AgentSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacingDecision:
-    """How many calls were started and what limited the number; `terms` are the figures behind it, in a fixed order."""
+    """How many calls were started and what limited the number; `terms` are the figures behind it, in a fixed order.
+
+    `wanted` is the pacer's own answer, `allowed` what the limits and the governor left of it, `calls` what was started.
+    `runner_up` would have bound next, at `runner_up_calls` ("": nothing would).
+    """
 
     campaign: str
     at: float
     mode: str
     calls: int
     wanted: int
+    allowed: int
     limited_by: str
+    runner_up: str
+    runner_up_calls: int
     is_reserved: bool
     terms: tuple[tuple[str, float], ...]
 

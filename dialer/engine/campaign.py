@@ -13,9 +13,10 @@ from dialer.domain.records import BudgetSnapshot, PacingDecision
 from dialer.engine.hopper import Hopper
 from dialer.pacing.base import Pacer
 from dialer.pacing.budget import AbandonmentBudget
-from dialer.pacing.governor import Governor, Regulator, psi_start
+from dialer.pacing.governor import Governor
 from dialer.pacing.manual import PowerPacer, PreviewPacer, ProgressivePacer
 from dialer.pacing.predictive import PredictivePacer
+from dialer.pacing.regulator import Regulator, psi_start
 from dialer.queueing.estimators import Learner
 
 
@@ -78,7 +79,7 @@ class Campaign:
     hopper: Hopper
     pacer: Pacer
     budget: AbandonmentBudget
-    governor: Governor
+    governor: Governor | None  # None: a simulated peer, which has none
     regulator: Regulator | None  # of predictive pacing
     learner: Learner = field(default_factory=Learner)
     state: CampaignState = CampaignState.READY

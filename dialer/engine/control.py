@@ -34,13 +34,13 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
     policy = event.policy
     campaign = state.campaigns.get(policy.name)
     if campaign is None:
-        campaign = state.campaigns[policy.name] = new_campaign(policy, event.spent)
+        campaign = state.campaigns[policy.name] = state.equip(policy, event.spent)
         _record(state, campaign, now, "load", "", "campaign file", "dialer")
         return campaign
     if policy == campaign.policy:
         return campaign
     before = campaign.policy
-    fresh = new_campaign(policy)
+    fresh = state.equip(policy, None)
     campaign.policy, campaign.gate = policy, fresh.gate
     campaign.hopper.reorder(policy.list.order)
     if (before.pacing, before.abandonment) != (policy.pacing, policy.abandonment):

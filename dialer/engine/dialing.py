@@ -12,18 +12,19 @@ from dialer.domain.events import PreviewAccepted, PreviewSkipped
 from dialer.domain.policy import PacingMode
 from dialer.domain.records import PacingDecision
 from dialer.engine import agents, calls, leads, retry
-from dialer.engine.campaign import Campaign
+from dialer.engine.campaign import Campaign, Counts
 from dialer.engine.leads import Dialable
 from dialer.engine.state import Offer, State
-from dialer.pacing.base import DialDecision, Floor, constrain
+from dialer.pacing.base import DialDecision, Floor, Totals, constrain
 from dialer.pacing.predictive import PredictivePacer
 
-TICK_S = 1.0
-"""How often predictive pacing looks again when nothing happens: ringing lines and conversations grow older."""
+LINES_AGAIN_S = 1.0
+"""How soon to look again when no line was free: another campaign may free one."""
+KEEP_EVERY_S = 10.0
+"""A decision that differs from the one before in nothing but its terms is kept this often."""
 
 _GRAIN_S = 0.25  # finer steps of the threshold would only make the pacer rebuild its tables
 _YIELD_S = 1e-3
-_AT_EASE = ("wanted", "no_agents")
 _SKIPPED_AFTER_S = 900.0
 _NOT_TAKEN_AFTER_S = 300.0
 
@@ -41,34 +42,35 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
     floor = look(state, campaign, now)
     if campaign.regulator is not None and isinstance(campaign.pacer, PredictivePacer):
         campaign.pacer.psi = campaign.regulator.psi(floor.agents, now)
-    wanted = constrain(campaign.pacer.decide(floor), floor)
-    decision = campaign.governor.limit(
-        wanted,
-        floor,
-        campaign.budget,
-        now,
-        dialing_ends_at=campaign.gate.closes_at(now),
-        open_leads=campaign.open_leads,
-    )
-    decision = constrain(decision, floor)
+    decision = constrain(campaign.pacer.decide(floor), floor)
+    if campaign.governor is not None:
+        decision = campaign.governor.limit(
+            decision,
+            floor,
+            campaign.budget,
+            now,
+            dialing_ends_at=campaign.gate.closes_at(now),
+            open_leads=campaign.open_leads,
+        )
+        decision = constrain(decision, floor)
     if campaign.regulator is not None and decision.wanted:
         campaign.regulator.heed(decision)
     started = _start(state, campaign, decision, now)
     _keep_decision(state, campaign, decision, started, now)
-    if campaign.policy.pacing.mode is PacingMode.PREDICTIVE:
-        state.timers.set(("pace", campaign.name), now + TICK_S)
+    if campaign.pacer.looks_every_s is not None:
+        state.timers.set(("pace", campaign.name), now + campaign.pacer.looks_every_s)
     if decision.limited_by == "calls_per_second":
         # Who got calls steps back behind those who got none.
         yields_s = _YIELD_S if started else 0.0
         state.timers.set(("pace", campaign.name), state.bucket.next_at(now) + yields_s)
-    elif decision.limited_by == "lines":  # another campaign may free one
-        state.timers.set(("pace", campaign.name), now + TICK_S)
+    elif decision.limited_by == "lines":
+        state.timers.set(("pace", campaign.name), now + LINES_AGAIN_S)
     leads.refill(state, campaign, now)
 
 
 def look(state: State, campaign: Campaign, now: float) -> Floor:
     """Show the pacer what it may see of the campaign."""
-    ready = busy = 0
+    ready = busy = departing = 0
     talking: list[float] = []
     wrapping: list[float] = []
     for agent_id in campaign.agents:
@@ -78,6 +80,7 @@ def look(state: State, campaign: Campaign, now: float) -> Floor:
             continue
         busy += 1
         if agent.owed is not None:
+            departing += 1
             continue
         if agent.state is AgentState.TALKING:
             talking.append(now - agent.since_at)
@@ -111,6 +114,19 @@ def look(state: State, campaign: Campaign, now: float) -> Floor:
         # An agent is in time until the threshold has passed from the clock's start, which is later than the answer.
         threshold_s=campaign.policy.abandonment.threshold_s + math.floor(campaign.clock_delay_s / _GRAIN_S) * _GRAIN_S,
         estimates=campaign.learner.snapshot(now),
+        departing=departing,
+        totals=_totals(campaign.counts),
+    )
+
+
+def _totals(counts: Counts) -> Totals:
+    return Totals(
+        dials=counts.dials,
+        finished=counts.finished,
+        live=counts.live,
+        machines=counts.machines,
+        connects=counts.connects,
+        abandoned=counts.abandoned,
     )
 
 
@@ -135,21 +151,24 @@ def _start(state: State, campaign: Campaign, decision: DialDecision, now: float)
 
 
 def _keep_decision(state: State, campaign: Campaign, decision: DialDecision, started: int, now: float) -> None:
-    """Keep a decision that started calls, or that is held down by something else than the last one kept was."""
+    """Keep a decision that started calls, or was bound by something else than the last one kept, or is due again."""
     last = campaign.last_decision
     limited_by = decision.limited_by if started == decision.calls else "leads"
+    runner_up, runner_up_calls = decision.runner_up or ("", 0)
     kept = PacingDecision(
         campaign=campaign.name,
         at=now,
         mode=campaign.policy.pacing.mode,
         calls=started,
         wanted=decision.wanted,
+        allowed=decision.calls,
         limited_by=limited_by,
+        runner_up=runner_up,
+        runner_up_calls=runner_up_calls,
         is_reserved=decision.reserve,
         terms=decision.terms,
     )
-    is_held_down = limited_by not in _AT_EASE and (last is None or last.limited_by != limited_by)
-    if started or is_held_down:
+    if started or last is None or last.limited_by != limited_by or now - last.at >= KEEP_EVERY_S:
         state.out.append(RecordDecision(decision=kept))
         campaign.last_decision = kept
 
@@ -190,7 +209,7 @@ def on_preview(state: State, event: PreviewAccepted | PreviewSkipped, now: float
         agents.change(state, agent, AgentInput.FREED, now)
         return campaign
     if state.is_draining or not campaign.is_dialing or not _has_line(state, campaign, now):
-        leads.settle(state, campaign, retry.pending(offer.lead, now + TICK_S))
+        leads.settle(state, campaign, retry.pending(offer.lead, now + LINES_AGAIN_S))
         agents.change(state, agent, AgentInput.FREED, now)
         return campaign
     verdict, index = leads.judge(state, campaign, offer.lead, now)

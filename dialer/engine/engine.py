@@ -4,6 +4,8 @@ One rule governs: the driver calls `handle` for what happened outside and `handl
 the order of their instants, outside events first. Each call gives the commands it caused, in the order to carry out.
 """
 
+from collections.abc import Callable
+
 from dialer.domain.agent import Agent, AgentInput, AgentState
 from dialer.domain.commands import Command
 from dialer.domain.events import (
@@ -28,8 +30,10 @@ from dialer.domain.events import (
     PreviewAccepted,
     PreviewSkipped,
 )
+from dialer.domain.policy import CampaignPolicy
+from dialer.domain.records import BudgetSnapshot
 from dialer.engine import agents, calls, control, dialing, dispositions, leads
-from dialer.engine.campaign import Campaign
+from dialer.engine.campaign import Campaign, new_campaign
 from dialer.engine.state import Bucket, State
 from dialer.engine.status import EngineStatus, status
 from dialer.engine.timers import Key
@@ -39,13 +43,21 @@ class Engine:
     """All campaigns, agents and calls of one switch.
 
     `lines` is the number of calls that may be in flight at once, `calls_per_second` how fast they may start, and
-    `next_call_id` the first id to give out: one above the highest that storage knows.
+    `next_call_id` the first id to give out: one above the highest that storage knows. `equip` sets up a campaign from
+    its policy and what was spent of its budget; the simulator gives peers and known parameters through it.
     """
 
-    def __init__(self, *, lines: int, calls_per_second: float, next_call_id: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        lines: int,
+        calls_per_second: float,
+        next_call_id: int = 1,
+        equip: Callable[[CampaignPolicy, BudgetSnapshot | None], Campaign] = new_campaign,
+    ) -> None:
         if lines < 1 or calls_per_second <= 0.0:
             raise ValueError(f"expected lines >= 1 and calls_per_second > 0, found {lines} and {calls_per_second}")
-        self._state = State(lines=lines, bucket=Bucket(rate=calls_per_second), next_call_id=next_call_id)
+        self._state = State(lines=lines, bucket=Bucket(rate=calls_per_second), next_call_id=next_call_id, equip=equip)
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take in what happened outside, at `now`; give the commands it causes."""

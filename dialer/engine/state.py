@@ -3,6 +3,7 @@
 Nothing here decides anything. Commands are collected in the order in which they are given.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf, nextafter
 
@@ -11,8 +12,9 @@ from dialer.domain.call import Call
 from dialer.domain.commands import Command, RecordAttempt, SaveLead
 from dialer.domain.events import CallDisposed
 from dialer.domain.lead import Lead
-from dialer.domain.records import Attempt
-from dialer.engine.campaign import Campaign
+from dialer.domain.policy import CampaignPolicy
+from dialer.domain.records import Attempt, BudgetSnapshot
+from dialer.engine.campaign import Campaign, new_campaign
 from dialer.engine.hopper import order_key
 from dialer.engine.timers import Timers
 
@@ -79,6 +81,7 @@ class State:
     lines: int
     bucket: Bucket
     next_call_id: int
+    equip: Callable[[CampaignPolicy, BudgetSnapshot | None], Campaign] = new_campaign
     campaigns: dict[str, Campaign] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     calls: dict[int, Call] = field(default_factory=dict)

@@ -4,6 +4,7 @@ One rule governs them: the answer follows from counts that an operator can check
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dialer.pacing.base import DialDecision, Floor
 
@@ -11,6 +12,8 @@ from dialer.pacing.base import DialDecision, Floor
 @dataclass(frozen=True, slots=True)
 class PreviewPacer:
     """Start nothing: the engine offers one lead to each ready agent, and the agent says dial."""
+
+    looks_every_s: ClassVar[None] = None
 
     def decide(self, floor: Floor) -> DialDecision:
         """Answer no calls; the agent's own dial is the engine's command, not a pacer's."""
@@ -22,6 +25,8 @@ class PreviewPacer:
 @dataclass(frozen=True, slots=True)
 class ProgressivePacer:
     """One call per ready agent, who is reserved for it: no abandonment by construction."""
+
+    looks_every_s: ClassVar[None] = None
 
     def decide(self, floor: Floor) -> DialDecision:
         """Answer one call per ready agent that no waiting live answer needs."""
@@ -36,6 +41,7 @@ class PowerPacer:
     """
 
     ratio: float
+    looks_every_s: ClassVar[None] = None
 
     def decide(self, floor: Floor) -> DialDecision:
         """Answer the calls missing to `ratio` calls in flight per ready agent."""

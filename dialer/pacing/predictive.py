@@ -13,6 +13,7 @@ exact (`dialer.queueing.distributions`) for every team size: it is one Poisson-b
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,8 @@ class _Tables:
 
 class PredictivePacer:
     """The rule above. `psi` is the price of an abandonment; the regulator moves it between decisions."""
+
+    looks_every_s: ClassVar[float] = 0.5  # ringing lines and conversations grow older
 
     __slots__ = ("_tables", "psi")
 

@@ -13,6 +13,8 @@ from dialer.compliance.hours import opening, zone
 from dialer.domain.commands import BridgeCall, ClaimLeads, HangUp, OfferPreview, PlaceCall, PlayMessage
 from dialer.domain.events import CampaignLoaded, Event
 from dialer.domain.policy import CampaignPolicy
+from dialer.domain.records import BudgetSnapshot
+from dialer.engine.campaign import Campaign, new_campaign
 from dialer.engine.engine import Engine
 from dialer.errors import UsageError
 from dialer.simulator.scenario import Scenario
@@ -85,6 +87,7 @@ class Driver:
         hours: float,
         seed: int,
         journal: JournalSink | None = None,
+        equip: Callable[[CampaignPolicy, BudgetSnapshot | None], Campaign] = new_campaign,
     ) -> None:
         self._shift = plan_shift(policy, hours)
         self._store = MemoryStore()
@@ -100,7 +103,7 @@ class Driver:
         for from_at, to_at in self._shift.closed:
             self._world.agents.close(from_at, to_at)
         network = scenario.network
-        self._engine = Engine(lines=network.lines, calls_per_second=network.calls_per_second)
+        self._engine = Engine(lines=network.lines, calls_per_second=network.calls_per_second, equip=equip)
         self._journal = journal
         self._queue: deque[Event] = deque([CampaignLoaded(policy=policy)])
         self._events = self._timers = 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dialer.errors import StorageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_MS = 5000
 
 _HINTS = (

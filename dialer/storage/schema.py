@@ -169,7 +169,10 @@ class DecisionRow(SQLModel, table=True):
     mode: str
     calls: int
     wanted: int
+    allowed: int
     limited_by: str
+    runner_up: str
+    runner_up_calls: int
     is_reserved: bool
     terms: str
 

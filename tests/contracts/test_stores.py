@@ -307,7 +307,8 @@ def test_records_come_back_whole_and_in_order(store: Store) -> None:
     assert list(store.attempts(None, 100.0, 200.0)) == [attempts[1], attempts[2]]
     assert list(store.attempts("spring", 0.0, 200.1)) == [attempts[1], attempts[0]]
     decision = PacingDecision(
-        campaign="spring", at=50.0, mode="power", calls=2, wanted=3, limited_by="lines", is_reserved=False,
+        campaign="spring", at=50.0, mode="power", calls=2, wanted=3, allowed=3, runner_up="lines", runner_up_calls=7,
+        limited_by="lines", is_reserved=False,
         terms=(("ratio", 1.5), ("budget", float("inf"))),
     )  # fmt: skip
     change = CampaignChange(

@@ -17,7 +17,7 @@ from dialer.simulator.scenario import load_world
 from tests.architecture.tree import ROOT
 from tests.unit.simulator.floor import campaign
 
-DIGEST = "5cb9119a65eb149b3b1b15f31d8b77e613f70dde3e44d6d433d6744e78faef25"
+DIGEST = "f4d347f62447040f31aad5348535a43bbe16966c180787f0767aad1f8ddcee17"
 
 
 def journal(mode: str) -> bytes:

@@ -9,7 +9,8 @@ import pytest
 from dialer.domain.policy import Window
 from dialer.pacing.base import DialDecision
 from dialer.pacing.budget import AbandonmentBudget
-from dialer.pacing.governor import Governor, Regulator, beta_binomial_sf, psi_start
+from dialer.pacing.governor import Governor, beta_binomial_sf
+from dialer.pacing.regulator import Regulator, psi_start
 from dialer.queueing.errors import OutOfDomain
 from tests.unit.pacing.floors import MARKOV, floor_of
 

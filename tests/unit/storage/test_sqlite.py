@@ -174,9 +174,9 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
     """A database of a later version is neither read nor written."""
     loaded(path, 1).close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE meta SET value = 2 WHERE key = 'schema_version'")
+        connection.execute("UPDATE meta SET value = 99 WHERE key = 'schema_version'")
     for opened in (SqliteStore, SqliteRecords):
-        with pytest.raises(StorageError, match="expected schema version 1, found 2, made by a newer dialer"):
+        with pytest.raises(StorageError, match="expected schema version 2, found 99, made by a newer dialer"):
             opened(path)
 
 
