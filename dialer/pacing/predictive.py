@@ -44,6 +44,7 @@ class _Tables:
 
     estimates: Estimates
     threshold_s: float
+    agent_rows: Floats  # the first of `rows`, which say P(free)
     rows: Floats  # P(free) for agents, P(not a live answer) for calls
     candidates: Floats  # [k, q * _CHUNK + j] = P(j of k candidates are live answers by h_q) / QUANTILES
     chunk: Floats  # [q, j] = P(j of _CHUNK candidates are live answers by h_q)
@@ -72,7 +73,7 @@ class PredictivePacer:
             return self._answer(floor, 0, 1.0, "no_agents")
         tables = self._tables
         if tables is None or tables.estimates is not estimates or tables.threshold_s != floor.threshold_s:
-            tables = self._tables = _build(estimates, floor.threshold_s)
+            tables = self._tables = _build(estimates, floor.threshold_s, tables)
         calls, risk = _admit(floor, tables, self.psi + _ROUNDING)
         return self._answer(floor, calls, risk, "wanted")
 
@@ -141,22 +142,31 @@ def _shift(tail: Floats, chunk: Floats) -> Floats:
     return shifted
 
 
-def _build(estimates: Estimates, threshold_s: float) -> _Tables:
-    ring_times = estimates.ring_quantiles(QUANTILES)
+def _build(estimates: Estimates, threshold_s: float, last: _Tables | None) -> _Tables:
+    times = estimates.times
+    ring_times = times.ring_quantiles(QUANTILES)
     free_by = ring_times + threshold_s
-    p_live_new = estimates.p_live_within([0.0], ring_times)[0]
-    counts = binomials(_CHUNK, p_live_new)
+    counts = binomials(_CHUNK, times.live_within(estimates.p_live, [0.0], ring_times)[0])
+    if last is not None and last.estimates.times is times and last.threshold_s == threshold_s:
+        agent_rows = last.agent_rows
+    else:
+        agent_rows = np.concatenate(
+            [
+                times.p_free_from_talk(np.arange(_TALK_ROWS), free_by),
+                times.p_free_from_wrap(np.arange(_WRAP_ROWS), free_by),
+            ]
+        )
     rows = np.concatenate(
         [
-            estimates.p_free_from_talk(np.arange(_TALK_ROWS), free_by),
-            estimates.p_free_from_wrap(np.arange(_WRAP_ROWS), free_by),
-            1.0 - estimates.p_live_within(np.arange(_RING_ROWS) * 0.5, ring_times),
+            agent_rows,
+            1.0 - times.live_within(estimates.p_live, np.arange(_RING_ROWS) * 0.5, ring_times),
             np.full((1, QUANTILES), 1.0 - estimates.p_live_if_answered),
         ]
     )
     return _Tables(
         estimates=estimates,
         threshold_s=threshold_s,
+        agent_rows=agent_rows,
         rows=rows,
         candidates=np.ascontiguousarray(counts[:_CHUNK, :, :_CHUNK]).reshape(_CHUNK, -1) / QUANTILES,
         chunk=np.ascontiguousarray(counts[_CHUNK]),

@@ -1,7 +1,6 @@
 """Recency-weighted estimates of answer probability, ring time, talk time and wrap-up time.
 
-Model: a dial is a live answer with probability p; its time to a live answer, or to any other resolution, is drawn from
-one of two distributions. An agent talks, then wraps up, independently. Times are seconds, p is a probability.
+The model is that of `dialer.queueing.times`.
 
 Each distribution is an `EmpiricalDistribution`: knots of equal weight through the last observations, whose weights
 decay exponentially by count, plus prior pseudo-observations that never expire. The reason for keeping the prior is
@@ -10,29 +9,25 @@ tail; ring times are bounded by the largest seen, because a line that outlives i
 Source of the shape: the partly empirical, partly exponential fit of Bratley, Fox and Schrage, A Guide to Simulation,
 2nd edition, 1987.
 
-One rule governs this module: every conditional probability is conditioned on what is known, the elapsed age.
+One rule governs this module: what was observed counts at once where that is cheap (probabilities), and within seconds
+where a table has to be rebuilt (times).
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
 from dialer.queueing.errors import OutOfDomain
+from dialer.queueing.times import RING_GRID_S, TALK_GRID_S, Times
 
 Floats = npt.NDArray[np.float64]
 
-RING_STEP_S = 0.5
-RING_HORIZON_S = 120.0
-TALK_STEP_S = 1.0
-TALK_HORIZON_S = 3600.0
-RING_GRID_S: Floats = np.linspace(0.0, RING_HORIZON_S, round(RING_HORIZON_S / RING_STEP_S) + 1)
-TALK_GRID_S: Floats = np.linspace(0.0, TALK_HORIZON_S, round(TALK_HORIZON_S / TALK_STEP_S) + 1)
 _KNOTS = 24
-_TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +43,8 @@ class Prior:
     talk_shape: float = 2.0  # log-logistic shape; pacing on real calls fits 1.95
     wrap_mean_s: float = 30.0
     wrap_sigma: float = 0.6
+    p_return: float = 0.98
+    returns: float = 50.0
     dials: float = 20.0
     times: float = 8.0  # pseudo-observations behind each of the four time distributions
 
@@ -62,74 +59,47 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Estimates:
-    """What is believed at `built_at`, as lookup tables; immutable.
-
-    `live_cdf` and `other_cdf` are sampled every `RING_STEP_S` from 0 to `RING_HORIZON_S`; `talk_cdf` and `wrap_cdf`
-    every `TALK_STEP_S` from 0 to `TALK_HORIZON_S`. Beyond its last sample a distribution is taken as flat.
-    """
+    """What is believed at `built_at`, immutable: probabilities, and the tables of times last built."""
 
     built_at: float
     observed_at: float | None  # the last dial resolved, None before the first
     dials: int  # dials resolved so far, the prior not counted
-    p_live: float
+    p_live: float  # mean of the predictive distribution of the campaign's answer probability
+    p_nodes: tuple[tuple[float, float], ...]  # (p, weight): quadrature of that distribution, mean `p_live`
+    p_by_group: Mapping[str, float]
     p_live_if_answered: float
-    live_cdf: Floats
-    other_cdf: Floats
-    talk_cdf: Floats
-    wrap_cdf: Floats
-    mean_ring_s: float  # to the live answer
-    mean_line_s: float  # to any resolution
-    mean_talk_s: float
-    mean_wrap_s: float
+    p_return: float  # an agent whose wrap-up ends becomes ready, rather than leaving unannounced
+    changed_at: float | None  # the last change of the answer probability that was detected
+    times: Times
+
+    def p_of(self, group: str) -> float:
+        """Give the answer probability of a group of dials; the campaign's, where nothing is known of the group."""
+        return self.p_by_group.get(group, self.p_live)
+
+    @property
+    def mean_ring_s(self) -> float:
+        """Mean time to the live answer, in seconds."""
+        return self.times.mean_live_s
+
+    @property
+    def mean_line_s(self) -> float:
+        """Mean time to any resolution, in seconds."""
+        return self.p_live * self.times.mean_live_s + (1.0 - self.p_live) * self.times.mean_other_s
+
+    @property
+    def mean_talk_s(self) -> float:
+        """Mean conversation, in seconds."""
+        return self.times.mean_talk_s
+
+    @property
+    def mean_wrap_s(self) -> float:
+        """Mean wrap-up, a rest after it included, in seconds."""
+        return self.times.mean_wrap_s
 
     @property
     def mean_handle_s(self) -> float:
         """Talk plus wrap-up, in seconds."""
         return self.mean_talk_s + self.mean_wrap_s
-
-    def ring_quantiles(self, count: int) -> Floats:
-        """Give the times to a live answer at the midpoints of `count` equal slices of probability, ascending."""
-        levels = (np.arange(count) + 0.5) / count * self.live_cdf[-1]
-        # np.interp needs an increasing abscissa: flat stretches are given a slope too small to matter.
-        return np.asarray(np.interp(levels, self.live_cdf + _TINY * RING_GRID_S, RING_GRID_S), dtype=np.float64)
-
-    def p_live_within(self, ages: npt.ArrayLike, horizons: npt.ArrayLike) -> Floats:
-        """Give P(live answer within h | unanswered at age a), shape (ages, horizons).
-
-        p (F(a+h) - F(a)) / (p (1 - F(a)) + (1-p) (1 - G(a))), F the live and G the other CDF; 0 where nothing is left.
-        """
-        age = np.asarray(ages, dtype=np.float64)[:, None]
-        horizon = np.asarray(horizons, dtype=np.float64)[None, :]
-        before = _sample(self.live_cdf, age, RING_STEP_S)
-        gained = self.p_live * (_sample(self.live_cdf, age + horizon, RING_STEP_S) - before)
-        left = self.p_live * (1.0 - before) + (1.0 - self.p_live) * (1.0 - _sample(self.other_cdf, age, RING_STEP_S))
-        return _ratio(gained, left)
-
-    def p_free_from_wrap(self, ages: npt.ArrayLike, horizons: npt.ArrayLike) -> Floats:
-        """Give P(wrap-up ends within h | in wrap-up for a), shape (ages, horizons)."""
-        age = np.asarray(ages, dtype=np.float64)[:, None]
-        horizon = np.asarray(horizons, dtype=np.float64)[None, :]
-        before = _sample(self.wrap_cdf, age, TALK_STEP_S)
-        return _ratio(_sample(self.wrap_cdf, age + horizon, TALK_STEP_S) - before, 1.0 - before)
-
-    def p_free_from_talk(self, ages: npt.ArrayLike, horizons: npt.ArrayLike) -> Floats:
-        """Give P(talk and the wrap-up after it end within h | talking for a), shape (ages, horizons).
-
-        Sum over steps u of P(talk ends in [u, u+step) after a | T > a) * P(wrap-up <= h - u - step/2). Ages are
-        rounded to the step; the error of the midpoint rule is of second order in it.
-        """
-        horizon = np.asarray(horizons, dtype=np.float64)
-        steps = int(np.ceil(horizon.max() / TALK_STEP_S))
-        offsets = np.arange(steps) * TALK_STEP_S
-        # The last step of each horizon may be cut short: weight it by the share that lies before the horizon.
-        share = np.clip((horizon[:, None] - offsets[None, :]) / TALK_STEP_S, 0.0, 1.0)
-        midpoint = np.maximum(horizon[:, None] - offsets[None, :] - 0.5 * share * TALK_STEP_S, 0.0)
-        weight = share * _sample(self.wrap_cdf, midpoint, TALK_STEP_S)
-        padded = np.concatenate([self.talk_cdf, np.full(steps, self.talk_cdf[-1])])
-        ended = np.lib.stride_tricks.sliding_window_view(np.diff(padded), steps)
-        last = len(self.talk_cdf) - 1
-        rows = np.minimum(np.rint(np.asarray(ages, dtype=np.float64) / TALK_STEP_S).astype(np.int64), last)
-        return _ratio(ended[rows] @ weight.T, 1.0 - self.talk_cdf[rows][:, None])
 
 
 class EmpiricalDistribution:
@@ -216,8 +186,8 @@ class _Proportion:
 class Learner:
     """Learn one campaign's probabilities and times from what its calls and agents did.
 
-    `snapshot` may be called at every decision: it rebuilds the tables only when something was observed since, and
-    `REBUILD_S` have passed or a tenth of all dials is new (then at most once per `REBUILD_MIN_S`).
+    `snapshot` may be called at every decision: probabilities are those of now, and the tables of times are rebuilt
+    only when `REBUILD_S` have passed, or `REBUILD_MIN_S` while a tenth of all dials is new.
     """
 
     REBUILD_S = 20.0
@@ -231,6 +201,7 @@ class Learner:
         self._live_if_answered = _Proportion(
             prior.p_live_if_answered * answered, (1.0 - prior.p_live_if_answered) * answered, memory.dials
         )
+        self._return = _Proportion(prior.p_return * prior.returns, (1.0 - prior.p_return) * prior.returns, memory.times)
         self._ring_live, self._ring_other, self._talk, self._wrap = (
             EmpiricalDistribution(quantile, weight=prior.times, memory=memory.times, is_bounded=is_bounded)
             for quantile, is_bounded in zip(_prior_quantiles(prior), (True, True, False, False), strict=True)
@@ -240,9 +211,11 @@ class Learner:
         self._observed_at: float | None = None
         self._built_observed = -1
         self._built_dials = 0
+        self._times_observed = 0
+        self._times: Times | None = None
         self._estimates: Estimates | None = None
 
-    def observe_dial_resolved(self, is_live: bool, after_s: float, now: float) -> None:
+    def observe_dial_resolved(self, is_live: bool, after_s: float, now: float, group: str = "") -> None:
         """Learn that a dial became a live answer, or anything else, `after_s` seconds after its PlaceCall."""
         (self._ring_live if is_live else self._ring_other).observe(_duration(after_s, "ring time"))
         self._live.observe(is_live)
@@ -265,36 +238,58 @@ class Learner:
         self._wrap.observe(_duration(wrap_s, "wrap-up time"))
         self._observed += 1
 
-    def snapshot(self, now: float) -> Estimates:
-        """Give the estimates at `now`; the same object until they are rebuilt."""
-        last = self._estimates
-        if last is not None:
-            elapsed = now - last.built_at
-            grown = self._dials - self._built_dials > 0.1 * self._dials
-            if self._observed == self._built_observed or elapsed < (self.REBUILD_MIN_S if grown else self.REBUILD_S):
-                return last
-        self._estimates = self._build(now)
-        self._built_observed, self._built_dials = self._observed, self._dials
-        return self._estimates
+    def observe_return(self, is_ready: bool, now: float) -> None:
+        """Learn that an agent whose wrap-up ended became ready, or left without having announced it."""
+        self._return.observe(is_ready)
+        self._observed += 1
 
-    def _build(self, now: float) -> Estimates:
-        live, other, talk, wrap = (each.fit() for each in (self._ring_live, self._ring_other, self._talk, self._wrap))
+    def snapshot(self, now: float, talking_ages: Sequence[float] = (), wrap_ages: Sequence[float] = ()) -> Estimates:
+        """Give the estimates at `now`; the same object while nothing was observed.
+
+        The ages, in seconds, are those of the conversations and wrap-ups underway.
+        """
+        times = self._times_at(now)
+        last = self._estimates
+        if last is not None and last.times is times and self._observed == self._built_observed:
+            return last
         p_live = self._live.mean
-        return Estimates(
+        self._built_observed = self._observed
+        self._estimates = Estimates(
             built_at=now,
             observed_at=self._observed_at,
             dials=self._dials,
             p_live=p_live,
+            p_nodes=((p_live, 1.0),),
+            p_by_group=MappingProxyType({}),
             p_live_if_answered=self._live_if_answered.mean,
+            p_return=self._return.mean,
+            changed_at=None,
+            times=times,
+        )
+        return self._estimates
+
+    def _times_at(self, now: float) -> Times:
+        times = self._times
+        if times is not None:
+            elapsed = now - times.built_at
+            grown = self._dials - self._built_dials > 0.1 * self._dials
+            wait_s = self.REBUILD_MIN_S if grown else self.REBUILD_S
+            if self._observed == self._times_observed or elapsed < wait_s:
+                return times
+        live, other, talk, wrap = (each.fit() for each in (self._ring_live, self._ring_other, self._talk, self._wrap))
+        self._times_observed, self._built_dials = self._observed, self._dials
+        self._times = Times(
+            built_at=now,
             live_cdf=live.cdf(RING_GRID_S),
             other_cdf=other.cdf(RING_GRID_S),
             talk_cdf=talk.cdf(TALK_GRID_S),
             wrap_cdf=wrap.cdf(TALK_GRID_S),
-            mean_ring_s=live.mean_s,
-            mean_line_s=p_live * live.mean_s + (1.0 - p_live) * other.mean_s,
+            mean_live_s=live.mean_s,
+            mean_other_s=other.mean_s,
             mean_talk_s=talk.mean_s,
             mean_wrap_s=wrap.mean_s,
         )
+        return self._times
 
 
 def _prior_quantiles(prior: Prior) -> tuple[Callable[[Floats], Floats], ...]:
@@ -323,17 +318,3 @@ def _duration(value: float, name: str) -> float:
     if not value >= 0.0:
         raise OutOfDomain(f"{name}: expected seconds >= 0, found {value!r}; the clock of its source ran backwards")
     return value
-
-
-def _sample(cdf: Floats, times: Floats, step_s: float) -> Floats:
-    """Read a tabulated CDF at `times` by linear interpolation; flat beyond its last sample."""
-    position = np.minimum(times / step_s, float(len(cdf) - 1))
-    low = np.minimum(position.astype(np.int64), len(cdf) - 2)
-    return np.asarray(cdf[low] + (position - low) * (cdf[low + 1] - cdf[low]), dtype=np.float64)
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    """Divide, with 0 where nothing is left to divide by, and rounding kept inside [0, 1]."""
-    whole = np.broadcast_to(whole, part.shape)
-    quotient = np.divide(part, whole, out=np.zeros_like(part), where=whole > _TINY)
-    return np.clip(quotient, 0.0, 1.0)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from dialer.pacing.base import Floor
-from dialer.queueing.estimators import RING_GRID_S, TALK_GRID_S, Estimates
+from dialer.queueing.estimators import Estimates
+from dialer.queueing.times import RING_GRID_S, TALK_GRID_S, Times
 
 
 def markov_estimates(p_live: float = 0.3, line_s: float = 15.0, handle_s: float = 180.0, **changes: Any) -> Estimates:
@@ -17,15 +18,22 @@ def markov_estimates(p_live: float = 0.3, line_s: float = 15.0, handle_s: float 
         observed_at=0.0,
         dials=1000,
         p_live=p_live,
+        p_nodes=((p_live, 1.0),),
+        p_by_group={},
         p_live_if_answered=0.5,
-        live_cdf=ring,
-        other_cdf=ring,
-        talk_cdf=1.0 - np.exp(-TALK_GRID_S / handle_s),
-        wrap_cdf=np.ones_like(TALK_GRID_S),
-        mean_ring_s=line_s,
-        mean_line_s=line_s,
-        mean_talk_s=handle_s,
-        mean_wrap_s=0.0,
+        p_return=1.0,
+        changed_at=None,
+        times=Times(
+            built_at=0.0,
+            live_cdf=ring,
+            other_cdf=ring,
+            talk_cdf=1.0 - np.exp(-TALK_GRID_S / handle_s),
+            wrap_cdf=np.ones_like(TALK_GRID_S),
+            mean_live_s=line_s,
+            mean_other_s=line_s,
+            mean_talk_s=handle_s,
+            mean_wrap_s=0.0,
+        ),
     )
     return replace(estimates, **changes)
 

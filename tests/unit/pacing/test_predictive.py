@@ -15,13 +15,16 @@ def brute_force_risk(floor, candidates_before: int) -> float:  # type: ignore[no
     """1 - P(served) by enumerating every outcome of every agent and call."""
     estimates = floor.estimates
     served = 0.0
-    for h in estimates.ring_quantiles(QUANTILES):
+    for h in estimates.times.ring_quantiles(QUANTILES):
         free = [
-            *estimates.p_free_from_talk(floor.talking_ages, [h + floor.threshold_s])[:, 0],
-            *estimates.p_free_from_wrap(floor.wrap_ages, [h + floor.threshold_s])[:, 0],
+            *estimates.times.p_free_from_talk(floor.talking_ages, [h + floor.threshold_s])[:, 0],
+            *estimates.times.p_free_from_wrap(floor.wrap_ages, [h + floor.threshold_s])[:, 0],
         ]
         ages = [*floor.unanswered_ages, *[0.0] * candidates_before]
-        live = [*estimates.p_live_within(ages, [h])[:, 0], *[estimates.p_live_if_answered] * floor.answered]
+        live = [
+            *estimates.times.live_within(estimates.p_live, ages, [h])[:, 0],
+            *[estimates.p_live_if_answered] * floor.answered,
+        ]
         for outcome in itertools.product((0, 1), repeat=len(free) + len(live)):
             chance = np.prod([p if hit else 1 - p for p, hit in zip([*free, *live], outcome, strict=True)])
             surplus = floor.ready - floor.queued + sum(outcome[: len(free)]) - sum(outcome[len(free) :])

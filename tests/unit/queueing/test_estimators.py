@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dialer.queueing.errors import OutOfDomain
-from dialer.queueing.estimators import RING_GRID_S, TALK_GRID_S, Estimates, Learner, Memory, Prior
+from dialer.queueing.estimators import Learner, Memory, Prior
+from dialer.queueing.times import RING_GRID_S, TALK_GRID_S, Times
 
 
 def taught(count: int = 2000, seed: int = 1, p_live: float = 0.1) -> Learner:
@@ -19,21 +20,17 @@ def taught(count: int = 2000, seed: int = 1, p_live: float = 0.1) -> Learner:
     return learner
 
 
-def exponential(handle_s: float = 120.0, wrap_s: float = 30.0) -> Estimates:
+def exponential(handle_s: float = 120.0, wrap_s: float = 30.0) -> Times:
     """Exponential talk and wrap-up, so that the residual's law is known in closed form."""
     ring = 1.0 - np.exp(-RING_GRID_S / 15.0)
-    return Estimates(
+    return Times(
         built_at=0.0,
-        observed_at=0.0,
-        dials=1,
-        p_live=0.3,
-        p_live_if_answered=0.5,
         live_cdf=ring,
         other_cdf=ring,
         talk_cdf=1.0 - np.exp(-TALK_GRID_S / handle_s),
         wrap_cdf=1.0 - np.exp(-TALK_GRID_S / wrap_s),
-        mean_ring_s=15.0,
-        mean_line_s=15.0,
+        mean_live_s=15.0,
+        mean_other_s=15.0,
         mean_talk_s=handle_s,
         mean_wrap_s=wrap_s,
     )
@@ -56,7 +53,7 @@ def test_what_was_seen_outweighs_the_prior() -> None:
     assert estimates.mean_ring_s == pytest.approx(10.0, abs=1.0)
     assert estimates.mean_talk_s == pytest.approx(50.0, rel=0.08)
     assert estimates.mean_wrap_s == pytest.approx(10.0, rel=0.08)
-    p_free = estimates.p_free_from_talk([0.0, 50.0], [20.0, 30.0])
+    p_free = estimates.times.p_free_from_talk([0.0, 50.0], [20.0, 30.0])
     assert p_free[0] == pytest.approx([0.0, 0.0], abs=0.02)
     assert p_free[1, 1] > 0.9
 
@@ -77,7 +74,7 @@ def test_recent_calls_weigh_more() -> None:
 
 def test_a_line_is_most_dangerous_in_the_middle_of_its_ring() -> None:
     """The chance of a live answer within 5 s rises to about 8 s and is gone once the time-out has passed."""
-    p = Learner(Prior(no_answer_s=22.0)).snapshot(0.0).p_live_within([0.0, 6.0, 20.0, 23.0], [5.0])[:, 0]
+    p = Learner(Prior(no_answer_s=22.0)).snapshot(0.0).times.live_within(0.25, [0.0, 6.0, 20.0, 23.0], [5.0])[:, 0]
     assert p[1] > p[0]
     assert p[1] > 3 * p[2]
     assert p[3] == 0.0
@@ -96,20 +93,20 @@ def test_exponential_residuals_do_not_depend_on_age() -> None:
 
 def test_live_answers_follow_bayes() -> None:
     """For one ring law of both kinds P(live within h | age) is p times the conditional CDF."""
-    p_live = exponential().p_live_within([0.0, 7.3, 30.0], [2.0, 11.0])
+    p_live = exponential().live_within(0.3, [0.0, 7.3, 30.0], [2.0, 11.0])
     expected = 0.3 * (1.0 - np.exp(-np.array([2.0, 11.0]) / 15.0))
     assert p_live == pytest.approx(np.tile(expected, (3, 1)), abs=1e-3)
 
 
 def test_long_conversations_get_longer() -> None:
     """With the heavy tail of real talk an agent ten minutes into a call is freed later than one at two minutes."""
-    p_free = Learner().snapshot(0.0).p_free_from_talk([120.0, 600.0], [60.0])[:, 0]
+    p_free = Learner().snapshot(0.0).times.p_free_from_talk([120.0, 600.0], [60.0])[:, 0]
     assert p_free[0] > p_free[1] > 0.0
 
 
 def test_a_stuck_agent_is_not_expected_back() -> None:
     """A talk far beyond every talk seen falls back on the prior's tail, not on certainty."""
-    p_free = taught().snapshot(0.0).p_free_from_talk([55.0, 300.0], [25.0])[:, 0]
+    p_free = taught().snapshot(0.0).times.p_free_from_talk([55.0, 300.0], [25.0])[:, 0]
     assert p_free[0] > 0.5
     assert p_free[1] < 0.3
 
@@ -117,24 +114,45 @@ def test_a_stuck_agent_is_not_expected_back() -> None:
 def test_ring_quantiles_ascend_inside_the_ring() -> None:
     """The five ring times ascend and enclose the mean."""
     estimates = taught().snapshot(0.0)
-    quantiles = estimates.ring_quantiles(5)
+    quantiles = estimates.times.ring_quantiles(5)
     assert list(quantiles) == sorted(quantiles)
     assert 5.0 <= quantiles[0] < estimates.mean_ring_s < quantiles[-1] <= 15.0
 
 
-def test_tables_are_rebuilt_seldom() -> None:
-    """A snapshot is the same object until something was seen and 20 s passed, or 5 s when much was seen."""
+def test_an_answer_probability_for_each_age() -> None:
+    """Lines of several probabilities are looked up at once, each as if alone."""
+    ages, p = [0.0, 7.3, 30.0], [0.1, 0.5, 0.9]
+    together = exponential().live_within(p, ages, [2.0, 11.0])
+    for row, (one, age) in enumerate(zip(p, ages, strict=True)):
+        assert together[row] == pytest.approx(exponential().live_within(one, [age], [2.0, 11.0])[0])
+
+
+def test_probabilities_are_of_now_and_tables_rebuilt_seldom() -> None:
+    """A snapshot is new as soon as something was seen; its tables follow after 20 s, or 5 s when much was seen."""
     learner = taught(count=200)
     first = learner.snapshot(1000.0)
     assert learner.snapshot(2000.0) is first
-    learner.observe_talk(50.0, 2000.0)
-    assert learner.snapshot(1019.0) is first
-    second = learner.snapshot(1021.0)
-    assert second is not first
+    learner.observe_dial_resolved(True, 9.0, 2000.0)
+    second = learner.snapshot(1019.0)
+    assert second.times is first.times
+    assert second.p_live > first.p_live
+    assert learner.snapshot(1019.5) is second
+    third = learner.snapshot(1021.0)
+    assert third.times is not first.times
     for _ in range(40):
         learner.observe_dial_resolved(True, 9.0, 1022.0)
-    assert learner.snapshot(1025.0) is second
-    assert learner.snapshot(1026.5) is not second
+    assert learner.snapshot(1025.0).times is third.times
+    assert learner.snapshot(1026.5).times is not third.times
+
+
+def test_unannounced_departures_are_learned() -> None:
+    """The share of wrap-ups that end with a ready agent starts near one and follows what is seen."""
+    learner = Learner()
+    assert learner.snapshot(0.0).p_return == pytest.approx(0.98)
+    for _ in range(100):
+        learner.observe_return(False, 0.0)
+        learner.observe_return(True, 0.0)
+    assert learner.snapshot(1.0).p_return == pytest.approx(0.6, abs=0.05)
 
 
 def test_classified_answers_are_learned() -> None:
