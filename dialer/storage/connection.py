@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dialer.errors import StorageError
+from dialer.storage.upgrade import STEPS, upgrade
 
 SCHEMA_VERSION = 2
 BUSY_TIMEOUT_MS = 5000
@@ -90,11 +91,13 @@ def _make_private(path: Path) -> None:
 
 
 def _check_or_create(connection: sqlite3.Connection, path: Path) -> None:
-    """Create the tables in an empty database; else accept only this version's."""
+    """Create the tables in an empty database; upgrade an earlier version's; else accept only this version's."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             _create(connection)
+        elif (version := _version(connection, path)) in STEPS:
+            upgrade(connection, version)
         else:
             _check(connection, path)
     except BaseException:
@@ -113,16 +116,23 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta)
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a database that another program, or another version of this one, made."""
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Read the version of the tables; refuse a database that another program made."""
     known = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() if known else None
     if row is None:
         raise StorageError(f"database {path}: it holds no tables of dialer: name another path")
-    if row[0] > SCHEMA_VERSION:
-        raise StorageError(
-            f"database {path}: expected schema version {SCHEMA_VERSION}, found {row[0]}, made by a newer dialer: "
-            "upgrade dialer, or name another path"
-        )
-    if row[0] < SCHEMA_VERSION:
-        raise StorageError(f"database {path}: expected schema version {SCHEMA_VERSION}, found {row[0]}")
+    return int(row[0])
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that another program, or another version of this one, made."""
+    version = _version(connection, path)
+    if version == SCHEMA_VERSION:
+        return
+    hint = "made by a newer dialer: upgrade dialer, or name another path"
+    if version in STEPS:
+        hint = "made by an earlier dialer: `dialer run` and `dialer leads import` bring it up to date in place"
+    elif version < SCHEMA_VERSION:
+        hint = "made by no released dialer: name another path"
+    raise StorageError(f"database {path}: expected schema version {SCHEMA_VERSION}, found {version}, {hint}")
