@@ -14,9 +14,7 @@ from dialer.domain.records import AgentSpan
 from dialer.engine import dispositions
 from dialer.engine.campaign import Campaign
 from dialer.engine.state import State
-
-_HOUR_S = 3600.0
-_OCCUPANCY_FROM_S = 900.0  # a shorter history says nothing about an hour's load
+from dialer.pacing.rest import add_span, rest_s
 
 _EXPECTING = (CallState.PLACED, CallState.RINGING, CallState.ANSWERED, CallState.QUEUED)
 
@@ -71,10 +69,7 @@ def change(
 
 def _keep_span(state: State, before: Agent, now: float) -> None:
     if before.is_busy and before.state is not AgentState.RESERVED:
-        spans = state.work[before.agent_id]
-        spans.append((before.since_at, now))
-        while len(spans) > 2 and spans[1][1] < now - _HOUR_S:
-            spans.pop(1)
+        add_span(state.work[before.agent_id], before.since_at, now)
     span = AgentSpan(
         agent_id=before.agent_id,
         campaign=before.campaign,
@@ -93,29 +88,13 @@ def _readied(state: State, agent: Agent, before: Agent, now: float) -> Agent:
         return agent
     campaign = state.campaigns[before.campaign]  # whose call it was, wherever the agent works next
     policy = campaign.policy.agents
-    rest_s = max(policy.min_gap_s, _rest_s(state, agent, policy.occupancy_max, now))
-    campaign.learner.observe_wrap(now - before.since_at + rest_s, now)
-    if rest_s > 0.0:
-        agent = replace(agent, rests_until_at=now + rest_s)
+    resting_s = rest_s(state.work[agent.agent_id], policy, now)
+    campaign.learner.observe_wrap(now - before.since_at + resting_s, now)
+    if resting_s > 0.0:
+        agent = replace(agent, rests_until_at=now + resting_s)
         state.agents[agent.agent_id] = agent
-        state.timers.set(("rest", agent.agent_id), now + rest_s)
+        state.timers.set(("rest", agent.agent_id), now + resting_s)
     return agent
-
-
-def _rest_s(state: State, agent: Agent, occupancy_max: float, now: float) -> float:
-    """Give the rest that brings the agent's occupancy of the last hour (or since log-in) down to the limit.
-
-    busy / (span + rest) = occupancy_max, with the busy seconds of the span.
-    """
-    if occupancy_max >= 1.0:
-        return 0.0
-    spans = state.work[agent.agent_id]
-    from_at = max(spans[0][0], now - _HOUR_S)
-    span_s = now - from_at
-    if span_s < _OCCUPANCY_FROM_S:
-        return 0.0
-    busy_s = sum(max(0.0, end - max(start, from_at)) for start, end in spans[1:])
-    return max(0.0, busy_s / occupancy_max - span_s)
 
 
 def assign(state: State, agent: Agent, campaign: Campaign | None) -> Agent:

@@ -34,9 +34,10 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import BudgetSnapshot
 from dialer.engine import agents, calls, control, dialing, dispositions, leads
 from dialer.engine.campaign import Campaign, new_campaign
-from dialer.engine.state import Bucket, State
+from dialer.engine.state import State
 from dialer.engine.status import EngineStatus, status
 from dialer.engine.timers import Key
+from dialer.pacing.bucket import Bucket
 
 
 class Engine:

@@ -5,7 +5,6 @@ Nothing here decides anything. Commands are collected in the order in which they
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf, nextafter
 
 from dialer.domain.agent import Agent
 from dialer.domain.call import Call
@@ -17,8 +16,7 @@ from dialer.domain.records import Attempt, BudgetSnapshot
 from dialer.engine.campaign import Campaign, new_campaign
 from dialer.engine.hopper import order_key
 from dialer.engine.timers import Timers
-
-_TOKEN_SLACK = 1e-6  # per token a second: the clock resolves some 2e-7 s, so a whole token may seem to miss as much
+from dialer.pacing.bucket import Bucket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,33 +43,6 @@ class Undisposed:
     dialed: Dialed
     has_word: bool = False  # it was said; kept for a "do not call" that may follow
     is_settled: bool = False  # the wrap-up ended without a word, and the lead was finished
-
-
-@dataclass(slots=True, kw_only=True)
-class Bucket:
-    """Calls per second as a token bucket that holds one second's worth, and at least one call."""
-
-    rate: float
-    tokens: float = 0.0
-    filled_at: float | None = None
-
-    def allowed(self, now: float) -> int:
-        """Give how many calls may start now."""
-        size = max(1.0, self.rate)
-        if self.filled_at is None:
-            self.tokens = size
-        else:
-            self.tokens = min(size, self.tokens + (now - self.filled_at) * self.rate)
-        self.filled_at = now
-        return int(self.tokens + _TOKEN_SLACK * size)
-
-    def take(self) -> None:
-        """Use the right to one call."""
-        self.tokens -= 1.0
-
-    def next_at(self, now: float) -> float:
-        """Give the instant, later than `now`, at which the next call may start when none may now."""
-        return max(nextafter(now, inf), now + (1.0 - self.tokens) / self.rate)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Calls per second as a token bucket."""
 
-from dialer.engine.state import Bucket
+from dialer.pacing.bucket import Bucket
 
 
 def test_the_next_call_is_always_later() -> None:
