@@ -1,15 +1,17 @@
 """Predictive pacing: the engine chooses how many calls to start, also for agents about to come free.
 
-One rule governs this module: dial one more number iff the probability that *that* call would be abandoned is at most
-`psi`. For a candidate dialed now and answered after ring time h,
+One rule governs this module: dial one more number iff the probability that *that* call would be abandoned, should a
+person answer it, is at most `psi`. For a candidate dialed now and answered after ring time h,
 
-    A(h) = ready - queued + sum over busy agents  Bernoulli(P(free by h + threshold | elapsed))
+    A(h) = ready - queued + sum over busy agents  Bernoulli(P(free by h + threshold | elapsed) * P(returns to ready))
     C(h) = sum over calls in flight               Bernoulli(P(live answer by h | age))
-    P(served) = mean over h of P(A(h) - C(h) >= 1)
+    P(served) = mean over h and p of P(A(h) - C(h) >= 1)
 
-with h at five quantiles of the time to a live answer. Admitted candidates join C at age 0. The distribution of A - C is
-exact (`dialer.queueing.distributions`) for every team size: it is one Poisson-binomial, because the lines that are
-*not* answered count like agents that come free.
+with h at five quantiles of the time to a live answer, and p at the nodes of what is believed of the answer probability:
+where it is uncertain, one p too low for one call is too low for all, so that answers come together, and the rule slows
+down by itself. A node weighs as much as it makes the candidate's answer likely. Admitted candidates join C at age 0.
+The distribution of A - C is one Poisson-binomial, because the lines that are *not* answered count like agents that come
+free; `dialer.queueing.distributions` counts it exactly for teams of every usual size.
 """
 
 from dataclasses import dataclass
@@ -20,34 +22,32 @@ import numpy.typing as npt
 
 from dialer.pacing.base import DialDecision, Floor
 from dialer.pacing.manual import progressive
-from dialer.queueing.distributions import binomials, poisson_binomial
+from dialer.queueing.distributions import poisson_binomial
 from dialer.queueing.errors import OutOfDomain
 from dialer.queueing.estimators import Estimates
+from dialer.queueing.times import RING_GRID_S, RING_STEP_S, Times
 
 Floats = npt.NDArray[np.float64]
 
 QUANTILES = 5
-_CHUNK = 64  # candidates examined at once
+_AHEAD = 16  # candidates examined before the floor is counted anew with them on it
 _TALK_ROWS = 1801  # ages 0..1800 s by the second
 _WRAP_ROWS = 601  # ages 0..600 s by the second
-_RING_ROWS = 241  # ages 0..120 s by the half second
-_WRAP_AT = _TALK_ROWS
-_RING_AT = _WRAP_AT + _WRAP_ROWS
-_ANSWERED_AT = _RING_AT + _RING_ROWS
+_P_MAX = 0.999
 # Risks closer than the rounding of the transform are equal; without it psi = 0 would refuse a certain service.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Tables:
-    """What one set of estimates says at the five ring times: one row per kind and age, one column per ring time."""
+    """What one set of times says at the five ring times h: one row per age, one column per h."""
 
-    estimates: Estimates
+    times: Times
     threshold_s: float
-    agent_rows: Floats  # the first of `rows`, which say P(free)
-    rows: Floats  # P(free) for agents, P(not a live answer) for calls
-    candidates: Floats  # [k, q * _CHUNK + j] = P(j of k candidates are live answers by h_q) / QUANTILES
-    chunk: Floats  # [q, j] = P(j of _CHUNK candidates are live answers by h_q)
+    free: Floats  # P(free by h + threshold): talking by the second, then in wrap-up by the second
+    gained: Floats  # F(age + h) - F(age), F the distribution of the time to a live answer, by the half second
+    left: Floats  # 1 - F(age), shape (ages, 1)
+    left_other: Floats  # 1 - G(age), G of the time to any other end, shape (ages, 1)
 
 
 class PredictivePacer:
@@ -70,14 +70,14 @@ class PredictivePacer:
             return progressive(floor, limited_by="estimates", wanted=0)
         agents_free_at_most = floor.ready - floor.queued + len(floor.talking_ages) + len(floor.wrap_ages)
         if agents_free_at_most <= 0:
-            return self._answer(floor, 0, 1.0, "no_agents")
+            return self._answer(floor, estimates, 0, 1.0, "no_agents")
         tables = self._tables
-        if tables is None or tables.estimates is not estimates or tables.threshold_s != floor.threshold_s:
-            tables = self._tables = _build(estimates, floor.threshold_s, tables)
-        calls, risk = _admit(floor, tables, self.psi + _ROUNDING)
-        return self._answer(floor, calls, risk, "wanted")
+        if tables is None or tables.times is not estimates.times or tables.threshold_s != floor.threshold_s:
+            tables = self._tables = _build(estimates.times, floor.threshold_s)
+        calls, risk = _admit(floor, estimates, tables, self.psi + _ROUNDING)
+        return self._answer(floor, estimates, calls, risk, "wanted")
 
-    def _answer(self, floor: Floor, calls: int, risk: float, limited_by: str) -> DialDecision:
+    def _answer(self, floor: Floor, estimates: Estimates, calls: int, risk: float, limited_by: str) -> DialDecision:
         return DialDecision(
             calls=calls,
             reserve=False,
@@ -88,86 +88,91 @@ class PredictivePacer:
                 ("risk_of_next", risk),
                 ("ready", float(floor.ready)),
                 ("queued", float(floor.queued)),
-                ("busy", float(len(floor.talking_ages) + len(floor.wrap_ages))),
+                ("talking", float(len(floor.talking_ages))),
+                ("wrap_up", float(len(floor.wrap_ages))),
+                ("departing", float(floor.departing)),
                 ("in_flight", float(len(floor.unanswered_ages) + floor.answered)),
-                ("p_live", floor.estimates.p_live if floor.estimates else 0.0),
+                ("p_live", estimates.p_live),
+                ("p_live_low", estimates.p_nodes[0][0]),
+                ("p_live_high", estimates.p_nodes[-1][0]),
+                ("p_next", estimates.p_live if floor.p_next is None else floor.p_next),
             ),
         )
 
 
-def _admit(floor: Floor, tables: _Tables, psi: float) -> tuple[int, float]:
+def _admit(floor: Floor, estimates: Estimates, tables: _Tables, psi: float) -> tuple[int, float]:
     """Count the candidates whose risk is at most `psi`, and give the risk of the first that is refused."""
-    picked = [min(int(age + 0.5), _TALK_ROWS - 1) for age in floor.talking_ages]
-    picked += [_WRAP_AT + min(int(age + 0.5), _WRAP_ROWS - 1) for age in floor.wrap_ages]
-    picked += [_RING_AT + min(int(2.0 * age + 0.5), _RING_ROWS - 1) for age in floor.unanswered_ages]
-    picked += [_ANSWERED_AT] * floor.answered
-    in_flight = len(floor.unanswered_ages) + floor.answered
+    nodes = np.array(estimates.p_nodes)
+    scale = nodes[:, 0] / estimates.p_live
+    # Weight of each (h, node): the candidate is one that is answered, which is likelier where p is high.
+    weights = np.tile(nodes[:, 1] * scale / QUANTILES, QUANTILES)
+    weights /= weights.sum()
+    p_next = estimates.p_live if floor.p_next is None else floor.p_next
+    # A candidate before this one answers within h with p F(h); at age 0 nothing has been survived.
+    p_answers = (tables.gained[0][:, None] * np.minimum(p_next * scale, _P_MAX)[None, :]).ravel()
+    trials = _trials(floor, estimates, tables, scale)
     # The j-th candidate before this one that is answered takes one more agent: served iff successes >= needed + j.
-    needed = 1 + in_flight + floor.queued - floor.ready
-    tail = _tail(tables.rows[picked], needed)
+    needed = 1 + len(floor.unanswered_ages) + floor.answered + floor.queued - floor.ready
     admitted = 0
     while True:
-        risk = 1.0 - tables.candidates[0] @ tail[:, :_CHUNK].ravel()
-        if risk > psi:
-            return admitted, float(risk)
-        risks = 1.0 - tables.candidates @ tail[:, :_CHUNK].ravel()
-        refused = risks > psi
-        if refused.any():
-            first = int(refused.argmax())
-            return admitted + first, float(risks[first])
-        admitted += _CHUNK
-        tail = _shift(tail, tables.chunk)
+        tail = poisson_binomial_tail(trials, needed, _AHEAD)
+        for ahead in range(_AHEAD):
+            risk = 1.0 - float(weights @ tail[:, 0])
+            if risk > psi:
+                return admitted + ahead, risk
+            tail = tail[:, :-1] + p_answers[:, None] * (tail[:, 1:] - tail[:, :-1])
+        trials = np.concatenate([trials, np.broadcast_to(1.0 - p_answers, (_AHEAD, len(p_answers)))])
+        admitted += _AHEAD
+        needed += _AHEAD
 
 
-def _tail(p: Floats, needed: int) -> Floats:
-    """Give P(successes >= needed + j) at each ring time, shape (QUANTILES, j); j covers a chunk past the last count."""
-    trials = len(p)
-    width = max(trials + 1 - needed, 1) + _CHUNK
-    tail = np.zeros((QUANTILES, width))
-    sure = min(max(1 - needed, 0), width)  # nothing needed: certain
-    tail[:, :sure] = 1.0
-    if trials and needed <= trials:
-        reached = poisson_binomial(p)[:, ::-1].cumsum(axis=1)[:, ::-1]  # P(successes >= 0..n)
-        first = max(needed, 1)
-        tail[:, sure : sure + trials + 1 - first] = reached[:, first:]
-    return tail
+def _trials(floor: Floor, estimates: Estimates, tables: _Tables, scale: Floats) -> Floats:
+    """Give P(success) of each agent (comes free) and call (is no live answer), shape (trials, QUANTILES * nodes)."""
+    nodes = len(scale)
+    rows = [min(int(age + 0.5), _TALK_ROWS - 1) for age in floor.talking_ages]
+    rows += [_TALK_ROWS + min(int(age + 0.5), _WRAP_ROWS - 1) for age in floor.wrap_ages]
+    free = tables.free[rows] * estimates.p_return
+    parts = [free if nodes == 1 else np.repeat(free, nodes, axis=1)]
+    if floor.unanswered_ages:
+        picked = [min(int(age / RING_STEP_S + 0.5), len(RING_GRID_S) - 1) for age in floor.unanswered_ages]
+        p = np.full(len(picked), estimates.p_live) if not floor.p_unanswered else np.array(floor.p_unanswered)
+        p = np.minimum(p[:, None] * scale[None, :], _P_MAX)
+        left = p * tables.left[picked] + (1.0 - p) * tables.left_other[picked]
+        gained = p[:, None, :] * tables.gained[picked][:, :, None]
+        answered = np.divide(gained, left[:, None, :], out=np.zeros_like(gained), where=left[:, None, :] > 0.0)
+        parts.append(1.0 - answered.reshape(len(picked), -1))
+    if floor.answered:
+        parts.append(np.full((floor.answered, QUANTILES * nodes), 1.0 - estimates.p_live_if_answered))
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def _shift(tail: Floats, chunk: Floats) -> Floats:
-    """Give the tail after a whole chunk of candidates was admitted."""
-    width = tail.shape[1]
-    shifted = np.zeros_like(tail)
-    for live in range(_CHUNK + 1):
-        shifted[:, : width - live] += chunk[:, live : live + 1] * tail[:, live:]
-    return shifted
-
-
-def _build(estimates: Estimates, threshold_s: float, last: _Tables | None) -> _Tables:
-    times = estimates.times
+def _build(times: Times, threshold_s: float) -> _Tables:
     ring_times = times.ring_quantiles(QUANTILES)
     free_by = ring_times + threshold_s
-    counts = binomials(_CHUNK, times.live_within(estimates.p_live, [0.0], ring_times)[0])
-    if last is not None and last.estimates.times is times and last.threshold_s == threshold_s:
-        agent_rows = last.agent_rows
-    else:
-        agent_rows = np.concatenate(
+    reached = np.interp(RING_GRID_S[:, None] + ring_times[None, :], RING_GRID_S, times.live_cdf)
+    return _Tables(
+        times=times,
+        threshold_s=threshold_s,
+        free=np.concatenate(
             [
                 times.p_free_from_talk(np.arange(_TALK_ROWS), free_by),
                 times.p_free_from_wrap(np.arange(_WRAP_ROWS), free_by),
             ]
-        )
-    rows = np.concatenate(
-        [
-            agent_rows,
-            1.0 - times.live_within(estimates.p_live, np.arange(_RING_ROWS) * 0.5, ring_times),
-            np.full((1, QUANTILES), 1.0 - estimates.p_live_if_answered),
-        ]
+        ),
+        gained=reached - times.live_cdf[:, None],
+        left=1.0 - times.live_cdf[:, None],
+        left_other=1.0 - times.other_cdf[:, None],
     )
-    return _Tables(
-        estimates=estimates,
-        threshold_s=threshold_s,
-        agent_rows=agent_rows,
-        rows=rows,
-        candidates=np.ascontiguousarray(counts[:_CHUNK, :, :_CHUNK]).reshape(_CHUNK, -1) / QUANTILES,
-        chunk=np.ascontiguousarray(counts[_CHUNK]),
-    )
+
+
+def poisson_binomial_tail(p: Floats, first: int, count: int) -> Floats:
+    """Give P(S >= first + j) for j below `count`, shape (batch, count)."""
+    trials = len(p)
+    tail = np.zeros((p.shape[1], count))
+    sure = min(max(1 - first, 0), count)
+    tail[:, :sure] = 1.0
+    if trials and sure < count and first + sure <= trials:
+        reached = poisson_binomial(p)[:, ::-1].cumsum(axis=1)[:, ::-1]
+        part = reached[:, first + sure : first + count]
+        tail[:, sure : sure + part.shape[1]] = part
+    return tail

@@ -1,40 +1,54 @@
 """The predictive rule on floors whose answer is known."""
 
 import itertools
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from dialer.pacing.base import Floor
 from dialer.pacing.predictive import QUANTILES, PredictivePacer
 from dialer.queueing.errors import OutOfDomain
 from dialer.queueing.estimators import Learner
 from tests.unit.pacing.floors import MARKOV, floor_of, markov_estimates
 
 
-def brute_force_risk(floor, candidates_before: int) -> float:  # type: ignore[no-untyped-def]
-    """1 - P(served) by enumerating every outcome of every agent and call."""
+def brute_force_risk(floor: Floor, candidates_before: int) -> float:
+    """1 - P(served) by enumerating every outcome of every agent and call, under each belief of the answer rate."""
     estimates = floor.estimates
-    served = 0.0
-    for h in estimates.times.ring_quantiles(QUANTILES):
+    assert estimates is not None
+    p_next = floor.p_next or estimates.p_live
+    p_each = floor.p_unanswered or (estimates.p_live,) * len(floor.unanswered_ages)
+    served = weights = 0.0
+    for h, (node, weight) in itertools.product(estimates.times.ring_quantiles(QUANTILES), estimates.p_nodes):
+        scale = node / estimates.p_live
         free = [
             *estimates.times.p_free_from_talk(floor.talking_ages, [h + floor.threshold_s])[:, 0],
             *estimates.times.p_free_from_wrap(floor.wrap_ages, [h + floor.threshold_s])[:, 0],
         ]
+        free = [each * estimates.p_return for each in free]
         ages = [*floor.unanswered_ages, *[0.0] * candidates_before]
+        p_all = np.array([*p_each, *[p_next] * candidates_before]) * scale
         live = [
-            *estimates.times.live_within(estimates.p_live, ages, [h])[:, 0],
+            *estimates.times.live_within(p_all, ages, [h])[:, 0],
             *[estimates.p_live_if_answered] * floor.answered,
         ]
+        weights += weight * node
         for outcome in itertools.product((0, 1), repeat=len(free) + len(live)):
             chance = np.prod([p if hit else 1 - p for p, hit in zip([*free, *live], outcome, strict=True)])
             surplus = floor.ready - floor.queued + sum(outcome[: len(free)]) - sum(outcome[len(free) :])
-            served += chance * (surplus >= 1) / QUANTILES
-    return 1.0 - served
+            served += weight * node * chance * (surplus >= 1)
+    return 1.0 - served / weights
+
+
+UNCERTAIN = replace(Learner().snapshot(0.0), p_live=0.25, p_nodes=((0.1, 0.25), (0.25, 0.5), (0.4, 0.25)))
 
 
 @pytest.mark.parametrize("psi", [0.01, 0.03, 0.1, 0.2])
 @pytest.mark.parametrize("ready", [0, 1, 2])
-def test_the_rule_is_the_enumeration_of_all_outcomes(ready: int, psi: float) -> None:
+@pytest.mark.parametrize("changes", [{}, {"estimates": UNCERTAIN, "p_unanswered": (0.5, 0.1), "p_next": 0.2}])
+def test_the_rule_is_the_enumeration_of_all_outcomes(ready: int, psi: float, changes: dict[str, Any]) -> None:
     """Calls are admitted one by one while the enumerated risk is at most psi; the refused one's risk is reported."""
     floor = floor_of(
         ready=ready,
@@ -42,7 +56,7 @@ def test_the_rule_is_the_enumeration_of_all_outcomes(ready: int, psi: float) -> 
         wrap_ages=(3.0, 28.0),
         unanswered_ages=(1.0, 9.5),
         answered=1,
-        estimates=Learner().snapshot(0.0),
+        **{"estimates": Learner().snapshot(0.0), **changes},
     )
     decision = PredictivePacer(psi).decide(floor)
     assert decision.calls <= 5
@@ -116,3 +130,26 @@ def test_a_psi_that_is_no_probability_is_refused(psi: float) -> None:
     """Psi is a probability below 1."""
     with pytest.raises(OutOfDomain, match="psi"):
         PredictivePacer(psi)
+
+
+def test_doubt_about_the_answer_rate_lowers_the_calls() -> None:
+    """Two beliefs with the same mean: the one with more spread lets out fewer calls, for answers come together."""
+    sure = replace(MARKOV, p_nodes=((0.3, 1.0),))
+    torn = replace(MARKOV, p_nodes=((0.1, 0.5), (0.5, 0.5)))
+    calls = [
+        PredictivePacer(0.03).decide(floor_of(ready=20, talking_ages=(60.0,) * 30, estimates=each)).calls
+        for each in (sure, torn)
+    ]
+    assert calls[1] < 0.7 * calls[0]
+
+
+def test_a_call_to_somebody_likely_to_answer_takes_more_room() -> None:
+    """Calls in flight count by their own answer probability, and so do the ones to come."""
+    floor = {"ready": 3, "talking_ages": (60.0,) * 7, "unanswered_ages": (5.0,) * 4}
+    hot = PredictivePacer(0.03).decide(floor_of(**floor, p_unanswered=(0.6,) * 4)).calls
+    cold = PredictivePacer(0.03).decide(floor_of(**floor, p_unanswered=(0.05,) * 4)).calls
+    assert hot < cold
+    assert (
+        PredictivePacer(0.03).decide(floor_of(ready=5, p_next=0.9)).calls
+        < PredictivePacer(0.03).decide(floor_of(ready=5, p_next=0.1)).calls
+    )
