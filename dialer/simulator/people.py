@@ -6,17 +6,16 @@ on pacing. Every duration is a whole number of 1/1024 s, so that sums are exact 
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
-from zoneinfo import ZoneInfo
 
 from dialer.domain.policy import CampaignPolicy, DispositionPolicy
 from dialer.errors import ConfigError
-from dialer.simulator.scenario import AnswersTable, DispositionsTable, Scenario
+from dialer.simulator.list_order import Clumps, Drift, place_of
+from dialer.simulator.local_time import LocalClock, Steps
+from dialer.simulator.scenario import DispositionsTable, Scenario
 from dialer.simulator.streams import Streams
 
 _TICKS = 1024.0
-_QUARTER_S = 900.0  # local time is looked up once per quarter of an hour: every offset in use is a multiple of it
 
 
 def ticked(seconds: float) -> float:
@@ -62,31 +61,53 @@ class Conversation:
     is_personal: bool
 
 
-class AnswerRates:
-    """The factor of the answer probability by local time."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hour:
+    """What of the world holds at one instant: factors, and shares in place of the tables' own."""
 
-    def __init__(self, answers: AnswersTable, zone: str) -> None:
+    answers: float = 1.0
+    ring: float = 1.0
+    setup: float = 1.0
+    talk: float = 1.0
+    wrap_up: float = 1.0
+    p_congestion: float = 0.0
+    p_refused: float = 0.0
+    lines: int = 0
+
+
+class Hours:
+    """The hours of a world by the wall clock of one campaign; one per minute of the day, made when first asked for."""
+
+    def __init__(self, scenario: Scenario, zone: str) -> None:
+        network, answers, talk = scenario.network, scenario.answers, scenario.talk
+        self._clock = LocalClock(zone)
         self._by_hour = {int(hour): factor for hour, factor in answers.by_hour.items()}
-        steps = sorted(answers.steps.items())
-        self._steps_at = [int(at[:2]) * 60 + int(at[3:]) for at, _ in steps]
-        self._steps = [factor for _, factor in steps]
-        self._zone = ZoneInfo(zone)
-        self._is_flat = not answers.by_hour and not steps
-        self._offsets: dict[float, float] = {}
+        self._answers = Steps(answers.steps, 1.0)
+        self._ring = Steps(answers.ring_steps, 1.0)
+        self._setup = Steps(network.setup_steps, 1.0)
+        self._talk = Steps(talk.talk_steps, 1.0)
+        self._wrap_up = Steps(talk.wrap_up_steps, 1.0)
+        self._p_congestion = Steps(network.congestion_steps, network.p_congestion)
+        self._p_refused = Steps(talk.refused_steps, talk.p_refused)
+        self._lines = Steps(network.lines_steps, network.lines)
+        self._minutes: dict[int, Hour] = {}
 
-    def factor(self, now: float) -> float:
-        """The factor at `now`."""
-        if self._is_flat:
-            return 1.0
-        quarter = now // _QUARTER_S
-        offset = self._offsets.get(quarter)
-        if offset is None:
-            local = datetime.fromtimestamp(quarter * _QUARTER_S, UTC).astimezone(self._zone).utcoffset()
-            offset = self._offsets[quarter] = local.total_seconds() if local is not None else 0.0
-        minute = int((now + offset) % 86400.0 // 60)
-        factor = self._by_hour.get(minute // 60, 1.0)
-        step = bisect_right(self._steps_at, minute)
-        return factor * self._steps[step - 1] if step else factor
+    def at(self, now: float) -> Hour:
+        """What holds at `now`."""
+        minute = self._clock.minute(now)
+        hour = self._minutes.get(minute)
+        if hour is None:
+            hour = self._minutes[minute] = Hour(
+                answers=self._by_hour.get(minute // 60, 1.0) * self._answers.at(minute),
+                ring=self._ring.at(minute),
+                setup=self._setup.at(minute),
+                talk=self._talk.at(minute),
+                wrap_up=self._wrap_up.at(minute),
+                p_congestion=self._p_congestion.at(minute),
+                p_refused=self._p_refused.at(minute),
+                lines=int(self._lines.at(minute)),
+            )
+        return hour
 
 
 class Choices:
@@ -169,25 +190,34 @@ class People:
         self._wrong_number_s = scenario.talk.wrong_number_s.build().draw
         self._machine_talk_s = scenario.talk.machine_s.build().draw
         self._callback_after_s = scenario.dispositions.callback_after_s.build().draw
+        self._refused_s = scenario.talk.refused_s.build().draw
+        clumps = answers.clumps
+        self._clumps = None
+        if clumps is not None:
+            self._clumps = Clumps(clumps.factors, clumps.shortest, clumps.longest, streams.purpose("clump"))
+        drift = streams.purpose("talk drift")
+        self._drifts = [Drift(each.sd, each.numbers, rank, drift) for rank, each in enumerate(scenario.talk.drifts)]
         self._p_machine = answers.p_machine
         self._p_busy = answers.p_machine + answers.p_busy
         self._p_rejected = answers.p_machine + answers.p_busy + answers.p_rejected
 
-    def attempt(self, number: str, rank: int, factor: float) -> Attempt:
-        """Draw what becomes of the `rank`-th call of a number, where the answer rate is `factor` times its base."""
+    def attempt(self, number: str, rank: int, hour: Hour) -> Attempt:
+        """Draw what becomes of the `rank`-th call of a number."""
         world = self._scenario
         entity = int(number[1:])
         u_invalid, u_wrong, *_ = self._numbers.draw(entity)
         u_fate, u_setup, u_after, u_congestion, *_ = self._attempts.draw(entity, rank)
-        if u_congestion < world.network.p_congestion:
+        if u_congestion < hour.p_congestion:
             after_s = ticked(self._congestion_after_s(u_after))
             return Attempt(fate=Fate.CONGESTION, setup_s=None, after_s=after_s)
         if u_invalid < world.numbers.p_invalid:
             return Attempt(fate=Fate.INVALID, setup_s=None, after_s=ticked(self._invalid_after_s(u_after)))
-        setup_s = ticked(self._setup_s(u_setup))
-        p_live = world.answers.p_live * factor
+        setup_s = ticked(self._setup_s(u_setup) * hour.setup)
+        p_live = world.answers.p_live * hour.answers
+        if self._clumps is not None:
+            p_live *= self._clumps.factor(place_of(number))
         if u_fate < p_live:
-            attempt = Attempt(fate=Fate.LIVE, setup_s=setup_s, after_s=ticked(self._ring_s(u_after)))
+            attempt = Attempt(fate=Fate.LIVE, setup_s=setup_s, after_s=ticked(self._ring_s(u_after) * hour.ring))
             attempt.is_wrong_number = u_wrong < world.numbers.p_wrong
             self._add_person(attempt, entity, rank)
             return attempt
@@ -230,7 +260,17 @@ class People:
         """Draw how long the abandonment message plays on the `rank`-th call of a number."""
         return ticked(self._message_s(self._talks.draw(int(number[1:]), rank)[7]))
 
-    def conversation(self, number: str, rank: int, attempt: Attempt, choices: Choices) -> Conversation:
+    def _person_talks_s(self, number: str, u_talk: float, hour: Hour) -> float:
+        """Draw how long a person talks who was wanted: a refusal for small `u_talk`, else a conversation."""
+        p_refused = hour.p_refused
+        if u_talk < p_refused:
+            return self._refused_s(u_talk / p_refused)
+        talk_s = self._talk_s((u_talk - p_refused) / (1.0 - p_refused)) * hour.talk
+        for drift in self._drifts:
+            talk_s *= drift.factor(place_of(number))
+        return talk_s
+
+    def conversation(self, number: str, rank: int, attempt: Attempt, choices: Choices, hour: Hour) -> Conversation:
         """Draw what is said on the `rank`-th call of a number."""
         world = self._scenario
         u_talk, u_choice, u_by, u_dropped, u_cut, u_callback, u_personal, _ = self._talks.draw(int(number[1:]), rank)
@@ -239,7 +279,7 @@ class People:
         elif attempt.is_wrong_number:
             talk_s, disposition = self._wrong_number_s(u_talk), choices.wrong_number
         else:
-            talk_s, disposition = self._talk_s(u_talk), None
+            talk_s, disposition = self._person_talks_s(number, u_talk, hour), None
         disposition = choices.choose(u_choice) if disposition is None else disposition
         by = "agent" if attempt.fate is Fate.MACHINE or u_by < world.talk.p_agent_hangs_up else "callee"
         if u_dropped < world.network.p_dropped:

@@ -11,10 +11,13 @@ from pydantic import Field, model_validator
 
 from dialer.config.toml_file import TomlModel, expected, load_model
 from dialer.errors import ConfigError
-from dialer.simulator.families import DistributionTable, NotNegative, constant, uniform
+from dialer.simulator.families import DistributionTable, NotNegative, Positive, constant, uniform
 
 Share = Annotated[float, Field(ge=0, le=1)]
 LocalTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+Steps = dict[LocalTime, NotNegative]
+ShareSteps = dict[LocalTime, Share]
 
 LocalHour = Annotated[str, Field(pattern=r"^(\d|1\d|2[0-3])$")]
 
@@ -27,10 +30,19 @@ class NetworkTable(TomlModel):
     lines: Annotated[int, Field(ge=1)] = 1000
     calls_per_second: Annotated[float, Field(gt=0)] = 50.0
     setup_s: DistributionTable = uniform(1.5, 4.0)  # from the order to the first ring
+    setup_steps: Steps = Field(default_factory=dict)  # factor of setup_s from that local time on
+    lines_steps: dict[LocalTime, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     p_congestion: Share = 0.0  # the carrier refuses the call
+    congestion_steps: ShareSteps = Field(default_factory=dict)  # p_congestion from that local time on
     congestion_after_s: DistributionTable = uniform(0.5, 2.0)
     p_dropped: Share = 0.0  # the network cuts a conversation short
     message_s: DistributionTable = constant(6.0)  # how long the abandonment message plays
+
+    @model_validator(mode="after")
+    def _has_the_lines(self) -> "NetworkTable":
+        if max(self.lines_steps.values(), default=0) > self.lines:
+            raise expected(f"at most network.lines ({self.lines}), which the engine knows", key=("lines_steps",))
+        return self
 
 
 class NumbersTable(TomlModel):
@@ -39,6 +51,20 @@ class NumbersTable(TomlModel):
     p_invalid: Share = 0.0  # does not exist
     invalid_after_s: DistributionTable = uniform(2.0, 4.0)
     p_wrong: Share = 0.0  # somebody else answers
+
+
+class ClumpsTable(TomlModel):
+    """Runs of neighbours on the list whose answer rates are alike."""
+
+    factors: Annotated[list[NotNegative], Field(min_length=2)]  # of p_live, one run after the other, over and over
+    shortest: Annotated[int, Field(ge=1)]  # numbers in a run
+    longest: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> "ClumpsTable":
+        if self.longest < self.shortest:
+            raise expected("a number of at least shortest", key=("longest",))
+        return self
 
 
 class AnswersTable(TomlModel):
@@ -53,14 +79,15 @@ class AnswersTable(TomlModel):
     p_rejected: Share = 0.0
     rejected_after_s: DistributionTable = uniform(3.0, 8.0)  # from the first ring
     by_hour: dict[LocalHour, NotNegative] = Field(default_factory=dict)  # factor of p_live in that local hour
-    steps: dict[LocalTime, NotNegative] = Field(
-        default_factory=dict
-    )  # factor of p_live from that local time of day on, until the next
+    steps: Steps = Field(default_factory=dict)  # factor of p_live from that local time of day on, until the next
+    ring_steps: Steps = Field(default_factory=dict)  # factor of ring_s likewise
+    clumps: ClumpsTable | None = None  # left out: neighbours have nothing in common
 
     @model_validator(mode="after")
     def _shares_fit(self) -> "AnswersTable":
         others = self.p_machine + self.p_busy + self.p_rejected
-        factor = max([1.0, *self.by_hour.values()]) * max([1.0, *self.steps.values()])
+        clumps = self.clumps.factors if self.clumps is not None else [1.0]
+        factor = max([1.0, *self.by_hour.values()]) * max([1.0, *self.steps.values()]) * max(clumps)
         if self.p_live * factor + others > 1 + 1e-9:
             raise expected(
                 "p_live times its largest factor, p_machine, p_busy and p_rejected that sum to at most 1 "
@@ -86,13 +113,26 @@ class DetectionTable(TomlModel):
     p_machine_as_human: Share = 0.0
 
 
+class DriftTable(TomlModel):
+    """A factor of talk times that wanders along the list."""
+
+    sd: Positive  # of the factor's logarithm
+    numbers: Positive  # on the list, until the correlation has fallen to 1/e
+
+
 class TalkTable(TomlModel):
     """Conversations and what follows."""
 
     talk_s: DistributionTable = constant(150.0)
+    talk_steps: Steps = Field(default_factory=dict)  # factor of talk_s from that local time on
+    drifts: list[DriftTable] = Field(default_factory=list)  # factors of talk_s along the list, multiplied
+    p_refused: Share = 0.0  # of the persons reached: a short talk instead of talk_s
+    refused_steps: ShareSteps = Field(default_factory=dict)  # p_refused from that local time on
+    refused_s: DistributionTable = constant(20.0)
     wrong_number_s: DistributionTable = constant(20.0)  # talk when somebody else answers
     machine_s: DistributionTable = constant(8.0)  # until an agent knows that it is a machine
     wrap_up_s: DistributionTable = constant(30.0)
+    wrap_up_steps: Steps = Field(default_factory=dict)  # factor of wrap_up_s from that local time on
     p_agent_hangs_up: Share = 0.5
 
 
@@ -121,15 +161,29 @@ class DispositionsTable(TomlModel):
         return self
 
 
+class LeaveTable(TomlModel):
+    """A part of the team leaves every day at a local time."""
+
+    at: LocalTime
+    share: Share = 1.0  # of the team, rounded to whole agents
+    within_s: NotNegative = 0.0  # the leaving is spread evenly over so long
+    announced_s: NotNegative = 0.0  # who is on a call so long before tells at once that it is the last; 0: nobody tells
+    back_after_s: DistributionTable | None = None  # left out: logged out until the end of the run
+
+
 class AgentsTable(TomlModel):
     """How agents work."""
 
     login_after_s: DistributionTable = constant(0.0)
+    login_every_s: NotNegative = 0.0  # the k-th agent comes k - 1 times as much later
+    leaves: list[LeaveTable] = Field(default_factory=list)
     speed: DistributionTable = constant(1.0)  # factor of an agent's talk and wrap-up times
     bridge_s: DistributionTable = constant(0.0)  # from the order to hearing the person
     p_bridge_missed: Share = 0.0
     bridge_missed_after_s: DistributionTable = constant(5.0)
     back_after_s: DistributionTable = constant(30.0)  # from a missed call or offer to being ready again
+    p_not_ready: Share = 0.0  # at the end of a wrap-up: goes away unannounced
+    not_ready_s: DistributionTable = uniform(20.0, 600.0)
     break_every_s: DistributionTable | None = None  # left out: no breaks
     break_s: DistributionTable = constant(900.0)
     preview_s: DistributionTable = constant(10.0)

@@ -23,7 +23,8 @@ from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import UsageError
 from dialer.simulator.agents import Agent, Agents, Doing
-from dialer.simulator.people import AnswerRates, Attempt, Choices, Conversation, Fate, People, ticked
+from dialer.simulator.local_time import LocalClock
+from dialer.simulator.people import Attempt, Choices, Conversation, Fate, Hour, Hours, People, ticked
 from dialer.simulator.scenario import Scenario
 from dialer.simulator.streams import Streams
 
@@ -70,7 +71,7 @@ class World:
         self.people_called_machine = 0  # the truth behind the detector's word: silent calls nobody reports
         self.machines_called_human = 0
         self._people = People(scenario, streams)
-        self._policies: dict[str, tuple[CampaignPolicy, Choices, AnswerRates]] = {}
+        self._policies: dict[str, tuple[CampaignPolicy, Choices, Hours]] = {}
         for policy in policies:
             self.set_policy(policy)
         self._heap: list[tuple[float, int, Callable[[Any, float], None], Any]] = []
@@ -79,12 +80,21 @@ class World:
         self._lines: dict[int, Line] = {}
         self._placed: set[int] = set()
         self._ranks: dict[str, int] = {}
-        self.agents = Agents(self, scenario, streams, start_at=start_at, count=agents, groups=agent_groups)
+        zones = [policy.abandonment.time_zone for policy, _, _ in self._policies.values()]
+        self.agents = Agents(
+            self,
+            scenario,
+            streams,
+            start_at=start_at,
+            count=agents,
+            groups=agent_groups,
+            clock=LocalClock(zones[0] if zones else "UTC"),
+        )
 
     def set_policy(self, policy: CampaignPolicy) -> None:
         """Tell the world's agents of a campaign: its dispositions, wrap-up limit and time zone."""
-        rates = AnswerRates(self.scenario.answers, policy.abandonment.time_zone)
-        self._policies[policy.name] = (policy, Choices(self.scenario.dispositions, policy), rates)
+        hours = Hours(self.scenario, policy.abandonment.time_zone)
+        self._policies[policy.name] = (policy, Choices(self.scenario.dispositions, policy), hours)
 
     @property
     def calls_in_flight(self) -> int:
@@ -140,7 +150,11 @@ class World:
         """The policy of a campaign that is being called."""
         return self._known(campaign)[0]
 
-    def _known(self, campaign: str) -> tuple[CampaignPolicy, Choices, AnswerRates]:
+    def hour(self, campaign: str, now: float) -> Hour:
+        """What holds at `now` by the clock of a campaign."""
+        return self._known(campaign)[2].at(now)
+
+    def _known(self, campaign: str) -> tuple[CampaignPolicy, Choices, Hours]:
         known = self._policies.get(campaign)
         if known is None:
             raise UsageError(
@@ -155,12 +169,13 @@ class World:
         if order.call_id in self._placed:
             return
         self._placed.add(order.call_id)
-        if len(self._lines) >= self.scenario.network.lines:
+        hour = self.hour(order.campaign, now)
+        if len(self._lines) >= hour.lines:
             self.tell(CallFailed(call_id=order.call_id, outcome=Outcome.CONGESTION, cause="no line free"), now)
             return
         rank = self._ranks.get(order.number, 0)
         self._ranks[order.number] = rank + 1
-        attempt = self._people.attempt(order.number, rank, self._known(order.campaign)[2].factor(now))
+        attempt = self._people.attempt(order.number, rank, hour)
         line = self._lines[order.call_id] = Line(order, rank, attempt)
         if attempt.setup_s is None:
             self.at(now + attempt.after_s, self._fail, line)
@@ -266,8 +281,8 @@ class World:
         if not self._is_up(line) or line.agent is not agent:
             return
         order = line.order
-        choices = self._known(order.campaign)[1]
-        line.conversation = self._people.conversation(order.number, line.rank, line.attempt, choices)
+        _, choices, hours = self._known(order.campaign)
+        line.conversation = self._people.conversation(order.number, line.rank, line.attempt, choices, hours.at(at))
         agent.doing = Doing.TALKING
         self._news.append(CallBridged(call_id=order.call_id, agent_id=agent.agent_id))
         self.at(at + ticked(line.conversation.talk_s * agent.speed), self._end_talk, line)
