@@ -5,7 +5,13 @@ from math import comb
 import numpy as np
 import pytest
 
-from dialer.queueing.distributions import binomials, poisson_binomial
+from dialer.queueing.distributions import (
+    EXACT_TRIALS,
+    TAIL_ERROR,
+    binomials,
+    poisson_binomial,
+    poisson_binomial_tail,
+)
 from tests.unit.queueing.counting import enumerated, poisson_binomial_direct
 
 
@@ -42,6 +48,50 @@ def test_binomial_tables_hold_every_count() -> None:
         expected = [comb(k, j) * 0.25**j * 0.75 ** (k - j) if j <= k else 0.0 for j in range(13)]
         assert table[k, 1] == pytest.approx(expected, abs=1e-14)
         assert table[k, 0, 0] == table[k, 2, k] == 1.0
+
+
+def tail_of(pmf: np.ndarray, first: int, count: int) -> np.ndarray:
+    """Give P(S >= first + j), j from 0 to `count` - 1, by adding up."""
+    trials = pmf.shape[1] - 1
+    columns = [pmf[:, min(max(first + j, 0), trials + 1) :].sum(axis=1) for j in range(count)]
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize(("first", "count"), [(-3, 5), (-2, 40), (0, 1), (1, 12), (7, 30), (21, 4), (40, 3)])
+@pytest.mark.parametrize("trials", [0, 1, 5, 20])
+def test_the_tail_of_few_trials_is_exact(trials: int, first: int, count: int) -> None:
+    """Up to the switch a tail is the sum of the probabilities: 1 where nothing is needed, 0 past the last trial."""
+    p = np.random.default_rng(trials).random((trials, 5))
+    expected = tail_of(poisson_binomial_direct(p), first, count)
+    assert poisson_binomial_tail(p, first, count) == pytest.approx(expected, abs=1e-13)
+
+
+@pytest.mark.parametrize("trials", [EXACT_TRIALS, EXACT_TRIALS + 1, 400, 1500])
+@pytest.mark.parametrize("shape", ["mixed", "rare", "frequent", "equal", "certain", "unlike columns"])
+def test_the_tail_of_many_trials_keeps_its_error(shape: str, trials: int) -> None:
+    """From the switch on no tail is off by more than the stated error, no risk of 0.01 to 0.1 by 1e-5 of itself."""
+    p = np.random.default_rng(trials).random((trials, 5))
+    trial = {
+        "mixed": p,
+        "rare": p**6,
+        "frequent": 1.0 - p**6,
+        "equal": np.full_like(p, 0.3),
+        "certain": np.rint(p),
+        "unlike columns": p ** np.array([0.05, 0.3, 1.0, 8.0, 60.0]),
+    }[shape]
+    expected = tail_of(poisson_binomial_direct(trial), 0, trials + 2)
+    found = poisson_binomial_tail(trial, 0, trials + 2)
+    assert np.abs(found - expected).max() < (1e-12 if trials <= EXACT_TRIALS else TAIL_ERROR)
+    risky = (expected > 0.9) & (expected < 0.99)
+    assert (np.abs(found - expected)[risky] <= 1e-5 * (1.0 - expected)[risky]).all()
+    middle = max(int(trial.sum(axis=0).min()) - 10, 0)
+    assert poisson_binomial_tail(trial, middle, 64) == pytest.approx(tail_of_columns(found, middle, 64), abs=1e-12)
+
+
+def tail_of_columns(tail: np.ndarray, first: int, count: int) -> np.ndarray:
+    """Give the columns from `first`, 0 past the last."""
+    padded = np.concatenate([tail, np.zeros((len(tail), first + count))], axis=1)
+    return padded[:, first : first + count]
 
 
 def test_no_trial_is_no_success() -> None:
