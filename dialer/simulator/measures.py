@@ -18,6 +18,7 @@ _NAMES = (
     "live_answers",
     "dials",
     "connects",
+    "dials_per_connect",
     "machines_joined",
     "connects_per_agent_hour",
     "talk_mean",

@@ -12,11 +12,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from dialer.domain.policy import CampaignPolicy
+from dialer.engine.campaign import new_campaign
 from dialer.engine.kpi import Figure
 from dialer.errors import UsageError
 from dialer.queueing.intervals import Interval, student_t
 from dialer.simulator.driver import Driver, JournalSink
+from dialer.simulator.informed import informed
 from dialer.simulator.measures import measure
+from dialer.simulator.peers.names import Equip, contestant
 from dialer.simulator.scenario import Scenario
 
 RUNS_MAX = 100_000
@@ -30,7 +33,11 @@ _WORTH_PROCESSES = 200.0  # agent hours in all; below, starting processes takes 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to run. Run `rank` of seed S draws from the stream S x RUNS_MAX + rank."""
+    """What to run. Run `rank` of seed S draws from the stream S x RUNS_MAX + rank.
+
+    `pacing` names one of the policies of `dialer.simulator.peers.names`; None: the campaign's own mode. With `is_known`
+    the estimates are the world's truth from the first dial.
+    """
 
     policy: CampaignPolicy
     scenario: Scenario
@@ -38,6 +45,8 @@ class Plan:
     hours: float
     runs: int
     seed: int
+    pacing: str | None = None
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +71,29 @@ def replicate(
 
     `workers` None: as many processes as there are processors when the plan is worth it, else this one alone.
     """
-    if not 1 <= plan.runs <= RUNS_MAX:
-        raise UsageError(f"runs: expected 1 to {RUNS_MAX}, found {plan.runs}")
-    figures: list[Figures] = []
-    for one in _run_all(plan, _workers(plan) if workers is None else workers, journal):
-        figures.append(one)
-        progress()
-    return summarise(figures)
+    return summarise(run_plans([plan], workers=workers, journal=journal, progress=progress)[0])
+
+
+def run_plans(
+    plans: Sequence[Plan],
+    *,
+    workers: int | None = None,
+    journal: Path | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> list[list[Figures]]:
+    """Carry out plans side by side and give the figures of each one's runs, in order; see `replicate`."""
+    for plan in plans:
+        if not 1 <= plan.runs <= RUNS_MAX:
+            raise UsageError(f"runs: expected 1 to {RUNS_MAX}, found {plan.runs}")
+    jobs = [(plan, rank) for plan in plans for rank in range(plan.runs)]
+    done = _run_all(jobs, _workers(plans) if workers is None else workers, journal)
+    result: list[list[Figures]] = []
+    for plan in plans:
+        result.append([])
+        for _ in range(plan.runs):
+            result[-1].append(next(done))
+            progress()
+    return result
 
 
 def summarise(runs: Sequence[Figures]) -> tuple[Measure, ...]:
@@ -89,24 +114,23 @@ def _measure(column: Sequence[Figure]) -> Measure:
     )
 
 
-def _workers(plan: Plan) -> int:
-    if plan.runs == 1 or plan.runs * plan.agents * plan.hours < _WORTH_PROCESSES:
+def _workers(plans: Sequence[Plan]) -> int:
+    runs = sum(plan.runs for plan in plans)
+    if runs == 1 or sum(plan.runs * plan.agents * plan.hours for plan in plans) < _WORTH_PROCESSES:
         return 1
-    return min(len(os.sched_getaffinity(0)), plan.runs)
+    return min(len(os.sched_getaffinity(0)), runs)
 
 
-def _run_all(plan: Plan, workers: int, journal: Path | None) -> Iterator[Figures]:
-    first = 0
+def _run_all(jobs: Sequence[tuple[Plan, int]], workers: int, journal: Path | None) -> Iterator[Figures]:
     if journal is not None:
-        yield _run(plan, 0, journal)
-        first = 1
-    ranks = range(first, plan.runs)
+        yield _run(*jobs[0], journal)
+        jobs = jobs[1:]
     if workers == 1:
-        yield from (_run(plan, rank) for rank in ranks)
+        yield from (_run(plan, rank) for plan, rank in jobs)
         return
     # Spawned, not forked: a forked child inherits threads and locks of libraries in whatever state they are.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_run, [plan] * len(ranks), ranks)
+        yield from pool.map(_run, [plan for plan, _ in jobs], [rank for _, rank in jobs])
 
 
 def _run(plan: Plan, rank: int, journal: Path | None = None) -> Figures:
@@ -121,11 +145,20 @@ def _run(plan: Plan, rank: int, journal: Path | None = None) -> Figures:
 
 
 def _driver(plan: Plan, rank: int, journal: JournalSink | None) -> Driver:
+    policy, equip = plan.policy, _base(plan)
+    if plan.pacing is not None:
+        named = contestant(plan.pacing, policy, base=equip)
+        policy, equip = named.policy, named.equip
     return Driver(
-        plan.policy,
+        policy,
         plan.scenario,
         agents=plan.agents,
         hours=plan.hours,
         seed=plan.seed * RUNS_MAX + rank,
         journal=journal,
+        equip=equip,
     )
+
+
+def _base(plan: Plan) -> Equip:
+    return informed(plan.scenario) if plan.is_known else new_campaign

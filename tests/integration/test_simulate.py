@@ -1,6 +1,7 @@
 """`dialer simulate` as a user runs it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,11 @@ CAMPAIGN = "campaigns/renewal-kr.toml"
 SMALL = ("--agents", "3", "--hours", "0.2", "--runs", "2", "--seed", "1")
 
 
-def simulate(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command in the project's folder."""
+def simulate(*arguments: str, columns: int | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run the command in the project's folder, in a terminal `columns` wide if that is given."""
     command = [sys.executable, "-c", "from dialer.cli.main import app; app()", "simulate", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "COLUMNS": str(columns)} if columns is not None else None
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
 
 def test_json_and_journal(tmp_path: Path) -> None:
