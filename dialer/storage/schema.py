@@ -225,11 +225,11 @@ class MetaRow(SQLModel, table=True):
 
 
 def sqlite_statements() -> list[str]:
-    """Give the statements that create every table and index in an empty SQLite database."""
+    """Give the statements that create every table and index that an SQLite database does not have yet."""
     dialect = sqlite.dialect()
     statements: list[str] = []
     for table in SQLModel.metadata.sorted_tables:
-        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        statements.append(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)))
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
-        statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in indexes]
+        statements += [str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)) for index in indexes]
     return statements

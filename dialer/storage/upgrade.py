@@ -16,9 +16,17 @@ _CHUNK = 1000  # journal entries rewritten at once: the journal may hold million
 
 
 def upgrade(connection: sqlite3.Connection, from_version: int) -> None:
-    """Take every step from `from_version` up to the newest; the caller looked that there is one."""
+    """Take every step from `from_version` up to the newest; the caller looked that there is one.
+
+    Whole tables and indexes that are new need no step.
+    """
+    # SQLModel takes half a second to import and is needed nowhere else.
+    from dialer.storage.schema import sqlite_statements
+
     for version in range(from_version, max(STEPS) + 1):
         STEPS[version](connection)
+    for statement in sqlite_statements():
+        connection.execute(statement)
     connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (max(STEPS) + 1,))
 
 
