@@ -22,6 +22,12 @@ class ConfigError(DialerError):
     exit_code = 3
 
 
+class PolicyError(DialerError):
+    """A policy that was built in the program, not read from a file, holds values that no file could hold."""
+
+    exit_code = 70
+
+
 class ListError(DialerError):
     """A lead list as a whole cannot be read; nothing of it was loaded."""
 

@@ -24,6 +24,7 @@ from dialer.domain.policy import (
     HoursPolicy,
     ListPolicy,
     NumbersPolicy,
+    PacingMode,
     PacingPolicy,
     RetryPolicy,
     RetryRule,
@@ -145,6 +146,9 @@ def _retry(table: CampaignTable) -> RetryPolicy:
     rules = {outcome: getattr(table.retry, outcome) for outcome in _RETRIED}
     return RetryPolicy(
         rules={
+        unit=abandonment.unit,
+        amd_checked=abandonment.amd_checked,
+        amd_people=abandonment.amd_people,
             outcome: RetryRule(after_s=rule.after, times=rule.times)
             for outcome, rule in rules.items()
             if rule is not None

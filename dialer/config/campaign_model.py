@@ -20,13 +20,20 @@ from dialer.config.values import (
     Names,
     Region,
     RetryAfter,
-    Share,
     Text,
     Word,
     Zone,
     duration,
 )
-from dialer.domain.policy import ClockStart, ListPolicy, MissedCallback, NumberOrder, PacingMode, Window
+from dialer.domain.policy import (
+    AbandonmentUnit,
+    ClockStart,
+    ListPolicy,
+    MissedCallback,
+    NumberOrder,
+    PacingMode,
+    Window,
+)
 from dialer.engine.hopper import check_order
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")
@@ -145,8 +152,9 @@ class PacingTable(TomlModel):
 class AbandonmentTable(TomlModel):
     """[abandonment]"""
 
-    target: Share = 0.025
-    cap: Share = 0.03
+    # A cap of 1 would allow everything: that is no cap.
+    target: Annotated[float, Field(ge=0, lt=1)] = 0.025
+    cap: Annotated[float, Field(ge=0, lt=1)] = 0.03
     window: Annotated[Window, Field(strict=False)] = Window.DAY
     threshold_s: Annotated[float, Field(ge=0, le=10)] = 2.0
     starts_at: Annotated[ClockStart, Field(strict=False)] = ClockStart.GREETING_END
@@ -183,12 +191,28 @@ class HoursTable(TomlModel):
     def week(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         """Seven days, Monday first, each a tuple of spans in seconds since local midnight."""
         own = [getattr(self, day) for day in WEEKDAYS]
+    unit: Annotated[AbandonmentUnit, Field(strict=False)] = AbandonmentUnit.CAMPAIGN
+    amd_checked: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    amd_people: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
         days = [self.weekdays if day is None else day for day in own]
         return tuple(tuple(day or ()) for day in (*days, self.saturday, self.sunday))
 
+        if self.target > self.cap and "target" not in self.model_fields_set:
+            raise expected(f"at least the target, {self.target:g} unless set", key=("cap",), hint="set target, too")
 
 class RetryRuleTable(TomlModel):
     """retry.OUTCOME"""
+
+    @model_validator(mode="after")
+    def _check_is_whole(self) -> Self:
+        checked, people = self.amd_checked, self.amd_people
+        if (checked is None) != (people is None):
+            given, missing = ("amd_checked", "amd_people") if people is None else ("amd_people", "amd_checked")
+            hint = "amd_checked calls taken for machines were listened to, amd_people of them were people"
+            raise expected(f"{given} and {missing}, or neither", key=(given,), hint=hint)
+        if checked is not None and people is not None and people > checked:
+            raise expected(f"at most amd_checked, {checked}", key=("amd_people",))
+        return self
 
     after: RetryAfter = Field(description='a duration such as "27h" or "10m"')
     times: int = Field(ge=1, le=100, description="how many times at most")

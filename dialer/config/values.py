@@ -12,7 +12,7 @@ from typing import Annotated
 from zoneinfo import available_timezones
 
 from phonenumbers import SUPPORTED_REGIONS
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from dialer.config.faults import nearest, shown
 from dialer.config.toml_file import expected
@@ -146,4 +146,3 @@ Names = Annotated[list[Name], AfterValidator(_distinct)]
 ExistingFile = Annotated[str, AfterValidator(_existing_file)]
 DaySpans = Annotated[list[Annotated[Span, BeforeValidator(_span)]], AfterValidator(_disjoint)]
 RetryAfter = Annotated[float, BeforeValidator(duration("10s", "90d"))]
-Share = Annotated[float, Field(gt=0, le=1)]

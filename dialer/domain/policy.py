@@ -6,8 +6,10 @@ Durations are seconds, rates are shares (0.03 = 3 %), times of day are seconds s
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 
 from dialer.domain.outcome import Outcome
+from dialer.errors import PolicyError
 
 
 class PacingMode(StrEnum):
@@ -25,6 +27,13 @@ class Window(StrEnum):
     DAY = "24h"
     CALENDAR_MONTH = "calendar-month"
     BLOCKS_30D = "30d-blocks"
+
+
+class AbandonmentUnit(StrEnum):
+    """Whose abandonments count together for the law."""
+
+    CAMPAIGN = "campaign"
+    SELLER = "seller"  # of all its campaigns with this unit, and the same window and time zone
 
 
 class ClockStart(StrEnum):
@@ -79,7 +88,11 @@ class PacingPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonmentPolicy:
-    """What counts as an abandonment, and how many there may be."""
+    """What counts as an abandonment, and how many there may be.
+
+    Of `amd_checked` calls that the detector called machines and somebody listened to, `amd_people` were people; both
+    None: nobody has checked.
+    """
 
     target_rate: float = 0.025
     cap_rate: float = 0.03
@@ -102,6 +115,33 @@ class HoursPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRule:
+    unit: AbandonmentUnit = AbandonmentUnit.CAMPAIGN
+    amd_checked: int | None = None
+    amd_people: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what a campaign file could not say either."""
+        for name, value, expected, is_right in (
+            ("cap_rate", self.cap_rate, "a share from 0 to below 1", 0.0 <= self.cap_rate < 1.0),
+            ("target_rate", self.target_rate, "a share from 0 to cap_rate", 0.0 <= self.target_rate <= self.cap_rate),
+            ("threshold_s", self.threshold_s, "a finite number of seconds from 0", 0.0 <= self.threshold_s < inf),
+            ("window", self.window, "a Window", isinstance(self.window, Window)),
+            ("starts_at", self.starts_at, "a ClockStart", isinstance(self.starts_at, ClockStart)),
+            ("unit", self.unit, "an AbandonmentUnit", isinstance(self.unit, AbandonmentUnit)),
+            ("amd_people", self.amd_people, "a count from 0 to amd_checked, or both None", self._is_check_possible()),
+        ):
+            if not is_right:
+                raise PolicyError(f"abandonment policy: {name}: expected {expected}, found {value!r}")
+
+    def _is_check_possible(self) -> bool:
+        if self.amd_checked is None or self.amd_people is None:
+            return self.amd_checked is self.amd_people
+        return self.amd_checked >= 1 and 0 <= self.amd_people <= self.amd_checked
+
+    @property
+    def machine_check(self) -> tuple[int, int] | None:
+        """Give (people, checked) of the check of the detector, or None when nobody has checked."""
+        return None if self.amd_people is None or self.amd_checked is None else (self.amd_people, self.amd_checked)
     """After this outcome, call again after so many seconds, at most so many times."""
 
     after_s: float

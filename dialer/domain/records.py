@@ -102,3 +102,5 @@ class BudgetSnapshot:
     live: int
     abandoned: int
     hour: tuple[tuple[int, int, int], ...]  # (minute since the epoch, live answers, abandonments), ascending
+    machines: int = 0  # answers that the detector called machines
+    hour_machines: tuple[tuple[int, int], ...] = ()  # (minute since the epoch, machines), ascending

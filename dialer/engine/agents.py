@@ -89,7 +89,7 @@ def _readied(state: State, agent: Agent, before: Agent, now: float) -> Agent:
     campaign = state.campaigns[before.campaign]  # whose call it was, wherever the agent works next
     policy = campaign.policy.agents
     resting_s = rest_s(state.work[agent.agent_id], policy, now)
-    campaign.learner.observe_wrap(now - before.since_at + resting_s, now)
+    campaign.learner.observe_wrap(max(now - before.since_at, 0.0) + resting_s, now)
     if resting_s > 0.0:
         agent = replace(agent, rests_until_at=now + resting_s)
         state.agents[agent.agent_id] = agent

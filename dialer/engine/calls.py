@@ -259,7 +259,7 @@ def _learn(campaign: Campaign, before: Call, call: Call, now: float) -> None:
         if campaign.regulator is not None and not attempt.is_reserved:
             campaign.regulator.record_live()
         answered_at = now if attempt.answered_at is None else attempt.answered_at
-        campaign.learner.observe_dial_resolved(True, answered_at - attempt.placed_at, answered_at)
+        campaign.learner.observe_dial_resolved(True, max(answered_at - attempt.placed_at, 0.0), answered_at)
         campaign.learner.observe_classified(True, now)
         delay_s = max(0.0, (call.waits_from_at or answered_at) - answered_at)
         campaign.clock_delay_s += (delay_s - campaign.clock_delay_s) / min(counts.live, _DELAYS_REMEMBERED)
@@ -269,7 +269,11 @@ def _learn(campaign: Campaign, before: Call, call: Call, now: float) -> None:
     if attempt.outcome is Outcome.MACHINE:
         counts.machines += 1
         campaign.learner.observe_classified(False, now)
-    campaign.learner.observe_dial_resolved(False, now - attempt.placed_at, now)
+        campaign.budget.record_machine(now)
+        check = campaign.policy.abandonment.machine_check
+        if campaign.regulator is not None and check is not None and not attempt.is_reserved:
+            campaign.regulator.record_estimated(check[0] / check[1])
+    campaign.learner.observe_dial_resolved(False, max(now - attempt.placed_at, 0.0), now)
 
 
 def _count_abandoned(campaign: Campaign, now: float) -> None:
@@ -297,7 +301,7 @@ def _finish(state: State, campaign: Campaign, before: Call, call: Call, now: flo
     agent = state.agents.get(call.agent_id) if call.agent_id is not None else None
     if agent is not None and agent.state is AgentState.TALKING and agent.call_id == call.call_id:
         if attempt.bridged_at is not None:
-            campaign.learner.observe_talk(now - attempt.bridged_at, now)
+            campaign.learner.observe_talk(max(now - attempt.bridged_at, 0.0), now)
         agents.change(state, agent, AgentInput.RELEASED, now)
     else:
         _free_agent(state, call, now)

@@ -124,6 +124,7 @@ def new_campaign(policy: CampaignPolicy, spent: BudgetSnapshot | None = None) ->
         governor=Governor(target_rate=policy.abandonment.target_rate),
         regulator=new_regulator(policy),
         state=CampaignState.RUNNING if policy.is_started else CampaignState.READY,
+            machine_check=policy.abandonment.machine_check,
     )
 
 

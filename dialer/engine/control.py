@@ -9,10 +9,12 @@ from dialer.domain.agent import AgentInput, AgentState
 from dialer.domain.commands import RecordChange
 from dialer.domain.events import CampaignControlled, CampaignLoaded
 from dialer.domain.outcome import Outcome
+from dialer.domain.policy import AbandonmentUnit
 from dialer.domain.records import CampaignChange
 from dialer.engine import agents, calls, dialing, leads, retry
 from dialer.engine.campaign import ACTIONS, Campaign, CampaignState, new_campaign, new_regulator
 from dialer.engine.state import State
+from dialer.pacing.budget import AbandonmentBudget
 
 
 def refusal(state: State, name: str, action: str) -> str | None:
@@ -35,6 +37,7 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
     campaign = state.campaigns.get(policy.name)
     if campaign is None:
         campaign = state.campaigns[policy.name] = state.equip(policy, event.spent)
+        _share_budgets(state)
         _record(state, campaign, now, "load", "", "campaign file", "dialer")
         return campaign
     if policy == campaign.policy:
@@ -47,14 +50,28 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
         learned = None if campaign.regulator is None else campaign.regulator.snapshot()
         campaign.pacer, campaign.governor = fresh.pacer, fresh.governor
         campaign.regulator = new_regulator(policy, learned)
-        campaign.budget.cap_rate = policy.abandonment.cap_rate
+        campaign.budget.hold_to(policy.abandonment.cap_rate, policy.abandonment.machine_check)
     window, zone = policy.abandonment.window, policy.abandonment.time_zone
     if (before.abandonment.window, before.abandonment.time_zone) != (window, zone):
         # What was spent stays spent: by storage's word on the new window, else by the counts at hand.
         spent = event.spent or replace(campaign.budget.snapshot(), opens_at=now)
         campaign.budget = new_campaign(policy, spent).budget
+    _share_budgets(state)
     _record(state, campaign, now, "reload", campaign.state, "campaign file changed", "dialer")
     return campaign
+
+
+def _share_budgets(state: State) -> None:
+    """Let campaigns whose abandonments the law counts together answer for each other."""
+    groups: dict[tuple[str, ...], list[AbandonmentBudget]] = {}
+    for campaign in state.campaigns.values():
+        policy = campaign.policy.abandonment
+        is_shared = policy.unit is AbandonmentUnit.SELLER
+        key = (campaign.policy.seller, policy.window, policy.time_zone) if is_shared else (campaign.name,)
+        groups.setdefault(key, []).append(campaign.budget)
+    for group in groups.values():
+        for budget in group:
+            budget.count_with(group)
 
 
 def on_controlled(state: State, event: CampaignControlled, now: float) -> Campaign | None:

@@ -15,7 +15,7 @@ from dialer.engine import agents, calls, leads, retry
 from dialer.engine.campaign import Campaign, Counts
 from dialer.engine.leads import Dialable
 from dialer.engine.state import Offer, State
-from dialer.pacing.base import DialDecision, Floor, Totals, constrain
+from dialer.pacing.base import DialDecision, Floor, Totals, ask, constrain
 from dialer.pacing.predictive import PredictivePacer
 
 LINES_AGAIN_S = 1.0
@@ -36,13 +36,13 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
     leads.refill(state, campaign, now)
     if not campaign.agents or not len(campaign.hopper):
         return
-    if campaign.policy.pacing.mode is PacingMode.PREVIEW:
+    if campaign.policy.pacing.mode is PacingMode.PREVIEW and not _is_infeasible(campaign, now):
         _offer(state, campaign, now)
         return
     floor = look(state, campaign, now)
     if campaign.regulator is not None and isinstance(campaign.pacer, PredictivePacer):
         campaign.pacer.psi = campaign.regulator.psi(floor.agents, now)
-    decision = constrain(campaign.pacer.decide(floor), floor)
+    decision = ask(campaign.pacer, floor)
     if campaign.governor is not None:
         decision = campaign.governor.limit(
             decision,
@@ -66,6 +66,8 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
     elif decision.limited_by == "lines":
         state.timers.set(("pace", campaign.name), now + LINES_AGAIN_S)
     leads.refill(state, campaign, now)
+    elif decision.limited_by == "infeasible":  # until the window rolls, or a reload brings another check
+        state.timers.set(("pace", campaign.name), max(campaign.budget.span(now)[1], now + LINES_AGAIN_S))
 
 
 def look(state: State, campaign: Campaign, now: float) -> Floor:
@@ -208,7 +210,8 @@ def on_preview(state: State, event: PreviewAccepted | PreviewSkipped, now: float
         leads.settle(state, campaign, retry.pending(offer.lead, now + _SKIPPED_AFTER_S))
         agents.change(state, agent, AgentInput.FREED, now)
         return campaign
-    if state.is_draining or not campaign.is_dialing or not _has_line(state, campaign, now):
+    is_open = campaign.is_dialing and not state.is_draining and not _is_infeasible(campaign, now)
+    if not is_open or not _has_line(state, campaign, now):
         leads.settle(state, campaign, retry.pending(offer.lead, now + LINES_AGAIN_S))
         agents.change(state, agent, AgentInput.FREED, now)
         return campaign
@@ -249,3 +252,7 @@ def withdraw_offer(state: State, agent_id: str) -> Campaign:
 def _has_line(state: State, campaign: Campaign, now: float) -> bool:
     floor = look(state, campaign, now)
     return floor.lines_free > 0 and floor.calls_allowed > 0
+
+
+def _is_infeasible(campaign: Campaign, now: float) -> bool:
+    return campaign.governor is not None and campaign.budget.infeasible(now) is not None

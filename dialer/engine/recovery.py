@@ -46,24 +46,25 @@ def spent(attempts: Iterable[Attempt], policy: CampaignPolicy, first_live_at: fl
     `attempts` are those of the campaign from the opening of the window on, in any order; `first_live_at` is the
     campaign's first live answer ever, from which blocks of 30 days run.
     """
-    happened: list[tuple[float, int, int]] = []
+    live, machine, abandoned = range(3)  # at one instant they count in this order
+    happened: list[tuple[float, int]] = []
     for attempt in attempts:
         if attempt.outcome is Outcome.UNKNOWN:
             at = attempt.released_at or attempt.placed_at
-            happened += [(at, 1, 0), (at, 0, 1)]
+            happened += [(at, live), (at, abandoned)]
+        elif attempt.outcome is Outcome.MACHINE:
+            happened.append((attempt.classified_at or attempt.released_at or attempt.placed_at, machine))
         if attempt.is_live:
-            happened.append((attempt.classified_at or attempt.placed_at, 1, 0))
+            happened.append((attempt.classified_at or attempt.placed_at, live))
         if attempt.is_abandoned and attempt.is_live:
-            happened.append((attempt.abandoned_at or attempt.placed_at, 0, 1))
+            happened.append((attempt.abandoned_at or attempt.placed_at, abandoned))
     budget = AbandonmentBudget(
         cap_rate=policy.abandonment.cap_rate,
         window=policy.abandonment.window,
         tz=zone(policy.abandonment.time_zone),
         restored=BudgetSnapshot(first_live_at=first_live_at, opens_at=None, live=0, abandoned=0, hour=()),
     )
-    for at, live, _ in sorted(happened, key=lambda each: (each[0], -each[1])):
-        if live:
-            budget.record_live(at)
-        else:
-            budget.record_abandoned(at)
+    record = (budget.record_live, budget.record_machine, budget.record_abandoned)
+    for at, kind in sorted(happened):
+        record[kind](at)
     return budget.snapshot()

@@ -1,13 +1,21 @@
 """What a pacer may see, what it answers, and the limits that hold for every pacing mode.
 
 One rule governs this module: a pacer is a function of the floor it is handed. Whatever it wants, `constrain` cuts it to
-the lines, the calls per second and the leads there are, and names the one that bound.
+the lines, the calls per second and the leads there are, and names the one that bound. A floor that contradicts itself
+is shown to no pacer: `ask` then answers reserved calls at most, and says why.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import inf
 from typing import Protocol
 
+import numpy as np
+
 from dialer.queueing.estimators import Estimates
+from dialer.queueing.times import Times
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +64,8 @@ class DialDecision:
     """How many calls to start now, and why.
 
     `limited_by` is `wanted` when nothing cut the pacer's own answer; else what did: `lines`, `calls_per_second`,
-    `leads`, `no_agents`, `budget`, `guard`, `estimates`, `infeasible`. `runner_up` is the bound that would come next,
-    with the calls it would allow. `terms` are the numbers behind the answer in a fixed order.
+    `leads`, `no_agents`, `budget`, `guard`, `estimates`, `infeasible`, `floor`. `runner_up` is the bound that would
+    come next, with the calls it would allow. `terms` are the numbers behind the answer in a fixed order.
     """
 
     calls: int
@@ -79,6 +87,84 @@ class Pacer(Protocol):
     def decide(self, floor: Floor) -> DialDecision:
         """Answer how many calls this mode would start now, before lines, leads and governor have their say."""
         ...
+
+
+def ask(pacer: Pacer, floor: Floor) -> DialDecision:
+    """Give the pacer's answer, cut to the limits of every mode.
+
+    Where the floor contradicts itself, the answer is one call per ready agent, who is reserved for it, as far as the
+    counts can be read so; the fault is the name of its one term.
+    """
+    why = fault(floor)
+    if why is None:
+        return constrain(pacer.decide(floor), floor)
+    in_flight = len(floor.unanswered_ages) + max(floor.answered, 0)
+    calls = max(0, min(floor.ready, floor.agents) - max(floor.queued, 0) - in_flight)
+    return constrain(DialDecision(calls=calls, reserve=True, limited_by="floor", wanted=0, terms=((why, 1.0),)), floor)
+
+
+def fault(floor: Floor) -> str | None:
+    """Say in what a floor contradicts itself or the nature of its values; None for a floor that may be true.
+
+    Costs some 5 us for 100 agents and 300 calls: a sum finds what is not a number, a minimum what is negative, and the
+    tables of times, which live for seconds, are looked at once.
+    """
+    if min(floor.ready, floor.answered, floor.queued, floor.agents, floor.departing) < 0:
+        return "a count is negative"
+    busy = len(floor.talking_ages) + len(floor.wrap_ages) + floor.departing
+    if floor.ready + busy > floor.agents:
+        return f"{floor.ready} ready and {busy} busy of {floor.agents} agents"
+    for name, ages in (
+        ("talking", floor.talking_ages),
+        ("wrap-up", floor.wrap_ages),
+        ("unanswered", floor.unanswered_ages),
+    ):
+        if ages and not (min(ages) >= 0.0 and sum(ages) < inf):
+            return f"an age of {name} is negative or not finite"
+    if not 0.0 <= floor.threshold_s < inf:
+        return f"the threshold is {floor.threshold_s} s"
+    if floor.p_unanswered and not (
+        len(floor.p_unanswered) == len(floor.unanswered_ages)
+        and min(floor.p_unanswered) >= 0.0
+        and max(floor.p_unanswered) <= 1.0
+        and sum(floor.p_unanswered) < inf
+    ):
+        return "the answer probabilities of the calls in flight are not one probability for each"
+    if floor.p_next is not None and not 0.0 <= floor.p_next <= 1.0:
+        return f"the answer probability of the next call is {floor.p_next}"
+    return None if floor.estimates is None else _fault_of_estimates(floor.estimates)
+
+
+def _fault_of_estimates(estimates: Estimates) -> str | None:
+    for name, p in (
+        ("p_live", estimates.p_live),
+        ("p_live_if_answered", estimates.p_live_if_answered),
+        ("p_return", estimates.p_return),
+    ):
+        if not 0.0 <= p <= 1.0:
+            return f"{name} is estimated as {p}"
+    for p, weight in estimates.p_nodes:
+        if not (0.0 <= p <= 1.0 and 0.0 <= weight < inf):
+            return "the distribution of p_live is none"
+    if estimates.p_live == 0.0:
+        return "p_live is estimated as 0"
+    return _fault_of_times(estimates.times)
+
+
+@lru_cache(maxsize=64)
+def _fault_of_times(times: Times) -> str | None:
+    """Say what is wrong with tables of times; they compare by identity, so each is looked at once."""
+    for name in ("live_cdf", "other_cdf", "talk_cdf", "wrap_cdf"):
+        cdf = getattr(times, name)
+        # A comparison with NaN is false: no more is needed to find one.
+        if not (
+            len(cdf) and np.all(cdf >= 0.0) and np.all(cdf <= 1.0 + _ROUNDING) and np.all(np.diff(cdf) >= -_ROUNDING)
+        ):
+            return f"{name} is not a distribution"
+    for name in ("mean_live_s", "mean_other_s", "mean_talk_s", "mean_wrap_s"):
+        if not 0.0 <= getattr(times, name) < inf:
+            return f"{name} is {getattr(times, name)}"
+    return None
 
 
 def constrain(decision: DialDecision, floor: Floor) -> DialDecision:

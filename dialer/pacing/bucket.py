@@ -23,7 +23,7 @@ class Bucket:
         if self.filled_at is None:
             self.tokens = size
         else:
-            self.tokens = min(size, self.tokens + (now - self.filled_at) * self.rate)
+            self.tokens = min(size, self.tokens + max(now - self.filled_at, 0.0) * self.rate)
         self.filled_at = now
         return int(self.tokens + _TOKEN_SLACK * size)
 

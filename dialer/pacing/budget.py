@@ -6,148 +6,273 @@ Windows, each half-open, with `tz` given from outside:
 - `calendar-month`: from the first of the month, local midnight, to the next.
 - `30d-blocks`: successive blocks of 30 * 86400 s from the campaign's first live answer.
 
-An event counts in the window in which it is recorded. One rule governs this module: the counters are what the law sees;
-a correction (`retract_live`, `retract_abandoned`) is a count of its own and never rewrites another window.
+People taken for machines. A detector that calls a person a machine leaves that person with silence. Nobody sees it
+happen, so it is estimated: of `checked` calls that the detector called machines and somebody listened to, `people`
+were people. Each machine verdict then counts people/checked of a live answer *and* of an abandonment; the interval is
+that of Clopper and Pearson (`dialer.queueing.intervals`), for the share alone.
+
+One rule governs this module: the counters are what the law sees. An event counts in the window that holds the instant
+at which it is recorded, whichever way the clock went meanwhile; a correction (`retract_live`, `retract_abandoned`) is a
+count of its own and never rewrites another window. Counts are of this campaign; answers are of all the budgets it
+counts together with (`count_with`).
 """
 
-from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from math import floor
+from math import floor, inf
 
 from dialer.domain.policy import Window
 from dialer.domain.records import BudgetSnapshot
 from dialer.queueing.errors import OutOfDomain
+from dialer.queueing.intervals import Interval, clopper_pearson
 
 BLOCK_S = 30 * 86400.0
 HOUR_S = 3600.0
+EVIDENT_LIVE = 50
+EVIDENT_PEOPLE = 3.0
 _BUCKET_S = 60.0
+_MINUTES_KEPT = 240  # around the last event: a clock that jumps an hour and comes back finds its hour again
+_WINDOWS_KEPT = 4  # for the same reason
+_ROUNDING = 1e-9
+
+
+@dataclass(slots=True)
+class _Tally:
+    live: int = 0
+    abandoned: int = 0
+    machines: int = 0
+
+    def add(self, live: int, abandoned: int, machines: int) -> None:
+        self.live += live
+        self.abandoned += abandoned
+        self.machines += machines
 
 
 class AbandonmentBudget:
-    """Count live answers and abandonments of one campaign against `cap_rate`."""
+    """Count live answers, abandonments and machines of one campaign against `cap_rate`.
 
-    def __init__(self, *, cap_rate: float, window: Window, tz: tzinfo, restored: BudgetSnapshot | None = None) -> None:
+    `machine_check` is (people, checked) of the module's estimate; None: nobody has checked, and no machine counts.
+    """
+
+    def __init__(
+        self,
+        *,
+        cap_rate: float,
+        window: Window,
+        tz: tzinfo,
+        machine_check: tuple[int, int] | None = None,
+        restored: BudgetSnapshot | None = None,
+    ) -> None:
+        self.hold_to(cap_rate, machine_check)
+        self._window = window
+        self._tz = tz
+        self._group: tuple[AbandonmentBudget, ...] = (self,)
+        self._first_live_at: float | None = None
+        self._opens_at = self._closes_at = -inf
+        self._tallies: dict[float, _Tally] = {}  # by window
+        self._tally = _Tally()  # of the window at hand
+        self._minutes: dict[int, _Tally] = {}  # by minute since the epoch
+        self._hour_after: int | None = None  # the minute after which the hour at hand begins
+        self._hour = _Tally()
+        if restored is not None:
+            self._restore(restored)
+
+    def hold_to(self, cap_rate: float, machine_check: tuple[int, int] | None) -> None:
+        """Put another cap, or another check of the detector, into force; the counts stay."""
         if not 0.0 <= cap_rate < 1.0:
             raise OutOfDomain(f"cap_rate: expected a share in [0, 1), found {cap_rate!r}; 3 % is written 0.03")
         self.cap_rate = cap_rate
-        self._window = window
-        self._tz = tz
-        self._first_live_at: float | None = None
-        self._opens_at = self._closes_at = float("-inf")
-        self._live = self._abandoned = 0
-        self._hour: deque[list[int]] = deque()
-        self._hour_live = self._hour_abandoned = 0
-        if restored is not None:
-            self._restore(restored)
+        self._p_person = None if machine_check is None else clopper_pearson(*machine_check)
+
+    def count_with(self, group: Sequence["AbandonmentBudget"]) -> None:
+        """Answer for all of `group` from now on: this budget, and others with its window and time zone."""
+        self._group = tuple(group)
+        firsts = [each._first_live_at for each in group if each._first_live_at is not None]
+        if firsts and min(firsts) != self._first_live_at:
+            self._start_blocks(min(firsts))
 
     def record_live(self, now: float) -> None:
         """Count a live answer."""
         if self._first_live_at is None:
-            self._first_live_at = now
-            self._closes_at = float("-inf")  # the first block starts here
-        self._count(now, live=1, abandoned=0)
+            for each in self._group:
+                each._start_blocks(now)
+        self._count(now, live=1)
 
     def record_abandoned(self, now: float) -> None:
         """Count an abandonment; its live answer was recorded before."""
-        self._count(now, live=0, abandoned=1)
+        self._count(now, abandoned=1)
+
+    def record_machine(self, now: float) -> None:
+        """Count an answer that the detector called a machine."""
+        self._count(now, machines=1)
 
     def retract_live(self, now: float) -> None:
         """Take back one live answer that turned out to be a machine."""
-        self._roll(now)
-        if self._live > 0:
-            self._count(now, live=-1, abandoned=0)
+        if self._at(now).live > 0:
+            self._count(now, live=-1)
 
     def retract_abandoned(self, now: float) -> None:
         """Take back one abandonment whose live answer turned out to be a machine."""
-        self._roll(now)
-        if self._abandoned > 0:
-            self._count(now, live=0, abandoned=-1)
+        if self._at(now).abandoned > 0:
+            self._count(now, abandoned=-1)
 
     def live(self, now: float) -> int:
-        """Give the live answers of the window that holds `now`."""
-        self._roll(now)
-        return self._live
+        """Give the live answers counted in the window that holds `now`."""
+        return sum(each._at(now).live for each in self._group)
 
     def abandoned(self, now: float) -> int:
-        """Give the abandonments of the window that holds `now`."""
-        self._roll(now)
-        return self._abandoned
+        """Give the abandonments counted in the window that holds `now`."""
+        return sum(each._at(now).abandoned for each in self._group)
+
+    def machines(self, now: float) -> int:
+        """Give the answers called machines in the window that holds `now`."""
+        return sum(each._at(now).machines for each in self._group)
+
+    def people(self, now: float) -> Interval | None:
+        """Estimate the people among `machines`, with a 95 % interval; None where no check says what share they are."""
+        found = [(each._at(now).machines, each._p_person) for each in self._group if each._p_person is not None]
+        if not found:
+            return None
+        return Interval(
+            mean=sum(machines * share.mean for machines, share in found),
+            low=sum(machines * share.low for machines, share in found),
+            high=sum(machines * share.high for machines, share in found),
+        )
+
+    def weighed(self, now: float) -> tuple[float, float]:
+        """Give (live answers, abandonments) of the window with the people among the machines counted in both."""
+        live = abandoned = 0.0
+        for each in self._group:
+            tally = each._at(now)
+            people = each._people_of(tally)
+            live += tally.live + people
+            abandoned += tally.abandoned + people
+        return live, abandoned
 
     def rate(self, now: float) -> float:
-        """Give abandonments per live answer in the window; 0 while there is no live answer."""
-        self._roll(now)
-        return self._abandoned / self._live if self._live else 0.0
+        """Give abandonments per live answer in the window, estimate included; 0 while there is no live answer."""
+        live, abandoned = self.weighed(now)
+        return abandoned / live if live > 0.0 else 0.0
 
     def remaining(self, now: float) -> int:
         """Give the abandonments still allowed if no further live answer came; negative when overdrawn."""
-        self._roll(now)
-        return floor(self.cap_rate * self._live + 1e-9) - self._abandoned
+        live, abandoned = self.weighed(now)
+        return floor(self.cap_rate * live - abandoned + _ROUNDING)
 
-    def last_hour(self, now: float) -> tuple[int, int]:
-        """Give (live answers, abandonments) of the last hour, to the minute."""
-        self._forget(now)
-        return self._hour_live, self._hour_abandoned
+    def infeasible(self, now: float) -> Interval | None:
+        """Give the people estimated among the machines where they alone reach the cap: no pacing could keep it.
+
+        It takes evidence: 50 live answers in the window, or an estimate of three people.
+        """
+        people = self.people(now)
+        if people is None or people.mean <= 0.0:
+            return None
+        if people.mean < EVIDENT_PEOPLE and self.live(now) < EVIDENT_LIVE:
+            return None
+        return people if people.mean >= self.cap_rate * self.weighed(now)[0] - _ROUNDING else None
+
+    def last_hour(self, now: float) -> tuple[float, float]:
+        """Give (live answers, abandonments) of the last hour to the minute, estimate included; never below 0."""
+        live = abandoned = 0.0
+        for each in self._group:
+            tally = each._hour_at(now)
+            people = each._people_of(tally)
+            live += tally.live + people
+            abandoned += tally.abandoned + people
+        return max(live, 0.0), max(abandoned, 0.0)
 
     def span(self, now: float) -> tuple[float, float]:
         """Give the instants at which the window that holds `now` opens and closes."""
-        self._roll(now)
+        self._at(now)
         return self._opens_at, self._closes_at
 
     def snapshot(self) -> BudgetSnapshot:
-        """Give the counters for storage."""
+        """Give this campaign's counters for storage: of the window at hand, and of the last hours by the minute."""
+        minutes = sorted(self._minutes.items())
         return BudgetSnapshot(
             first_live_at=self._first_live_at,
-            opens_at=None if self._opens_at == float("-inf") else self._opens_at,
-            live=self._live,
-            abandoned=self._abandoned,
-            hour=tuple((minute, live, abandoned) for minute, live, abandoned in self._hour),
+            opens_at=None if self._opens_at == -inf else self._opens_at,
+            live=self._tally.live,
+            abandoned=self._tally.abandoned,
+            hour=tuple((minute, tally.live, tally.abandoned) for minute, tally in minutes),
+            machines=self._tally.machines,
+            hour_machines=tuple((minute, tally.machines) for minute, tally in minutes if tally.machines),
         )
 
     def _restore(self, restored: BudgetSnapshot) -> None:
         self._first_live_at = restored.first_live_at
         if restored.opens_at is not None:
-            self._opens_at, self._closes_at = self._window_of(restored.opens_at)
-        self._live, self._abandoned = restored.live, restored.abandoned
-        self._hour = deque(list(bucket) for bucket in restored.hour)
-        self._hour_live = sum(bucket[1] for bucket in self._hour)
-        self._hour_abandoned = sum(bucket[2] for bucket in self._hour)
+            self._at(restored.opens_at)
+        self._tally.add(restored.live, restored.abandoned, restored.machines)
+        for minute, live, abandoned in restored.hour:
+            self._minutes.setdefault(minute, _Tally()).add(live, abandoned, 0)
+        for minute, machines in restored.hour_machines:
+            self._minutes.setdefault(minute, _Tally()).add(0, 0, machines)
 
-    def _count(self, now: float, *, live: int, abandoned: int) -> None:
-        self._roll(now)
-        self._live += live
-        self._abandoned += abandoned
-        self._forget(now)
+    def _people_of(self, tally: _Tally) -> float:
+        return 0.0 if self._p_person is None else tally.machines * self._p_person.mean
+
+    def _count(self, now: float, *, live: int = 0, abandoned: int = 0, machines: int = 0) -> None:
+        self._at(now).add(live, abandoned, machines)
+        self._hour_at(now).add(live, abandoned, machines)
         minute = int(now // _BUCKET_S)
-        if not self._hour or self._hour[-1][0] != minute:
-            self._hour.append([minute, 0, 0])
-        self._hour[-1][1] += live
-        self._hour[-1][2] += abandoned
-        self._hour_live += live
-        self._hour_abandoned += abandoned
+        tally = self._minutes.get(minute)
+        if tally is None:
+            tally = self._minutes[minute] = _Tally()
+            for old in [each for each in self._minutes if abs(each - minute) > _MINUTES_KEPT]:
+                del self._minutes[old]
+        tally.add(live, abandoned, machines)
 
-    def _roll(self, now: float) -> None:
-        """Open the window that holds `now` if the one at hand has closed."""
-        if now < self._closes_at:
+    def _at(self, now: float) -> _Tally:
+        """Give the tally of the window that holds `now`: a new one, or one to which the clock came back."""
+        if self._opens_at <= now < self._closes_at:
+            return self._tally
+        key, self._opens_at, self._closes_at = self._window_of(now)
+        self._tally = self._tallies.setdefault(key, self._tally if not self._tallies else _Tally())
+        while len(self._tallies) > _WINDOWS_KEPT:
+            del self._tallies[max(self._tallies, key=lambda each: abs(each - key))]
+        return self._tally
+
+    def _hour_at(self, now: float) -> _Tally:
+        """Give the tally of the hour before `now`; minutes after `now`, which a clock set back leaves, are in it."""
+        after = int((now - HOUR_S) // _BUCKET_S)
+        if after != self._hour_after:
+            self._hour_after = after
+            self._hour = _Tally()
+            for minute, tally in self._minutes.items():
+                if minute > after:
+                    self._hour.add(tally.live, tally.abandoned, tally.machines)
+        return self._hour
+
+    def _start_blocks(self, first_live_at: float) -> None:
+        """Count blocks from `first_live_at`; what was counted stays counted, in the block that now holds its own."""
+        before, self._first_live_at = self._first_live_at, first_live_at
+        if self._window is not Window.BLOCKS_30D:
             return
-        opens_at, closes_at = self._window_of(now)
-        if opens_at != self._opens_at and self._opens_at != float("-inf"):
-            self._live = self._abandoned = 0
-        self._opens_at, self._closes_at = opens_at, closes_at
+        if before is not None:
+            moved: dict[float, _Tally] = {}
+            for index, tally in self._tallies.items():
+                key = self._window_of(before + index * BLOCK_S)[0]
+                moved.setdefault(key, _Tally()).add(tally.live, tally.abandoned, tally.machines)
+            self._tallies = moved
+        self._opens_at = self._closes_at = -inf
 
-    def _forget(self, now: float) -> None:
-        oldest = int((now - HOUR_S) // _BUCKET_S)
-        while self._hour and self._hour[0][0] <= oldest:
-            _, live, abandoned = self._hour.popleft()
-            self._hour_live -= live
-            self._hour_abandoned -= abandoned
+    def _window_of(self, now: float) -> tuple[float, float, float]:
+        """Give a key for the window that holds `now`, and the instants at which it opens and closes.
 
-    def _window_of(self, now: float) -> tuple[float, float]:
+        Before the first live answer, and for a clock set back before it, it is always the first block.
+        """
         if self._window is Window.BLOCKS_30D:
-            first = now if self._first_live_at is None else self._first_live_at
-            opens_at = first + (now - first) // BLOCK_S * BLOCK_S
-            return opens_at, opens_at + BLOCK_S
+            if self._first_live_at is None:
+                return 0.0, now, now + BLOCK_S
+            index = max((now - self._first_live_at) // BLOCK_S, 0.0)
+            opens_at = self._first_live_at + index * BLOCK_S
+            return index, opens_at, opens_at + BLOCK_S
         midnight = datetime.fromtimestamp(now, self._tz).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         if self._window is Window.DAY:
-            return midnight.timestamp(), (midnight + timedelta(days=1)).timestamp()
+            opens_at = midnight.timestamp()
+            return opens_at, opens_at, (midnight + timedelta(days=1)).timestamp()
         month = midnight.replace(day=1)
-        return month.timestamp(), (month + timedelta(days=32)).replace(day=1).timestamp()
+        opens_at = month.timestamp()
+        return opens_at, opens_at, (month + timedelta(days=32)).replace(day=1).timestamp()

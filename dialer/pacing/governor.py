@@ -17,6 +17,10 @@ So one abandonment among the first ten live answers of a day stops nothing for l
 to come - while in the last minutes F is near 0 and the rule becomes A + 1 <= cap * L.
 
 The guard. Whatever the window says, the last hour may hold at most 5/3 of the cap plus three abandonments.
+
+People taken for machines are abandoned whoever waits for them: a reserved agent does not help. They are in A, in L and
+in the last hour (`AbandonmentBudget.weighed`), and F brings as many of them as the window had per live answer. Where
+they alone reach the cap, no pacing could keep it, and the answer is no call at all, in every mode (`infeasible`).
 """
 
 from dataclasses import dataclass, replace
@@ -26,6 +30,7 @@ from dialer.pacing.base import DialDecision, Floor
 from dialer.pacing.budget import AbandonmentBudget
 from dialer.pacing.manual import progressive
 from dialer.queueing.estimators import Estimates
+from dialer.queueing.intervals import Interval
 
 P_BREACH_MAX = 1e-3
 GUARD_FACTOR = 5.0 / 3.0
@@ -59,6 +64,8 @@ class Governor:
         `open_leads` are all leads not yet finished, if known (`floor.leads` are only those that can be dialed now):
         no more live answers are expected than one dial of each gives.
         """
+        if budget.infeasible(now) is not None:
+            return refuse_infeasible(decision, budget, now)
         if decision.calls == 0:
             return decision
         if decision.reserve:
@@ -97,10 +104,13 @@ class Governor:
         live_to_come: float,
     ) -> float:
         """Give P(A + X > cap (L + F)) of the module's rule, F being `live_to_come`."""
-        if budget.cap_rate == 0.0:
+        if budget.cap_rate == 0.0 or self.target_rate == 0.0:
             return 1.0
-        allowed = budget.cap_rate * (budget.live(now) + live_to_come) + 1e-9
-        spare = int(allowed) - budget.abandoned(now)
+        live, abandoned = budget.weighed(now)
+        counted = budget.live(now)
+        people_to_come = live_to_come * (live - counted) / counted if counted else 0.0
+        allowed = budget.cap_rate * (live + live_to_come + people_to_come) + 1e-9
+        spare = int((allowed - abandoned - people_to_come) // 1.0)
         if spare < 0:
             return 1.0
         p = estimates.p_live
@@ -110,6 +120,20 @@ class Governor:
         alpha = _PRIOR_LIVE * self.target_rate + hour_abandoned
         beta = _PRIOR_LIVE * (1.0 - self.target_rate) + max(hour_live - hour_abandoned, 0)
         return beta_binomial_sf(spare, int(live_now) + 1, alpha, beta)
+
+
+def refuse_infeasible(decision: DialDecision, budget: AbandonmentBudget, now: float) -> DialDecision:
+    """Answer no call, with the figures that leave no other: the people estimated among the machines, and the cap."""
+    people = budget.infeasible(now) or Interval(mean=0.0, low=0.0, high=0.0)
+    terms = (
+        ("people_taken_for_machines", people.mean),
+        ("people_low", people.low),
+        ("people_high", people.high),
+        ("machines", float(budget.machines(now))),
+        ("live", float(budget.live(now))),
+        ("cap", budget.cap_rate),
+    )
+    return replace(decision, calls=0, limited_by="infeasible", runner_up=None, terms=terms)
 
 
 def beta_binomial_sf(above: int, trials: int, alpha: float, beta: float) -> float:

@@ -50,9 +50,14 @@ class Regulator:
         """Learn of an abandonment."""
         self._goal = max(self._goal - self._step / self._target_rate, -self.GOAL_MAX)
 
+    def record_estimated(self, share: float) -> None:
+        """Learn of a machine verdict, which is `share` of an abandonment and, dialing freely, of a live answer."""
+        gained = self._step if self._is_free else 0.0
+        self._goal = max(self._goal + share * (gained - self._step / self._target_rate), -self.GOAL_MAX)
+
     def psi(self, agents: int, now: float) -> float:
         """Give the price of an abandonment for a team of `agents` at `now`."""
-        elapsed = 0.0 if self._moved_at is None else now - self._moved_at
+        elapsed = 0.0 if self._moved_at is None else max(now - self._moved_at, 0.0)
         self._moved_at = now
         reach = self.SLEW_PER_S * elapsed
         self._reached += min(max(self._goal - self._reached, -reach), reach)

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from dialer.domain.commands import BridgeCall, Command, RecordDecision
 from dialer.domain.events import CallFailed, CampaignLoaded, Event
 from dialer.domain.outcome import Outcome
-from dialer.domain.policy import CampaignPolicy, RetryPolicy, RetryRule
+from dialer.domain.policy import (
+    AbandonmentPolicy,
+    AbandonmentUnit,
+    CampaignPolicy,
+    ClockStart,
+    RetryPolicy,
+    RetryRule,
+    Window,
+)
 from dialer.domain.records import PacingDecision
 from dialer.errors import StorageError
 from dialer.storage.codec import Entry, decode, decode_entry, encode, encode_entry, to_object
@@ -35,6 +43,21 @@ DECISION = st.builds(
     ).map(tuple),
 )
 st.register_type_strategy(PacingDecision, DECISION)
+# Only policies that may be are built: any others refuse to be.
+ABANDONMENT = st.builds(
+    AbandonmentPolicy,
+    window=st.sampled_from(Window),
+    starts_at=st.sampled_from(ClockStart),
+    unit=st.sampled_from(AbandonmentUnit),
+    message=st.none() | st.text(max_size=5),
+    time_zone=st.text(max_size=5),
+    target_rate=st.just(0.0),
+    cap_rate=st.floats(0.0, 1.0, exclude_max=True),
+    threshold_s=st.floats(0.0, 1e9),
+    amd_checked=st.integers(100, 2**63 - 1),
+    amd_people=st.integers(0, 100),
+) | st.builds(AbandonmentPolicy)
+st.register_type_strategy(AbandonmentPolicy, ABANDONMENT)
 KINDS = (*get_args(Event), *get_args(Command))
 
 
