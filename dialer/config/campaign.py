@@ -139,6 +139,9 @@ def _abandonment(table: CampaignTable) -> AbandonmentPolicy:
         starts_at=abandonment.starts_at,
         message=abandonment.message,
         time_zone=abandonment.time_zone,
+        unit=abandonment.unit,
+        amd_checked=abandonment.amd_checked,
+        amd_people=abandonment.amd_people,
     )
 
 
@@ -146,9 +149,6 @@ def _retry(table: CampaignTable) -> RetryPolicy:
     rules = {outcome: getattr(table.retry, outcome) for outcome in _RETRIED}
     return RetryPolicy(
         rules={
-        unit=abandonment.unit,
-        amd_checked=abandonment.amd_checked,
-        amd_people=abandonment.amd_people,
             outcome: RetryRule(after_s=rule.after, times=rule.times)
             for outcome, rule in rules.items()
             if rule is not None

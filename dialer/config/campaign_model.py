@@ -160,11 +160,27 @@ class AbandonmentTable(TomlModel):
     starts_at: Annotated[ClockStart, Field(strict=False)] = ClockStart.GREETING_END
     message: ExistingFile | None = None
     time_zone: Zone = "UTC"
+    unit: Annotated[AbandonmentUnit, Field(strict=False)] = AbandonmentUnit.CAMPAIGN
+    amd_checked: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    amd_people: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
 
     @model_validator(mode="after")
     def _target_under_cap(self) -> Self:
+        if self.target > self.cap and "target" not in self.model_fields_set:
+            raise expected(f"at least the target, {self.target:g} unless set", key=("cap",), hint="set target, too")
         if self.target > self.cap:
             raise expected(f"at most the cap, {self.cap:g}", key=("target",))
+        return self
+
+    @model_validator(mode="after")
+    def _check_is_whole(self) -> Self:
+        checked, people = self.amd_checked, self.amd_people
+        if (checked is None) != (people is None):
+            given, missing = ("amd_checked", "amd_people") if people is None else ("amd_people", "amd_checked")
+            hint = "amd_checked calls taken for machines were listened to, amd_people of them were people"
+            raise expected(f"{given} and {missing}, or neither", key=(given,), hint=hint)
+        if checked is not None and people is not None and people > checked:
+            raise expected(f"at most amd_checked, {checked}", key=("amd_people",))
         return self
 
 
@@ -191,28 +207,12 @@ class HoursTable(TomlModel):
     def week(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         """Seven days, Monday first, each a tuple of spans in seconds since local midnight."""
         own = [getattr(self, day) for day in WEEKDAYS]
-    unit: Annotated[AbandonmentUnit, Field(strict=False)] = AbandonmentUnit.CAMPAIGN
-    amd_checked: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    amd_people: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
         days = [self.weekdays if day is None else day for day in own]
         return tuple(tuple(day or ()) for day in (*days, self.saturday, self.sunday))
 
-        if self.target > self.cap and "target" not in self.model_fields_set:
-            raise expected(f"at least the target, {self.target:g} unless set", key=("cap",), hint="set target, too")
 
 class RetryRuleTable(TomlModel):
     """retry.OUTCOME"""
-
-    @model_validator(mode="after")
-    def _check_is_whole(self) -> Self:
-        checked, people = self.amd_checked, self.amd_people
-        if (checked is None) != (people is None):
-            given, missing = ("amd_checked", "amd_people") if people is None else ("amd_people", "amd_checked")
-            hint = "amd_checked calls taken for machines were listened to, amd_people of them were people"
-            raise expected(f"{given} and {missing}, or neither", key=(given,), hint=hint)
-        if checked is not None and people is not None and people > checked:
-            raise expected(f"at most amd_checked, {checked}", key=("amd_people",))
-        return self
 
     after: RetryAfter = Field(description='a duration such as "27h" or "10m"')
     times: int = Field(ge=1, le=100, description="how many times at most")

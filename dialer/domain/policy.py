@@ -101,20 +101,6 @@ class AbandonmentPolicy:
     starts_at: ClockStart = ClockStart.GREETING_END
     message: str | None = None
     time_zone: str = "UTC"  # of the window's day or month
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoursPolicy:
-    """When a person may be called, in that person's local time.
-
-    `week` holds seven tuples, Monday first, each of half-open spans (start, end) in seconds since local midnight.
-    """
-
-    week: tuple[tuple[tuple[int, int], ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRule:
     unit: AbandonmentUnit = AbandonmentUnit.CAMPAIGN
     amd_checked: int | None = None
     amd_people: int | None = None
@@ -142,6 +128,20 @@ class RetryRule:
     def machine_check(self) -> tuple[int, int] | None:
         """Give (people, checked) of the check of the detector, or None when nobody has checked."""
         return None if self.amd_people is None or self.amd_checked is None else (self.amd_people, self.amd_checked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoursPolicy:
+    """When a person may be called, in that person's local time.
+
+    `week` holds seven tuples, Monday first, each of half-open spans (start, end) in seconds since local midnight.
+    """
+
+    week: tuple[tuple[tuple[int, int], ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRule:
     """After this outcome, call again after so many seconds, at most so many times."""
 
     after_s: float

@@ -119,12 +119,12 @@ def new_campaign(policy: CampaignPolicy, spent: BudgetSnapshot | None = None) ->
             cap_rate=policy.abandonment.cap_rate,
             window=policy.abandonment.window,
             tz=zone(policy.abandonment.time_zone),
+            machine_check=policy.abandonment.machine_check,
             restored=spent,
         ),
         governor=Governor(target_rate=policy.abandonment.target_rate),
         regulator=new_regulator(policy),
         state=CampaignState.RUNNING if policy.is_started else CampaignState.READY,
-            machine_check=policy.abandonment.machine_check,
     )
 
 

@@ -65,9 +65,9 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
         state.timers.set(("pace", campaign.name), state.bucket.next_at(now) + yields_s)
     elif decision.limited_by == "lines":
         state.timers.set(("pace", campaign.name), now + LINES_AGAIN_S)
-    leads.refill(state, campaign, now)
     elif decision.limited_by == "infeasible":  # until the window rolls, or a reload brings another check
         state.timers.set(("pace", campaign.name), max(campaign.budget.span(now)[1], now + LINES_AGAIN_S))
+    leads.refill(state, campaign, now)
 
 
 def look(state: State, campaign: Campaign, now: float) -> Floor:

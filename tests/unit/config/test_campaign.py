@@ -62,11 +62,11 @@ threshold_s = 1.5
 starts_at = "answer"
 message = "sorry.wav"
 time_zone = "Asia/Tokyo"
-
-[hours]
 unit = "seller"
 amd_checked = 500
 amd_people = 5
+
+[hours]
 weekdays = ["13:00-18:00", "09:30-12:00"]
 wednesday = []
 friday = ["00:00-24:00"]
@@ -138,6 +138,9 @@ FULL = CampaignPolicy(
         starts_at=ClockStart.ANSWER,
         message="sorry.wav",
         time_zone="Asia/Tokyo",
+        unit=AbandonmentUnit.SELLER,
+        amd_checked=500,
+        amd_people=5,
     ),
     hours=HoursPolicy(week=(*WEEK, (), WEEK[0], ((0, 86_400),), (), ((36_000, 36_060),))),
     retry=RetryPolicy(
@@ -146,9 +149,6 @@ FULL = CampaignPolicy(
             Outcome.BUSY: RetryRule(after_s=600.0, times=2),
             Outcome.MACHINE: RetryRule(after_s=86_400.0, times=3),
             Outcome.REJECTED: RetryRule(after_s=5_400.0, times=4),
-        unit=AbandonmentUnit.SELLER,
-        amd_checked=500,
-        amd_people=5,
             Outcome.CONGESTION: RetryRule(after_s=90.0, times=5),
             Outcome.ABANDONED: RetryRule(after_s=259_200.0, times=6),
             Outcome.ABANDONED_BY_CALLEE: RetryRule(after_s=172_800.0, times=7),
