@@ -226,6 +226,8 @@ def campaign_cells(campaign: dict[str, Any]) -> dict[str, str]:
 
 def campaign_lines(campaign: dict[str, Any]) -> list[tuple[str, str]]:
     """Describe one campaign in full, as pairs of a heading and a text."""
+    from dialer.cli.shadow import shadow_lines
+
     counts, budget, decision = campaign["counts"], campaign["abandonment"], campaign["last_decision"]
     due_at = campaign["next_due_at"]
     share = "" if budget["rate"] is None else f" ({budget['rate']:.2%})"
@@ -247,6 +249,7 @@ def campaign_lines(campaign: dict[str, Any]) -> list[tuple[str, str]]:
         ("", f"no agent within {budget['threshold_s']:g} s of {budget['starts_at']}"),
         ("window", f"{budget['window']}: {_instant(budget['window_from_at'])} to {_instant(budget['window_to_at'])}"),
     ]
+    lines += shadow_lines(campaign["shadow"])
     if decision is None:
         return [*lines, ("last decision", "none yet")]
     return [*lines, *_decision_lines(decision)]

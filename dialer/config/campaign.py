@@ -28,6 +28,7 @@ from dialer.domain.policy import (
     PacingPolicy,
     RetryPolicy,
     RetryRule,
+    ShadowPolicy,
 )
 
 _RETRIED = tuple(outcome for outcome in Outcome if outcome in RetryTable.model_fields)
@@ -126,7 +127,13 @@ def _pacing(table: CampaignTable) -> PacingPolicy:
         ring_timeout_s=pacing.ring_timeout_s,
         lines=pacing.lines,
         preview_timeout_s=(default.preview_timeout_s if pacing.preview_timeout_s is None else pacing.preview_timeout_s),
+        shadow=None if pacing.shadow is None else _shadow(pacing.shadow),
     )
+
+
+def _shadow(name: str) -> ShadowPolicy:
+    mode, _, ratio = name.partition(":")
+    return ShadowPolicy(mode=PacingMode(mode), ratio=float(ratio)) if ratio else ShadowPolicy(mode=PacingMode(mode))
 
 
 def _abandonment(table: CampaignTable) -> AbandonmentPolicy:

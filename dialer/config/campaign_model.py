@@ -5,6 +5,7 @@ One rule governs this module: every key is honoured or refused. A key that could
 """
 
 import codecs
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -32,6 +33,7 @@ from dialer.domain.policy import (
     MissedCallback,
     NumberOrder,
     PacingMode,
+    PacingPolicy,
     Window,
 )
 from dialer.engine.hopper import check_order
@@ -130,6 +132,21 @@ class ListTable(TomlModel):
         return self
 
 
+_RATIO = re.compile(r"\d{1,2}(\.\d{1,3})?")
+
+
+def _shadow(value: str) -> str:
+    mode, colon, ratio = value.partition(":")
+    if mode == PacingMode.POWER:
+        if not _RATIO.fullmatch(ratio) or not 1.0 <= float(ratio) <= 10.0:
+            raise expected('"power:" and a ratio from 1 to 10, such as "power:1.8"')
+    elif colon or mode not in (PacingMode.PROGRESSIVE, PacingMode.PREDICTIVE):
+        meant = nearest(mode, (PacingMode.PROGRESSIVE, PacingMode.PREDICTIVE, PacingMode.POWER))
+        hint = "" if meant is None else f"nearest known mode: {meant}"
+        raise expected('"progressive", "predictive" or "power:RATIO" such as "power:1.8"', hint=hint)
+    return value
+
+
 class PacingTable(TomlModel):
     """[pacing]"""
 
@@ -139,6 +156,7 @@ class PacingTable(TomlModel):
     ring_timeout_s: Annotated[float, Field(ge=15, le=120)] = 22.0
     lines: Annotated[int, Field(ge=1, le=10_000)] | None = None
     preview_timeout_s: Annotated[float, Field(ge=5, le=3600)] | None = None
+    shadow: Annotated[str, AfterValidator(_shadow)] | None = None
 
     @model_validator(mode="after")
     def _fits_mode(self) -> Self:
@@ -146,6 +164,19 @@ class PacingTable(TomlModel):
             raise expected('no ratio, or mode "power"', key=("ratio",))
         if self.preview_timeout_s is not None and self.mode is not PacingMode.PREVIEW:
             raise expected('no preview_timeout_s, or mode "preview"', key=("preview_timeout_s",))
+        return self
+
+    @model_validator(mode="after")
+    def _shadows_another(self) -> Self:
+        if self.shadow is None:
+            return self
+        if self.mode is PacingMode.PREVIEW:
+            hint = "in preview the agents say when to dial: there is no pace to compare with"
+            raise expected('no shadow, or another mode than "preview"', key=("shadow",), hint=hint)
+        ratio = PacingPolicy().ratio if self.ratio is None else self.ratio
+        mode, _, shadow_ratio = self.shadow.partition(":")
+        if mode == self.mode and (not shadow_ratio or float(shadow_ratio) == ratio):
+            raise expected(f"another policy than the one in force, {self.shadow}", key=("shadow",))
         return self
 
 

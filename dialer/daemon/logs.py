@@ -13,8 +13,15 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from dialer.daemon.systemd import is_service
 from dialer.domain.agent import AgentState
-from dialer.domain.commands import BlockPerson, RecordAgentSpan, RecordAttempt, RecordChange, RecordDecision
-from dialer.domain.records import Attempt, PacingDecision
+from dialer.domain.commands import (
+    BlockPerson,
+    RecordAgentSpan,
+    RecordAttempt,
+    RecordChange,
+    RecordDecision,
+    RecordShadow,
+)
+from dialer.domain.records import Attempt, FloorFigures, PacingDecision, ShadowReport
 from dialer.leads.numbers import mask
 from dialer.ports import Clock
 from dialer.storage.codec import Entry
@@ -116,6 +123,8 @@ class Narrator:
                         who=change.who,
                         digest=change.digest[:12],
                     )
+                case RecordShadow(report=report):
+                    self._logger.info("shadow", **shadow_fields(report))
                 case BlockPerson(seller=seller, numbers=numbers, reason=reason):
                     masked = [mask(number) for number in numbers]
                     self._logger.info("do not call", seller=seller, numbers=masked, reason=reason)
@@ -162,6 +171,25 @@ class Narrator:
             is_reserved=decision.is_reserved,
             terms={name: _short(value) for name, value in decision.terms},
         )
+
+
+def shadow_fields(report: ShadowReport) -> dict[str, Any]:
+    """Give the figures of a campaign's floor and of its shadow's, since the shadow started and over the last hour."""
+
+    def figures(floor: FloorFigures) -> dict[str, Any]:
+        values = ((name, getattr(floor, name)) for name in FloorFigures.__slots__)
+        return {name: _short(value) if isinstance(value, float) else value for name, value in values}
+
+    return {
+        "campaign": report.campaign,
+        "mode": report.mode,
+        "shadow": report.shadow,
+        "hours": None if report.since_at is None else _short((report.at - report.since_at) / 3600.0),
+        "real": figures(report.real),
+        "as_if": figures(report.twin),
+        "real_hour": figures(report.real_hour),
+        "as_if_hour": figures(report.twin_hour),
+    }
 
 
 def attempt_fields(attempt: Attempt) -> dict[str, Any]:

@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 
 from dialer.domain.lead import Lead
-from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision, ShadowReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,23 @@ class RecordChange:
     change: CampaignChange
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordShadow:
+    """Keep in journal and log what another pacing policy would have done so far."""
+
+    report: ShadowReport
+
+
 GatewayCommand = PlaceCall | BridgeCall | PlayMessage | HangUp
 DeskCommand = OfferPreview
-StoreCommand = ClaimLeads | SaveLead | BlockPerson | RecordAttempt | RecordAgentSpan | RecordDecision | RecordChange
+StoreCommand = (
+    ClaimLeads
+    | SaveLead
+    | BlockPerson
+    | RecordAttempt
+    | RecordAgentSpan
+    | RecordDecision
+    | RecordChange
+    | RecordShadow
+)
 Command = GatewayCommand | DeskCommand | StoreCommand

@@ -76,6 +76,19 @@ class ListPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowPolicy:
+    """Another way to pace, to run beside the one in force without acting. `ratio` is for power mode only."""
+
+    mode: PacingMode
+    ratio: float = 1.5
+
+    @property
+    def name(self) -> str:
+        """As a campaign file writes it."""
+        return f"{self.mode}:{self.ratio:g}" if self.mode is PacingMode.POWER else str(self.mode)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PacingPolicy:
     """How fast to dial. `ratio` is for power mode only: calls per ready agent."""
 
@@ -84,6 +97,7 @@ class PacingPolicy:
     ring_timeout_s: float = 22.0
     lines: int | None = None  # of this campaign; None: only the gateway's own limit
     preview_timeout_s: float = 60.0  # an offer not taken by then goes back, and the agent is paused
+    shadow: ShadowPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,41 @@ class PacingDecision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FloorFigures:
+    """What a floor did over a span; a ratio over nothing is None.
+
+    `wait_s` is the agents' idle time per connect.
+    """
+
+    dials: int
+    live: int
+    connects: int
+    abandoned: int
+    occupancy: float | None
+    abandonment_rate: float | None
+    wait_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowReport:
+    """What another pacing policy would have done on the same floor, beside what was done, as of `at`.
+
+    `since_at` None: it has not started; `resolved` says how many dials have come to an end so far.
+    """
+
+    campaign: str
+    at: float
+    since_at: float | None
+    mode: str  # the one in force
+    shadow: str
+    resolved: int
+    real: FloorFigures
+    twin: FloorFigures
+    real_hour: FloorFigures
+    twin_hour: FloorFigures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignChange:
     """A campaign went from one state to another."""
 

@@ -11,7 +11,7 @@ from dialer.domain.call import CallState
 from dialer.domain.commands import RecordAgentSpan
 from dialer.domain.events import AgentLoggedIn, AgentLoggedOut, AgentPauseRequested, AgentReadied
 from dialer.domain.records import AgentSpan
-from dialer.engine import dispositions
+from dialer.engine import dispositions, shadowing
 from dialer.engine.campaign import Campaign
 from dialer.engine.state import State
 from dialer.pacing.rest import add_span, rest_s
@@ -54,6 +54,7 @@ def change(
     if before.state is not AgentState.LOGGED_OUT:
         _keep_span(state, before, now)
     if before.state is AgentState.WRAP_UP:
+        shadowing.on_wrapped_up(state, before, now)
         state.timers.cancel(("wrap_up", agent.agent_id))
         if before.call_id is not None:
             dispositions.on_wrap_up_over(state, before.call_id, now)

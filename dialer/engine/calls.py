@@ -22,7 +22,7 @@ from dialer.domain.events import (
 )
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
-from dialer.engine import agents, dispositions, leads, retry
+from dialer.engine import agents, dispositions, leads, retry, shadowing
 from dialer.engine.campaign import Campaign
 from dialer.engine.leads import Dialable
 from dialer.engine.state import Dialed, State, Undisposed
@@ -75,6 +75,7 @@ def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | N
     state.dialed[call_id] = Dialed(lead=lead, index=dialable.index)
     campaign.calls[call_id] = None
     campaign.counts.dials += 1
+    shadowing.on_placed(campaign, call_id, now)
     state.timers.set(("call", call_id), now + policy.pacing.ring_timeout_s + SETUP_MAX_S)
     state.save(lead, campaign)
     state.record(attempt)
@@ -155,6 +156,7 @@ def apply(state: State, before: Call, fact: Fact, now: float) -> None:
         return
     state.calls[call.call_id] = call
     _learn(campaign, before, call, now)
+    shadowing.on_step(campaign, before, call, now)
     if call.attempt.is_abandoned and not before.attempt.is_abandoned:
         _count_abandoned(campaign, now)
     if before.state is CallState.QUEUED:

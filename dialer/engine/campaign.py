@@ -5,6 +5,7 @@ The states are one table. A missing row means that the action makes no sense in 
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from dialer.compliance.gate import Gate
 from dialer.compliance.hours import zone
@@ -18,6 +19,9 @@ from dialer.pacing.manual import PowerPacer, PreviewPacer, ProgressivePacer
 from dialer.pacing.predictive import PredictivePacer
 from dialer.pacing.regulator import Regulator, psi_start
 from dialer.queueing.estimators import Learner
+
+if TYPE_CHECKING:
+    from dialer.engine.shadowing import Shadow
 
 
 class CampaignState(StrEnum):
@@ -96,6 +100,7 @@ class Campaign:
     clock_delay_s: float = 0.0  # recent mean from the answer to the instant from which the threshold runs
     counts: Counts = field(default_factory=Counts)
     last_decision: PacingDecision | None = None
+    shadow: "Shadow | None" = None
 
     @property
     def name(self) -> str:

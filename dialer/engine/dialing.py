@@ -11,7 +11,7 @@ from dialer.domain.commands import OfferPreview, RecordDecision
 from dialer.domain.events import PreviewAccepted, PreviewSkipped
 from dialer.domain.policy import PacingMode
 from dialer.domain.records import PacingDecision
-from dialer.engine import agents, calls, leads, retry
+from dialer.engine import agents, calls, leads, retry, shadowing
 from dialer.engine.campaign import Campaign, Counts
 from dialer.engine.leads import Dialable
 from dialer.engine.state import Offer, State
@@ -40,6 +40,7 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
         _offer(state, campaign, now)
         return
     floor = look(state, campaign, now)
+    shadowing.show(campaign, floor)
     if campaign.regulator is not None and isinstance(campaign.pacer, PredictivePacer):
         campaign.pacer.psi = campaign.regulator.psi(floor.agents, now)
     decision = ask(campaign.pacer, floor)

@@ -32,7 +32,7 @@ from dialer.domain.events import (
 )
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import BudgetSnapshot
-from dialer.engine import agents, calls, control, dialing, dispositions, leads
+from dialer.engine import agents, calls, control, dialing, dispositions, leads, shadowing
 from dialer.engine.campaign import Campaign, new_campaign
 from dialer.engine.state import State
 from dialer.engine.status import EngineStatus, status
@@ -192,6 +192,7 @@ class Engine:
         dialing.pace(state, campaign, now)
         leads.complete(campaign)
         control.settle_drain(state, campaign, now)
+        shadowing.follow(state, campaign, now)
         if agents.has_run_dry(campaign):
             for agent_id in tuple(campaign.agents):
                 agent = state.agents[agent_id]

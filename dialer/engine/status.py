@@ -5,7 +5,8 @@ from typing import Any
 
 from dialer.domain.agent import AgentState
 from dialer.domain.call import CallState
-from dialer.domain.records import PacingDecision
+from dialer.domain.records import PacingDecision, ShadowReport
+from dialer.engine import shadowing
 from dialer.engine.campaign import Campaign
 from dialer.engine.state import State
 
@@ -44,6 +45,7 @@ class CampaignStatus:
     counts: dict[str, int]
     abandonment: AbandonmentStatus
     last_decision: PacingDecision | None
+    shadow: ShadowReport | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ def _campaign(state: State, campaign: Campaign, now: float) -> CampaignStatus:
         counts=_counts(campaign),
         abandonment=_abandonment(campaign, now),
         last_decision=campaign.last_decision,
+        shadow=None if campaign.shadow is None else shadowing.report(campaign, campaign.shadow),
     )
 
 

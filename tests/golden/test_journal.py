@@ -17,7 +17,7 @@ from dialer.simulator.scenario import load_world
 from tests.architecture.tree import ROOT
 from tests.unit.simulator.floor import campaign
 
-DIGEST = "f4d347f62447040f31aad5348535a43bbe16966c180787f0767aad1f8ddcee17"
+DIGEST = "eb60bf3d3132296f91539fecd7688bbcac0a8d9be5c65b61e9075be3c759067c"
 
 
 def journal(mode: str) -> bytes:

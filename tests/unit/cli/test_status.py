@@ -35,6 +35,7 @@ def campaign(**changes: Any) -> dict[str, Any]:
             "threshold_s": 2.0,
             "starts_at": "greeting_end",
         },
+        "shadow": None,
         "last_decision": {
             "at": NOON,
             "mode": "predictive",

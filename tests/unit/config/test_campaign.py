@@ -27,6 +27,7 @@ from dialer.domain.policy import (
     PacingPolicy,
     RetryPolicy,
     RetryRule,
+    ShadowPolicy,
     Window,
 )
 from tests.unit.config.conftest import AGENTS, HEAD, Load
@@ -53,6 +54,7 @@ mode = "power"
 ratio = 2
 ring_timeout_s = 30
 lines = 12
+shadow = "power:2.5"
 
 [abandonment]
 target = 0.01
@@ -129,7 +131,13 @@ FULL = CampaignPolicy(
         encoding="cp949",
         order=("segment: x, y", "due asc", "priority asc", "attempts desc"),
     ),
-    pacing=PacingPolicy(mode=PacingMode.POWER, ratio=2.0, ring_timeout_s=30.0, lines=12),
+    pacing=PacingPolicy(
+        mode=PacingMode.POWER,
+        ratio=2.0,
+        ring_timeout_s=30.0,
+        lines=12,
+        shadow=ShadowPolicy(mode=PacingMode.POWER, ratio=2.5),
+    ),
     abandonment=AbandonmentPolicy(
         target_rate=0.01,
         cap_rate=0.02,
@@ -202,7 +210,7 @@ def unchanged(policy: Any, default: Any, prefix: str = "") -> list[str]:
     same = []
     for field in dataclasses.fields(policy):
         left, right = getattr(policy, field.name), getattr(default, field.name)
-        if dataclasses.is_dataclass(left):
+        if dataclasses.is_dataclass(left) and dataclasses.is_dataclass(right):
             same += unchanged(left, right, f"{prefix}{field.name}.")
         elif left == right:
             same.append(prefix + field.name)
