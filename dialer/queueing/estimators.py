@@ -23,6 +23,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from dialer.queueing.errors import OutOfDomain
+from dialer.queueing.proportions import ChangingProportions, DecayedBeta
 from dialer.queueing.times import RING_GRID_S, TALK_GRID_S, Times
 
 Floats = npt.NDArray[np.float64]
@@ -160,29 +161,6 @@ class FittedDistribution:
         return np.asarray(np.where(times > knots[-1], tail, body), dtype=np.float64)
 
 
-@dataclass(slots=True)
-class _Proportion:
-    """A beta posterior whose observations decay by count while its prior stays."""
-
-    prior_hits: float
-    prior_misses: float
-    memory: float
-    hits: float = 0.0
-    misses: float = 0.0
-
-    def observe(self, hit: bool) -> None:
-        """Add one observation; the weight of every earlier one decays by 1 - 1/memory."""
-        decay = 1.0 - 1.0 / self.memory
-        self.hits = self.hits * decay + hit
-        self.misses = self.misses * decay + (not hit)
-
-    @property
-    def mean(self) -> float:
-        """The posterior mean: hits over all, the prior's pseudo-observations included."""
-        hits = self.prior_hits + self.hits
-        return hits / (hits + self.prior_misses + self.misses)
-
-
 class Learner:
     """Learn one campaign's probabilities and times from what its calls and agents did.
 
@@ -196,12 +174,12 @@ class Learner:
     def __init__(self, prior: Prior | None = None, memory: Memory | None = None) -> None:
         prior = Prior() if prior is None else prior
         memory = Memory() if memory is None else memory
-        self._live = _Proportion(prior.p_live * prior.dials, (1.0 - prior.p_live) * prior.dials, memory.dials)
+        self._live = ChangingProportions(p=prior.p_live, worth=prior.dials, memory=memory.dials)
         answered = prior.dials / 2
-        self._live_if_answered = _Proportion(
+        self._live_if_answered = DecayedBeta(
             prior.p_live_if_answered * answered, (1.0 - prior.p_live_if_answered) * answered, memory.dials
         )
-        self._return = _Proportion(prior.p_return * prior.returns, (1.0 - prior.p_return) * prior.returns, memory.times)
+        self._return = DecayedBeta(prior.p_return * prior.returns, (1.0 - prior.p_return) * prior.returns, memory.times)
         self._ring_live, self._ring_other, self._talk, self._wrap = (
             EmpiricalDistribution(quantile, weight=prior.times, memory=memory.times, is_bounded=is_bounded)
             for quantile, is_bounded in zip(_prior_quantiles(prior), (True, True, False, False), strict=True)
@@ -209,6 +187,7 @@ class Learner:
         self._dials = 0
         self._observed = 0
         self._observed_at: float | None = None
+        self._changed_at: float | None = None
         self._built_observed = -1
         self._built_dials = 0
         self._times_observed = 0
@@ -218,7 +197,8 @@ class Learner:
     def observe_dial_resolved(self, is_live: bool, after_s: float, now: float, group: str = "") -> None:
         """Learn that a dial became a live answer, or anything else, `after_s` seconds after its PlaceCall."""
         (self._ring_live if is_live else self._ring_other).observe(_duration(after_s, "ring time"))
-        self._live.observe(is_live)
+        if self._live.observe(is_live, group):
+            self._changed_at = now
         self._dials += 1
         self._observed += 1
         self._observed_at = now
@@ -252,18 +232,17 @@ class Learner:
         last = self._estimates
         if last is not None and last.times is times and self._observed == self._built_observed:
             return last
-        p_live = self._live.mean
         self._built_observed = self._observed
         self._estimates = Estimates(
             built_at=now,
             observed_at=self._observed_at,
             dials=self._dials,
-            p_live=p_live,
-            p_nodes=((p_live, 1.0),),
-            p_by_group=MappingProxyType({}),
+            p_live=self._live.mean,
+            p_nodes=self._live.nodes(),
+            p_by_group=MappingProxyType(self._live.by_group()),
             p_live_if_answered=self._live_if_answered.mean,
             p_return=self._return.mean,
-            changed_at=None,
+            changed_at=self._changed_at,
             times=times,
         )
         return self._estimates
