@@ -130,7 +130,9 @@ def _people(scenario: Scenario, draws: "_Draws", share: float) -> Dials:
     is_taken = ~is_called_machine | (word_s > CLASSIFY_MAX_S)
     is_heard = gone_s >= np.minimum(word_s, CLASSIFY_MAX_S)
     is_wrong = draws.uniform() < scenario.numbers.p_wrong
-    said_s = np.where(is_wrong, draws.of(talk.wrong_number_s), draws.of(talk.talk_s))
+    is_refused = draws.uniform() < talk.p_refused
+    said_s = np.where(is_refused, draws.of(talk.refused_s), draws.of(talk.talk_s))
+    said_s = np.where(is_wrong, draws.of(talk.wrong_number_s), said_s)
     return Dials(
         weight=np.full(DRAWS, share / DRAWS),
         setup_s=draws.of(scenario.network.setup_s),
@@ -186,7 +188,7 @@ def truth(scenario: Scenario, dials: Dials, policy: CampaignPolicy) -> Estimates
         p_nodes=((p_live, 1.0),),
         p_by_group={},
         p_live_if_answered=p_live / p_heard,
-        p_return=1.0,
+        p_return=1.0 - scenario.agents.p_not_ready,
         changed_at=None,
         times=Times(
             built_at=0.0,

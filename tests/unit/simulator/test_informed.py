@@ -40,6 +40,8 @@ SPARSE = {
     },
     "talk": {
         "talk_s": {"family": "loglogistic", "shape": 3, "scale": 20},
+        "p_refused": 0.2,
+        "refused_s": 4,
         "wrap_up_s": {"family": "lognormal", "mean": 6, "sigma": 0.8},
     },
     "agents": {"speed": {"family": "uniform", "low": 0.8, "high": 1.2}},
@@ -131,13 +133,18 @@ def test_known_from_the_first_dial_and_never_stale() -> None:
 
 
 def test_the_ring_time_out_decides_who_answers() -> None:
-    """A shorter time-out leaves fewer live answers, and every other dial ends by it."""
-    tables = {"network": {"setup_s": 2}, "answers": {"p_live": 0.4, "ring_s": {"family": "exponential", "mean": 10}}}
+    """A shorter time-out leaves fewer live answers, and every other dial ends by it; agents go as the world says."""
+    tables = {
+        "network": {"setup_s": 2},
+        "answers": {"p_live": 0.4, "ring_s": {"family": "exponential", "mean": 10}},
+        "agents": {"p_not_ready": 0.1},
+    }
     equip = informed(Scenario.model_validate(tables))
     pacing = PacingPolicy(mode=PacingMode.PROGRESSIVE, ring_timeout_s=10.0)
     truth = equip(policy_of(pacing=pacing), None).learner.snapshot(0.0)
     assert truth.p_live == pytest.approx(0.4 * (1 - exp(-1)), abs=1e-4)
     assert truth.p_live_if_answered == 1.0
+    assert truth.p_return == 0.9
     assert truth.times.other_cdf[23] == 0.0  # 11.5 s
     assert truth.times.other_cdf[24] == 1.0  # set-up and the whole ring
     assert truth.times.live_cdf[24] == 1.0
