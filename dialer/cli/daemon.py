@@ -245,14 +245,30 @@ def campaign_lines(campaign: dict[str, Any]) -> list[tuple[str, str]]:
             "abandonment",
             f"{budget['abandoned']} of {budget['live']} live answers{share}, {budget['remaining']} still allowed",
         ),
+        *_people_lines(budget),
         ("", f"cap {budget['cap_rate']:.2%}, target {budget['target_rate']:.2%}"),
         ("", f"no agent within {budget['threshold_s']:g} s of {budget['starts_at']}"),
         ("window", f"{budget['window']}: {_instant(budget['window_from_at'])} to {_instant(budget['window_to_at'])}"),
+        ("forecast", _forecast_text(campaign["forecast"])),
     ]
     lines += shadow_lines(campaign["shadow"])
     if decision is None:
         return [*lines, ("last decision", "none yet")]
-    return [*lines, *_decision_lines(decision)]
+    return [*lines, ("last decision", f"{_instant(decision['at'])}: {campaign['reason']}")]
+
+
+def _people_lines(budget: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say what is known of people taken for machines, and what follows."""
+    if not budget["machines"]:
+        return []
+    if budget["people"] is None:
+        return [("", f"people among {budget['machines']} machines: not measured, see abandonment.amd_checked")]
+    low, high = budget["people_low"], budget["people_high"]
+    said = f"{budget['people']:.1f} people ({low:.1f} to {high:.1f}) estimated among {budget['machines']} machines"
+    lines = [("", f"{said}, counted in the rate")]
+    if budget["is_infeasible"]:
+        lines.append(("", "the cap cannot be kept: these people alone reach it, and no call is made"))
+    return lines
 
 
 _SAID = {
@@ -263,14 +279,18 @@ _SAID = {
 """What a count is called for people, where its name does not say it."""
 
 
-def _decision_lines(decision: dict[str, Any]) -> list[tuple[str, str]]:
-    """Say in a sentence how many calls were wanted and started, and why no more."""
-    limit = decision["limited_by"]
-    limited = "not limited" if limit == "wanted" else f"limited by {limit.replace('_', ' ')}"
-    sentence = f"{_instant(decision['at'])}: wanted {decision['wanted']}, started {decision['calls']}, {limited}"
-    held = ", each for an agent held for it" if decision["is_reserved"] else ""
-    terms = ", ".join(f"{name} {value:.4g}" for name, value in decision["terms"])
-    return [("last decision", sentence), ("", decision["mode"] + held), *([("", f"from {terms}")] if terms else [])]
+def _forecast_text(forecast: dict[str, Any] | None) -> str:
+    """Say what becomes of the window at this pace, or that there is none."""
+    if forecast is None:
+        return "none: the last hour holds too few live answers"
+    from datetime import UTC
+
+    import msgspec
+
+    from dialer.cli.pacing import forecast_text
+    from dialer.pacing.forecast import Forecast
+
+    return forecast_text(msgspec.convert(forecast, Forecast), UTC)
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -17,6 +17,7 @@ from dialer.cli.check import check
 from dialer.cli.daemon import campaign_app, run, status
 from dialer.cli.demo import demo
 from dialer.cli.leads import leads_app
+from dialer.cli.pacing import pacing_app
 from dialer.cli.report import report_app
 from dialer.cli.simulate import simulate
 from dialer.errors import DialerError
@@ -120,3 +121,4 @@ app.command(rich_help_panel="Run")(run)
 app.command(rich_help_panel="Run")(status)
 app.add_typer(campaign_app, name="campaign", rich_help_panel="Run")
 app.add_typer(report_app, name="report", rich_help_panel="Look back")
+app.add_typer(pacing_app, name="pacing", rich_help_panel="Look back")

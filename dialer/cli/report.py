@@ -174,18 +174,11 @@ def read_span(from_text: str | None, to_text: str | None, zone_text: str) -> "Sp
 
     An instant without an offset is local to the zone. A date stands for its midnight; as --to for the midnight after.
     """
-    from zoneinfo import ZoneInfo
-
     from dialer.cli.report_rows import Span
 
-    try:
-        zone = ZoneInfo(zone_text)
-    except (LookupError, ValueError, OSError) as error:
-        raise UsageError(
-            f"--zone {zone_text}: expected a time zone such as Asia/Seoul, found none of this name"
-        ) from error
-    from_at = float("-inf") if from_text is None else _read_instant("--from", from_text, zone, is_end=False)
-    to_at = float("inf") if to_text is None else _read_instant("--to", to_text, zone, is_end=True)
+    zone = read_zone(zone_text)
+    from_at = float("-inf") if from_text is None else read_instant("--from", from_text, zone, is_end=False)
+    to_at = float("inf") if to_text is None else read_instant("--to", to_text, zone, is_end=True)
     if from_at >= to_at:
         raise UsageError(
             f"--from {from_text} --to {to_text}: expected a span, found its end at or before its beginning"
@@ -193,7 +186,18 @@ def read_span(from_text: str | None, to_text: str | None, zone_text: str) -> "Sp
     return Span(from_at=from_at, to_at=to_at, zone=zone)
 
 
-def _read_instant(option: str, text: str, zone: "ZoneInfo", *, is_end: bool) -> float:
+def read_zone(text: str) -> "ZoneInfo":
+    """Read --zone; raise UsageError for what is no time zone."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(text)
+    except (LookupError, ValueError, OSError) as error:
+        raise UsageError(f"--zone {text}: expected a time zone such as Asia/Seoul, found none of this name") from error
+
+
+def read_instant(option: str, text: str, zone: "ZoneInfo", *, is_end: bool) -> float:
+    """Read a date or an instant; a date stands for its midnight, as the end of a span for the midnight after."""
     from datetime import date, datetime, time, timedelta
 
     try:

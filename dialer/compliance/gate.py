@@ -64,6 +64,15 @@ class Gate:
         ends = [known.until_at for _, known in self._openings.values() if known.is_open and known.until_at is not None]
         return max((end for end in ends if end > now), default=inf)
 
+    def open_last(self, now: float) -> tuple[str, ...] | None:
+        """Give the zones of the place, of those asked about so far, that closes last; None when none is open."""
+        ends = {
+            zones: known.until_at
+            for zones, (_, known) in self._openings.items()
+            if known.is_open and known.until_at is not None and known.until_at > now
+        }
+        return max(ends, key=lambda zones: ends[zones], default=None)
+
     def _opening(self, zones: tuple[str, ...], now: float) -> Opening:
         if zones in self._openings:
             asked_at, known = self._openings[zones]

@@ -23,6 +23,7 @@ from dialer.domain.commands import (
 )
 from dialer.domain.records import Attempt, FloorFigures, PacingDecision, ShadowReport
 from dialer.leads.numbers import mask
+from dialer.pacing.explain import explain
 from dialer.ports import Clock
 from dialer.storage.codec import Entry
 
@@ -169,6 +170,7 @@ class Narrator:
             wanted=decision.wanted,
             limited_by=decision.limited_by,
             is_reserved=decision.is_reserved,
+            reason=explain(decision),
             terms={name: _short(value) for name, value in decision.terms},
         )
 

@@ -8,15 +8,29 @@ from dialer.domain.call import CallState
 from dialer.domain.records import PacingDecision, ShadowReport
 from dialer.engine import shadowing
 from dialer.engine.campaign import Campaign
+from dialer.engine.outlook import outlook
 from dialer.engine.state import State
+from dialer.pacing.explain import explain
+from dialer.pacing.forecast import Forecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonmentStatus:
-    """Abandonments over live answers in the policy's window, and the clock by which they count."""
+    """Abandonments over live answers in the policy's window, and the clock by which they count.
+
+    `abandoned` and `live` are counted, of all campaigns of the seller where that is the unit. `people` are estimated
+    among the `machines`, with a 95 % interval; None: no check of the detector says how many. `rate` and `remaining`
+    hold both. `is_infeasible`: those people alone reach the cap, and no call is made.
+    """
 
     abandoned: int
     live: int
+    machines: int
+    people: float | None
+    people_low: float | None
+    people_high: float | None
+    is_infeasible: bool
+    unit: str
     rate: float | None  # None while nobody has answered
     remaining: int  # abandonments still allowed
     cap_rate: float
@@ -30,7 +44,10 @@ class AbandonmentStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignStatus:
-    """One campaign now. The counts are since the engine started; `open_leads` are those not finished."""
+    """One campaign now. The counts are since the engine started; `open_leads` are those not finished.
+
+    `reason` says the last decision in a sentence. `forecast` is None while the last hour holds too little.
+    """
 
     name: str
     state: str
@@ -44,8 +61,10 @@ class CampaignStatus:
     next_due_at: float | None
     counts: dict[str, int]
     abandonment: AbandonmentStatus
+    forecast: Forecast | None
     last_decision: PacingDecision | None
     shadow: ShadowReport | None
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +135,10 @@ def _campaign(state: State, campaign: Campaign, now: float) -> CampaignStatus:
         next_due_at=campaign.next_due_at,
         counts=_counts(campaign),
         abandonment=_abandonment(campaign, now),
+        forecast=outlook(campaign.policy, campaign.budget, campaign.gate.open_last(now), now),
         last_decision=campaign.last_decision,
         shadow=None if campaign.shadow is None else shadowing.report(campaign, campaign.shadow),
+        reason=None if campaign.last_decision is None else explain(campaign.last_decision),
     )
 
 
@@ -128,11 +149,17 @@ def _counts(campaign: Campaign) -> dict[str, int]:
 
 def _abandonment(campaign: Campaign, now: float) -> AbandonmentStatus:
     policy, budget = campaign.policy.abandonment, campaign.budget
-    live = budget.live(now)
+    live, people = budget.live(now), budget.people(now)
     from_at, to_at = budget.span(now)
     return AbandonmentStatus(
         abandoned=budget.abandoned(now),
         live=live,
+        machines=budget.machines(now),
+        people=None if people is None else people.mean,
+        people_low=None if people is None else people.low,
+        people_high=None if people is None else people.high,
+        is_infeasible=budget.infeasible(now) is not None,
+        unit=policy.unit,
         rate=budget.rate(now) if live else None,
         remaining=budget.remaining(now),
         cap_rate=policy.cap_rate,

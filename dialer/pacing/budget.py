@@ -182,6 +182,17 @@ class AbandonmentBudget:
             abandoned += tally.abandoned + people
         return max(live, 0.0), max(abandoned, 0.0)
 
+    def hour_begins_at(self, now: float) -> float | None:
+        """Give the minute of the first live answer of the last hour; None without one."""
+        after = int((now - HOUR_S) // _BUCKET_S)
+        minutes = [
+            minute
+            for each in self._group
+            for minute, tally in each._minutes.items()
+            if after < minute <= now // _BUCKET_S and tally.live > 0
+        ]
+        return min(minutes) * _BUCKET_S if minutes else None
+
     def span(self, now: float) -> tuple[float, float]:
         """Give the instants at which the window that holds `now` opens and closes."""
         self._at(now)

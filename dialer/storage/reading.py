@@ -151,6 +151,22 @@ class SqliteRecords:
         )
         return map(rows.to_decision, found)
 
+    def last_decision(self, campaign: str, at: float = float("inf")) -> PacingDecision | None:
+        """Give a campaign's last pacing decision at or before `at`."""
+        found = self._rows(
+            f"SELECT {_DECISION} FROM decisions WHERE campaign = ? AND at <= ?"
+            " ORDER BY at DESC, decision_id DESC LIMIT 1",
+            campaign,
+            at,
+        )
+        return next(map(rows.to_decision, found), None)
+
+    def next_decision_at(self, campaign: str, at: float) -> float | None:
+        """Give the instant of a campaign's first pacing decision after `at`."""
+        found = self._rows("SELECT min(at) FROM decisions WHERE campaign = ? AND at > ?", campaign, at)
+        first: float | None = next(found)[0]
+        return first
+
     def changes(self, campaign: str | None, from_at: float, to_at: float) -> Iterator[CampaignChange]:
         """Give the campaigns' changes of state in the span, by instant."""
         where, parameters = _of_campaign(campaign)

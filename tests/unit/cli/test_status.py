@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from dialer.cli.daemon import STATUS_EXPENDABLE, Action, campaign_cells, campaign_lines, change_line
 from dialer.cli.tables import parts, table_of, without
 
@@ -25,6 +27,12 @@ def campaign(**changes: Any) -> dict[str, Any]:
         "abandonment": {
             "abandoned": 3,
             "live": 120,
+            "machines": 0,
+            "people": None,
+            "people_low": None,
+            "people_high": None,
+            "is_infeasible": False,
+            "unit": "campaign",
             "rate": 0.025,
             "remaining": 0,
             "cap_rate": 0.03,
@@ -36,15 +44,22 @@ def campaign(**changes: Any) -> dict[str, Any]:
             "starts_at": "greeting_end",
         },
         "shadow": None,
-        "last_decision": {
+        "forecast": {
             "at": NOON,
-            "mode": "predictive",
-            "calls": 3,
-            "wanted": 5,
-            "limited_by": "calls_per_second",
-            "is_reserved": True,
-            "terms": [["psi", 0.034567], ["ready", 2.0]],
+            "budget": 66,
+            "spent_at": NOON + 16800.0,
+            "closes_at": NOON + 43200.0,
+            "dialing_ends_at": NOON + 28800.0,
+            "live": 2200.0,
+            "abandoned": 59.4,
+            "rate": 0.027,
+            "low": 0.022,
+            "high": 0.033,
+            "level": 0.95,
+            "pace": {"for_s": 3600.0, "live": 200.0, "abandoned": 5.0},
         },
+        "last_decision": {"at": NOON, "mode": "predictive", "calls": 3, "wanted": 5},
+        "reason": "started 3 of 5 wanted: the limit of calls per second left 3",
         **changes,
     }
 
@@ -57,11 +72,32 @@ def test_a_campaign_is_told_in_words() -> None:
         "since the start: 12345 dials, 4000 live, 3990 connects, 100 abandoned, 2 rings cut short",
         "abandonment: 3 of 120 live answers (2.50%), 0 still allowed",
         "window: 24h: 2026-03-10 00:00:00 to 2026-03-11 00:00:00",
-        "last decision: 2026-03-10 12:00:00: wanted 5, started 3, limited by calls per second",
-        "predictive, each for an agent held for it",
-        "from psi 0.03457, ready 2",
+        "forecast: at this pace the budget of 66 is spent at 16:40; the window closes at 24:00 with 2.7% (2.2%-3.3% at",
+        "last decision: 2026-03-10 12:00:00: started 3 of 5 wanted: the limit of calls per second left 3",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({}, "people among 300 machines: not measured, see abandonment.amd_checked"),
+        (
+            {"people": 3.0, "people_low": 1.0, "people_high": 7.0},
+            "3.0 people (1.0 to 7.0) estimated among 300 machines, counted in the rate",
+        ),
+        (
+            {"people": 3.0, "people_low": 1.0, "people_high": 7.0, "is_infeasible": True},
+            "the cap cannot be kept: these people alone reach it, and no call is made",
+        ),
+    ],
+    ids=["not measured", "estimated", "infeasible"],
+)
+def test_people_taken_for_machines_are_told_apart(found: dict[str, object], words: str) -> None:
+    """What is estimated stands beside what is counted, with its interval, or that nobody has checked."""
+    made = campaign()
+    budget = {**made["abandonment"], "machines": 300, **found}
+    assert words in [said for _, said in campaign_lines({**made, "abandonment": budget})]
 
 
 def test_callbacks_only_stands_beside_the_state() -> None:
@@ -84,11 +120,32 @@ def test_a_change_that_leaves_the_state_says_what_it_did() -> None:
 
 def test_a_campaign_that_did_nothing_yet_says_so() -> None:
     """Without a decision, a due lead or a live answer nothing is made up."""
-    idle = campaign(last_decision=None, counts={"dials": 0}, agents={"ready": 0})
+    idle = campaign(last_decision=None, reason=None, forecast=None, counts={"dials": 0}, agents={"ready": 0})
     idle["abandonment"] |= {"abandoned": 0, "live": 0, "rate": None}
     lines = dict(campaign_lines(idle))
     assert (lines["last decision"], lines["next lead due"], lines["agents now"]) == ("none yet", "none", "none")
     assert lines["abandonment"] == "0 of 0 live answers, 0 still allowed"
+    assert lines["forecast"] == "none: the last hour holds too few live answers"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"spent_at": None},
+            "budget of 66 is not spent before the window closes at 24:00 with 2.7% (2.2%-3.3% at 95%)",
+        ),
+        ({"spent_at": NOON}, "budget of 66 is spent already; the window closes"),
+        (
+            {"spent_at": NOON + 86400.0, "closes_at": NOON + 864000.0},
+            "spent at 2026-03-11 12:00; the window closes at 2",
+        ),
+    ],
+)
+def test_a_forecast_is_told_in_words(changes: dict[str, Any], words: str) -> None:
+    """Instants of the same day are times of the day, midnight at its end is 24:00, others have their date."""
+    foreseen = campaign()["forecast"] | changes
+    assert words in dict(campaign_lines(campaign(forecast=foreseen)))["forecast"]
 
 
 def test_the_table_of_campaigns_keeps_names_whole_at_80_columns() -> None:

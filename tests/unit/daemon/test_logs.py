@@ -89,6 +89,7 @@ def test_a_decision_is_told_when_it_changed() -> None:
         ("lines", {"p_answer": 0.12346}),
         ("budget", {"p_answer": 0.12346}),
     ]
+    assert told[0]["reason"] == "started 2 of 3 wanted: 3 lines were free; next limit: lines (7)"
 
 
 def test_changes_and_blocks_are_told_with_their_reasons() -> None:
