@@ -37,7 +37,10 @@ from dialer.engine.campaign import Campaign, new_campaign
 from dialer.engine.state import State
 from dialer.engine.status import EngineStatus, status
 from dialer.engine.timers import Key
+from dialer.queueing.errors import OutOfDomain
 from dialer.pacing.bucket import Bucket
+
+_LATEST_AT = 250_000_000_000.0  # in the year 9892: calendars end soon after
 
 
 class Engine:
@@ -61,12 +64,18 @@ class Engine:
         self._state = State(lines=lines, bucket=Bucket(rate=calls_per_second), next_call_id=next_call_id, equip=equip)
 
     def handle(self, event: Event, now: float) -> list[Command]:
-        """Take in what happened outside, at `now`; give the commands it causes."""
+        """Take in what happened outside, at `now`; give the commands it causes.
+
+        `now` is a driver's business and never runs back. Where it does all the same, deadlines stay where they are,
+        counts stay in their windows and ages below 0 mean reserved calls only; `now` that is no instant is refused.
+        """
+        _check(now)
         self._dispatch(event, now)
         return self._take_commands()
 
     def handle_timer(self, now: float) -> list[Command]:
         """Act on every deadline at or before `now`; give the commands. The next deadline is then later than `now`."""
+        _check(now)
         timers = self._state.timers
         while (key := timers.take_due(now)) is not None:
             self._on_deadline(key, now)
@@ -198,3 +207,9 @@ class Engine:
                 agent = state.agents[agent_id]
                 if agent.state is AgentState.READY:
                     agents.reassign(state, agent)
+
+
+def _check(now: float) -> None:
+    """Refuse what is no instant before anything depends on it; NaN fails every comparison."""
+    if not 0.0 <= now <= _LATEST_AT:
+        raise OutOfDomain(f"now: expected POSIX seconds from 0 to {_LATEST_AT:.0f}, found {now!r}; look at the clock")
