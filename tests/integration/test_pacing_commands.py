@@ -1,0 +1,225 @@
+"""`dialer pacing` over a database with half an hour of simulated dialing in it."""
+
+import json
+import shutil
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dialer.cli.pacing import pacing_app
+from dialer.config.campaign import load_campaign
+from dialer.domain.commands import RecordAttempt, RecordChange, RecordDecision
+from dialer.domain.policy import CampaignPolicy, PacingMode, Window
+from dialer.domain.records import Attempt, CampaignChange, PacingDecision
+from dialer.errors import DialerError, StorageError, UsageError
+from dialer.pacing.explain import HOLDS_S, explain
+from dialer.simulator.driver import Driver
+from dialer.simulator.scenario import load_world
+from dialer.storage.reading import SqliteRecords
+from dialer.storage.sqlite import SqliteStore
+from tests.architecture.tree import ROOT
+from tests.unit.storage.builders import make_policy
+
+NAME = "renewal-kr"
+
+
+def campaign_of_half_an_hour() -> CampaignPolicy:
+    """A shipped campaign, in predictive mode and with a cap by the day."""
+    policy = load_campaign(ROOT / "campaigns" / "renewal-kr.toml")
+    return replace(
+        policy,
+        is_started=True,
+        pacing=replace(policy.pacing, mode=PacingMode.PREDICTIVE),
+        abandonment=replace(policy.abandonment, window=Window.DAY),
+    )
+
+
+@pytest.fixture(scope="module")
+def dialed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration whose database holds half an hour of eight agents, and a campaign that never dialed."""
+    folder = tmp_path_factory.mktemp("dialed")
+    policy = campaign_of_half_an_hour()
+    run = Driver(policy, load_world("realistic"), agents=8, hours=0.5, seed=1).run()
+    (folder / "campaigns").mkdir()
+    (folder / "config.toml").write_text('state_dir = "state"\n', encoding="utf-8")
+    with closing(SqliteStore(folder / "state" / "dialer.db")) as store:
+        store.register(policy)
+        store.register(make_policy("idle"))
+        store.apply([RecordAttempt(attempt=each) for each in run.store.attempts(NAME, 0.0, 1e12)])
+        store.apply([RecordDecision(decision=each) for each in run.store.decisions(NAME, 0.0, 1e12)])
+    return folder / "config.toml"
+
+
+@pytest.fixture
+def config(dialed: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    shutil.copytree(dialed.parent, tmp_path / "copy")
+    return tmp_path / "copy" / "config.toml"
+
+
+def database(config: Path) -> Path:
+    """Where a configuration's database is."""
+    return config.parent / "state" / "dialer.db"
+
+
+def kept(config: Path) -> tuple[list[PacingDecision], list[Attempt]]:
+    """Every decision and every attempt of the campaign, by instant."""
+    with SqliteRecords(database(config)) as store:
+        return list(store.decisions(NAME, 0.0, 1e12)), list(store.attempts(NAME, 0.0, 1e12))
+
+
+def pacing(config: Path, *arguments: str) -> Result:
+    """Run `dialer pacing ...`; its errors come through as they are."""
+    return CliRunner().invoke(
+        pacing_app, [*arguments, "--config", str(config)], catch_exceptions=False, env={"COLUMNS": "120"}
+    )
+
+
+def answer(config: Path, *arguments: str) -> dict[str, Any]:
+    """Run a command with --json and give what it prints."""
+    result = pacing(config, *arguments, "--json")
+    assert result.exit_code == 0
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def instant(at: float) -> str:
+    """An instant as a user writes it."""
+    return datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def test_the_last_decision_is_a_sentence_and_a_table(dialed: Path) -> None:
+    """Without --at the last decision is told, in the zone asked for, with each of its inputs and their meaning."""
+    last = kept(dialed)[0][-1]
+    shown = pacing(dialed, "explain", NAME, "--zone", "Asia/Seoul").stdout
+    assert shown.splitlines()[0].startswith("2025-06-02 09:")
+    assert shown.splitlines()[0].endswith(f": {explain(last)}")
+    assert [name for name, _ in last.terms if name not in shown] == []
+    assert "the price limit" in shown
+    found = answer(dialed, "explain", NAME)
+    assert (found["sentence"], found["decision"]["terms"]) == (explain(last), dict(last.terms))
+
+
+def test_an_instant_is_explained_by_the_decision_that_stood(dialed: Path) -> None:
+    """It is the last at or before the instant, not the nearest."""
+    decisions, _ = kept(dialed)
+    for before, after in pairwise(decisions[200:220]):
+        if after.at - before.at > 0.01:  # instants are written to the microsecond
+            for at in (before.at + 0.001, after.at - 0.001):
+                assert answer(dialed, "explain", NAME, "--at", instant(at))["decision"]["at"] == before.at
+    last_at = decisions[-1].at
+    assert answer(dialed, "explain", NAME, "--at", instant(last_at + 9.0))["decision"]["at"] == last_at
+
+
+def test_what_no_decision_explains_is_said_with_its_neighbours(config: Path) -> None:
+    """Before the first, after the last and in a gap; a pause is named with its instant and reason."""
+    decisions, _ = kept(config)
+    first, last = decisions[0], decisions[-1]
+    with pytest.raises(
+        DialerError, match="none was taken before, the next of 2025-06-02 00:00:00; its hours were closed"
+    ):
+        pacing(config, "explain", NAME, "--at", "2025-06-01")
+    with pytest.raises(DialerError, match=r"the last one before is of 2025-06-02 00:\d\d:\d\d, none after"):
+        pacing(config, "explain", NAME, "--at", instant(last.at + HOLDS_S + 1.0))
+    pause = CampaignChange(
+        campaign=NAME,
+        at=last.at + 1.0,
+        action="pause",
+        before="running",
+        after="paused",
+        reason="fire drill",
+        who="op",
+        digest="",
+    )
+    with closing(SqliteStore(database(config))) as store:
+        store.apply([RecordChange(change=pause), RecordDecision(decision=replace(first, at=last.at + 600.0))])
+    for after_s in (2.0, 300.0):
+        gap = r"the last one before is of .*, the next of .*; it was paused since .* \(fire drill\)"
+        with pytest.raises(DialerError, match=gap) as caught:
+            pacing(config, "explain", NAME, "--at", instant(last.at + after_s))
+        assert caught.value.exit_code == 1
+    assert pacing(config, "explain", NAME, "--at", instant(last.at + 0.5)).exit_code == 0
+
+
+def test_limits_add_up_to_the_span_and_the_calls_to_the_attempts(dialed: Path) -> None:
+    """Every call was started by a decision that was kept, and every minute is a constraint's or nobody's."""
+    decisions, attempts = kept(dialed)
+    found = answer(dialed, "limits", NAME)
+    whole_min = (decisions[-1].at - decisions[0].at) / 60.0
+    assert sum(each["minutes"] for each in found["binding"]) + found["not_dialing_minutes"] == pytest.approx(whole_min)
+    assert sum(each["calls"] for each in found["binding"]) == len(attempts) > 100
+    assert {"wanted", "no_agents"} <= {each["limited_by"] for each in found["binding"]}
+    assert found["not_dialing_minutes"] < 0.1
+
+
+def test_limits_of_a_span_show_the_time_without_dialing(dialed: Path) -> None:
+    """A span that begins an hour early has an hour of not dialing; the table says what missing means."""
+    shown = pacing(dialed, "limits", NAME, "--from", "2025-06-01T23:00", "--to", "2025-06-02T00:10").stdout
+    assert shown.splitlines()[0] == "renewal-kr: from 2025-06-01 23:00:00 up to 2025-06-02 00:10:00"
+    line = next(line.split() for line in shown.splitlines() if "not dialing" in line)
+    assert float(line[2]) == pytest.approx(60.0, abs=0.2)
+    assert "the pacer's own answer" in shown
+    assert "missing = calls wanted and not made" in shown
+    with pytest.raises(DialerError, match="no decision was kept in this span"):
+        pacing(dialed, "limits", NAME, "--to", "2025-06-01")
+
+
+def test_what_is_still_to_come_is_no_idle_time(config: Path) -> None:
+    """A span that ends in the future is cut at the present."""
+    now = datetime.now(UTC).timestamp()
+    decision = kept(config)[0][-1]
+    with closing(SqliteStore(database(config))) as store:
+        store.apply([RecordDecision(decision=replace(decision, at=now - 30.0))])
+    found = answer(config, "limits", NAME, "--from", instant(now - 60.0), "--to", instant(now + 7200.0))
+    assert found["not_dialing_minutes"] < 2.0
+
+
+def test_the_forecast_counts_what_was_known_then(dialed: Path) -> None:
+    """At each instant the pace holds the live answers and abandonments seen until then, and the day's end is told."""
+    decisions, attempts = kept(dialed)
+    for at in (decisions[-1].at, decisions[0].at + 1200.0):
+        found = answer(dialed, "forecast", NAME, "--at", instant(at))["forecast"]
+        live = [each for each in attempts if each.is_live and (each.classified_at or each.placed_at) <= at]
+        assert found["pace"]["live"] == len(live) > 10
+        lost = [each for each in attempts if each.is_live and each.is_abandoned and (each.abandoned_at or 1e12) <= at]
+        assert found["pace"]["abandoned"] == len(lost)
+        assert found["low"] <= found["rate"] <= found["high"]
+        assert found["closes_at"] == datetime(2025, 6, 2, 15, 0, tzinfo=UTC).timestamp()  # midnight in Seoul
+        assert found["dialing_ends_at"] <= found["closes_at"]
+    shown = pacing(dialed, "forecast", NAME, "--zone", "Asia/Seoul").stdout
+    assert "at this pace the budget of " in shown
+    assert "window closes at 24:00 with " in shown
+    assert "live answers in 29 minutes" in shown or "live answers in 30 minutes" in shown
+
+
+def test_too_short_a_pace_gives_no_forecast(dialed: Path) -> None:
+    """Five minutes into the day there is nothing to go by: exit code 1, and what would be enough."""
+    at = kept(dialed)[0][0].at + 300.0
+    with pytest.raises(DialerError, match="expected at least 10 live answers over 10 minutes") as caught:
+        pacing(dialed, "forecast", NAME, "--at", instant(at))
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("command", ["explain", "limits", "forecast"])
+def test_wrong_usage_is_explained(dialed: Path, tmp_path: Path, command: str) -> None:
+    """An unknown campaign names the known ones (2), one that never dialed says so (1), no database is made (5)."""
+    with pytest.raises(UsageError, match=r"no campaign 'nobody' .* expected one of idle, renewal-kr"):
+        pacing(dialed, command, "nobody")
+    with pytest.raises(UsageError, match="--zone Nowhere/Land: expected a time zone"):
+        pacing(dialed, command, NAME, "--zone", "Nowhere/Land")
+    option = "--from" if command == "limits" else "--at"
+    with pytest.raises(UsageError, match=f"{option} noon: expected a date or an instant"):
+        pacing(dialed, command, NAME, option, "noon")
+    with pytest.raises(DialerError, match="campaign idle: no pacing decision was kept") as caught:
+        pacing(dialed, command, "idle")
+    assert caught.value.exit_code == 1
+    (tmp_path / "campaigns").mkdir()
+    (tmp_path / "config.toml").write_text('state_dir = "elsewhere"\n', encoding="utf-8")
+    with pytest.raises(StorageError, match="there is none yet"):
+        pacing(tmp_path / "config.toml", command, NAME)
