@@ -280,7 +280,9 @@ class AbandonmentBudget:
             index = max((now - self._first_live_at) // BLOCK_S, 0.0)
             opens_at = self._first_live_at + index * BLOCK_S
             return index, opens_at, opens_at + BLOCK_S
-        midnight = datetime.fromtimestamp(now, self._tz).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        # Whole seconds: a datetime would round the last tenth of a microsecond up into the next day.
+        local = datetime.fromtimestamp(floor(now), self._tz)
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         if self._window is Window.DAY:
             opens_at = midnight.timestamp()
             return opens_at, opens_at, (midnight + timedelta(days=1)).timestamp()
