@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -37,7 +37,7 @@ from dialer.domain.events import (
 from dialer.domain.policy import CampaignPolicy
 from dialer.engine.campaign import CampaignState
 from dialer.engine.engine import Engine
-from dialer.engine.recovery import settle_unknown, spent
+from dialer.engine.recovery import counts_with, settle_unknown, spent
 from dialer.engine.status import CampaignStatus
 from dialer.errors import ConfigError, ControlError, DialerError, ListError, StorageError
 from dialer.leads.reader import digest_of
@@ -153,7 +153,7 @@ class Service:
         )
         for policy in policies:
             self._policies[policy.name] = policy
-            self._driver.post(self._loaded(policy))
+            self._driver.post(self._loaded(policy, policies))
             self._driver.post(LeadsImported(campaign=policy.name))
         with self._signals():
             await self._supervise(gateway)
@@ -175,11 +175,13 @@ class Service:
         if released:
             self._log.info("claims released", leads=released)
 
-    def _loaded(self, policy: CampaignPolicy) -> CampaignLoaded:
-        """Say that a campaign is loaded, and what storage knows of its abandonment budget."""
+    def _loaded(self, policy: CampaignPolicy, beside: Iterable[CampaignPolicy]) -> CampaignLoaded:
+        """Say that a campaign is loaded `beside` others, and what storage knows of its abandonment budget."""
         now = self._clock.now()
         attempts = self._store.attempts(policy.name, now - WINDOW_MAX_S, now)
-        return CampaignLoaded(policy=policy, spent=spent(attempts, policy, self._store.first_live_at(policy.name)))
+        together = [each.name for each in beside if counts_with(each) == counts_with(policy)]
+        firsts = [at for at in map(self._store.first_live_at, together) if at is not None]
+        return CampaignLoaded(policy=policy, spent=spent(attempts, policy, min(firsts, default=None)))
 
     async def _supervise(self, gateway: Gateway) -> None:
         """Run all children until the daemon is asked to stop and has drained."""
@@ -330,7 +332,7 @@ class Service:
                 for difference in differences(old, policy):
                     self._log.info("campaign changed", campaign=name, **difference)
                 self._adopt(policy)
-                await self._driver.settle(self._loaded(policy))
+                await self._driver.settle(self._loaded(policy, new.values()))
                 await self._unretire(name)
             if has_news:
                 await self._driver.settle(LeadsImported(campaign=name))

@@ -9,9 +9,8 @@ from dialer.domain.agent import AgentInput, AgentState
 from dialer.domain.commands import RecordChange
 from dialer.domain.events import CampaignControlled, CampaignLoaded
 from dialer.domain.outcome import Outcome
-from dialer.domain.policy import AbandonmentUnit
 from dialer.domain.records import CampaignChange
-from dialer.engine import agents, calls, dialing, leads, retry
+from dialer.engine import agents, calls, dialing, leads, recovery, retry
 from dialer.engine.campaign import ACTIONS, Campaign, CampaignState, new_campaign, new_regulator
 from dialer.engine.state import State
 from dialer.pacing.budget import AbandonmentBudget
@@ -65,10 +64,7 @@ def _share_budgets(state: State) -> None:
     """Let campaigns whose abandonments the law counts together answer for each other."""
     groups: dict[tuple[str, ...], list[AbandonmentBudget]] = {}
     for campaign in state.campaigns.values():
-        policy = campaign.policy.abandonment
-        is_shared = policy.unit is AbandonmentUnit.SELLER
-        key = (campaign.policy.seller, policy.window, policy.time_zone) if is_shared else (campaign.name,)
-        groups.setdefault(key, []).append(campaign.budget)
+        groups.setdefault(recovery.counts_with(campaign.policy), []).append(campaign.budget)
     for group in groups.values():
         for budget in group:
             budget.count_with(group)

@@ -37,8 +37,8 @@ from dialer.engine.campaign import Campaign, new_campaign
 from dialer.engine.state import State
 from dialer.engine.status import EngineStatus, status
 from dialer.engine.timers import Key
-from dialer.queueing.errors import OutOfDomain
 from dialer.pacing.bucket import Bucket
+from dialer.queueing.errors import OutOfDomain
 
 _LATEST_AT = 250_000_000_000.0  # in the year 9892: calendars end soon after
 

@@ -11,7 +11,7 @@ from dialer.compliance.hours import zone
 from dialer.domain.commands import Command, RecordAttempt, SaveLead
 from dialer.domain.lead import Lead
 from dialer.domain.outcome import Outcome
-from dialer.domain.policy import CampaignPolicy
+from dialer.domain.policy import AbandonmentUnit, CampaignPolicy
 from dialer.domain.records import Attempt, BudgetSnapshot
 from dialer.engine import retry
 from dialer.engine.hopper import order_key
@@ -40,11 +40,19 @@ def settle_unknown(attempt: Attempt, lead: Lead, policy: CampaignPolicy, now: fl
     return [RecordAttempt(attempt=ended), SaveLead(lead=lead, order_key=order_key(lead, policy.list.order))]
 
 
+def counts_with(policy: CampaignPolicy) -> tuple[str, ...]:
+    """Give what campaigns have alike whose abandonments count together: nothing of the kind where each is the unit."""
+    abandonment = policy.abandonment
+    if abandonment.unit is AbandonmentUnit.SELLER:
+        return policy.seller, abandonment.window, abandonment.time_zone
+    return (policy.name,)
+
+
 def spent(attempts: Iterable[Attempt], policy: CampaignPolicy, first_live_at: float | None) -> BudgetSnapshot:
     """Give the abandonment budget as the attempts of the window (and of the last hour) left it, by the engine's rules.
 
-    `attempts` are those of the campaign from the opening of the window on, in any order; `first_live_at` is the
-    campaign's first live answer ever, from which blocks of 30 days run.
+    `attempts` are those of the campaign from the opening of the window on, in any order; `first_live_at` is the first
+    live answer ever of the campaign, and of those it counts with, from which blocks of 30 days run.
     """
     live, machine, abandoned = range(3)  # at one instant they count in this order
     happened: list[tuple[float, int]] = []

@@ -69,6 +69,7 @@ class AbandonmentBudget:
         self._tz = tz
         self._group: tuple[AbandonmentBudget, ...] = (self,)
         self._first_live_at: float | None = None
+        self._counted_at = -inf  # the last event
         self._opens_at = self._closes_at = -inf
         self._tallies: dict[float, _Tally] = {}  # by window
         self._tally = _Tally()  # of the window at hand
@@ -217,6 +218,7 @@ class AbandonmentBudget:
             self._at(restored.opens_at)
         self._tally.add(restored.live, restored.abandoned, restored.machines)
         for minute, live, abandoned in restored.hour:
+            self._counted_at = minute * _BUCKET_S
             self._minutes.setdefault(minute, _Tally()).add(live, abandoned, 0)
         for minute, machines in restored.hour_machines:
             self._minutes.setdefault(minute, _Tally()).add(0, 0, machines)
@@ -225,6 +227,7 @@ class AbandonmentBudget:
         return 0.0 if self._p_person is None else tally.machines * self._p_person.mean
 
     def _count(self, now: float, *, live: int = 0, abandoned: int = 0, machines: int = 0) -> None:
+        self._counted_at = now
         self._at(now).add(live, abandoned, machines)
         self._hour_at(now).add(live, abandoned, machines)
         minute = int(now // _BUCKET_S)
@@ -264,7 +267,10 @@ class AbandonmentBudget:
         if before is not None:
             moved: dict[float, _Tally] = {}
             for index, tally in self._tallies.items():
-                key = self._window_of(before + index * BLOCK_S)[0]
+                opens_at = before + index * BLOCK_S
+                # What was counted last goes with the last event: a block too full errs on the side of the law.
+                is_last = opens_at <= self._counted_at < opens_at + BLOCK_S
+                key = self._window_of(self._counted_at if is_last else opens_at)[0]
                 moved.setdefault(key, _Tally()).add(tally.live, tally.abandoned, tally.machines)
             self._tallies = moved
         self._opens_at = self._closes_at = -inf

@@ -245,6 +245,18 @@ def test_blocks_that_count_together_start_with_the_first_live_answer_of_all() ->
     assert third.live(NOON + 31 * DAY_S) == 0
 
 
+def test_a_block_that_joins_another_halfway_is_not_lost() -> None:
+    """A block from the 20th day on, joined on the 35th to blocks from the first, counts in the second of those."""
+    first, second = budget_of(Window.BLOCKS_30D), budget_of(Window.BLOCKS_30D)
+    first.record_live(NOON)
+    for day in (20, 25, 34):
+        second.record_live(NOON + day * DAY_S)
+    again = budget_of(Window.BLOCKS_30D, restored=second.snapshot())
+    for budget in (second, again):
+        budget.count_with([first, budget])
+        assert budget.live(NOON + 35 * DAY_S) == 3
+
+
 def test_the_first_live_answer_starts_the_blocks_of_all() -> None:
     """What was counted before it, machines above all, is in the first block."""
     one, other = budget_of(Window.BLOCKS_30D), budget_of(Window.BLOCKS_30D)
