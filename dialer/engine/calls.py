@@ -258,7 +258,7 @@ def _learn(campaign: Campaign, before: Call, call: Call, now: float) -> None:
     if attempt.is_live and not before.attempt.is_live:
         counts.live += 1
         campaign.budget.record_live(now)
-        if campaign.regulator is not None and not attempt.is_reserved:
+        if campaign.regulator is not None:
             campaign.regulator.record_live()
         answered_at = now if attempt.answered_at is None else attempt.answered_at
         campaign.learner.observe_dial_resolved(True, max(answered_at - attempt.placed_at, 0.0), answered_at)
@@ -273,7 +273,7 @@ def _learn(campaign: Campaign, before: Call, call: Call, now: float) -> None:
         campaign.learner.observe_classified(False, now)
         campaign.budget.record_machine(now)
         check = campaign.policy.abandonment.machine_check
-        if campaign.regulator is not None and check is not None and not attempt.is_reserved:
+        if campaign.regulator is not None and check is not None:
             campaign.regulator.record_estimated(check[0] / check[1])
     campaign.learner.observe_dial_resolved(False, max(now - attempt.placed_at, 0.0), now)
 

@@ -42,7 +42,7 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
     floor = look(state, campaign, now)
     shadowing.show(campaign, floor)
     if campaign.regulator is not None and isinstance(campaign.pacer, PredictivePacer):
-        campaign.pacer.psi = campaign.regulator.psi(floor.agents, now)
+        campaign.pacer.psi = campaign.regulator.psi(floor.agents)
     decision = ask(campaign.pacer, floor)
     if campaign.governor is not None:
         decision = campaign.governor.limit(
@@ -50,7 +50,7 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
             floor,
             campaign.budget,
             now,
-            dialing_ends_at=campaign.gate.closes_at(now),
+            dialing_ends_at=min(campaign.gate.closes_at(now), state.ends_at),
             open_leads=campaign.open_leads,
         )
         decision = constrain(decision, floor)

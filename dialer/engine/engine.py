@@ -5,6 +5,7 @@ the order of their instants, outside events first. Each call gives the commands 
 """
 
 from collections.abc import Callable
+from math import inf
 
 from dialer.domain.agent import Agent, AgentInput, AgentState
 from dialer.domain.commands import Command
@@ -47,8 +48,9 @@ class Engine:
     """All campaigns, agents and calls of one switch.
 
     `lines` is the number of calls that may be in flight at once, `calls_per_second` how fast they may start, and
-    `next_call_id` the first id to give out: one above the highest that storage knows. `equip` sets up a campaign from
-    its policy and what was spent of its budget; the simulator gives peers and known parameters through it.
+    `next_call_id` the first id to give out: one above the highest that storage knows. `ends_at` is when the driver will
+    stop for good, if it knows: no live answer after it could make up for an abandonment. `equip` sets up a campaign
+    from its policy and what was spent of its budget; the simulator gives peers and known parameters through it.
     """
 
     def __init__(
@@ -57,11 +59,14 @@ class Engine:
         lines: int,
         calls_per_second: float,
         next_call_id: int = 1,
+        ends_at: float = inf,
         equip: Callable[[CampaignPolicy, BudgetSnapshot | None], Campaign] = new_campaign,
     ) -> None:
         if lines < 1 or calls_per_second <= 0.0:
             raise ValueError(f"expected lines >= 1 and calls_per_second > 0, found {lines} and {calls_per_second}")
-        self._state = State(lines=lines, bucket=Bucket(rate=calls_per_second), next_call_id=next_call_id, equip=equip)
+        self._state = State(
+            lines=lines, bucket=Bucket(rate=calls_per_second), next_call_id=next_call_id, ends_at=ends_at, equip=equip
+        )
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take in what happened outside, at `now`; give the commands it causes.

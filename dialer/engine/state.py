@@ -5,6 +5,7 @@ Nothing here decides anything. Commands are collected in the order in which they
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 from dialer.domain.agent import Agent
 from dialer.domain.call import Call
@@ -52,6 +53,7 @@ class State:
     lines: int
     bucket: Bucket
     next_call_id: int
+    ends_at: float = inf  # when the driver will stop for good, if it knows
     equip: Callable[[CampaignPolicy, BudgetSnapshot | None], Campaign] = new_campaign
     campaigns: dict[str, Campaign] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)

@@ -1,9 +1,13 @@
 """The regulator, which moves the price of an abandonment until the rate meets the target.
 
-One rule governs this module: what it learns depends on the evidence seen, never on the hour of the day.
+One rule governs this module: what it learns depends on the evidence seen, never on the hour of the day. The excess is
+what it steers: abandonments minus the aim times live answers, a count. An abandonment too many is paid back by the live
+answers that follow, soon and gently, so that the count of any hour and any day stays near its aim: with the gain used
+here its standard deviation is about one abandonment, at any team size, where leaving psi alone gives the square root of
+all abandonments of the day.
 """
 
-from math import exp, log
+from math import asinh, exp, log
 
 from dialer.pacing.base import DialDecision
 from dialer.queueing.errors import OutOfDomain
@@ -13,63 +17,62 @@ _PSI_AT_RATE = 0.03
 
 
 class Regulator:
-    """Move `psi` so that the abandonment rate meets the target: slowly, and the same at every hour of the window.
+    """Move `psi` so that the abandonment rate meets the aim, and the same at every hour of the window.
 
-    psi = psi_start(agents) * exp(x). Each live answer raises the goal of x by a small step, each abandonment lowers it
-    by step / target_rate: an integral controller whose rest point is rate = target. The step starts at 1/300 and falls
-    to 1/800 per live answer; it depends on the evidence seen, never on the hour. x follows its goal by a factor of 2 in
-    ten minutes at most. Anti-windup: while anything but the pacer's own rule bounds the calls (lines, leads, calls per
-    second, the governor), live answers do not raise the goal, and the goal stays within a factor of 8 of the start.
+    psi = psi_start(agents) * exp(base - BEND asinh(excess / (BEND * aim * SPAN)))
+
+    The second term is the quick one: an excess of aim * SPAN would lower psi e-fold if it were linear; the asinh keeps
+    a burst, which is over and done with, from holding psi down for hours. `base` is the slow one: it integrates the
+    excess over live answers, 4 SPAN of them (critical damping), and so learns what psi holds the aim on this floor.
+    Anti-windup: while anything but the pacer's own rule bounds the calls (lines, leads, calls per second, the
+    governor), live answers save nothing up; and never more than SAVED abandonments are.
+
+    The aim is the target, or a twentieth less than the cap where the target is as high as that: a window that must
+    close under its cap cannot be steered to its very edge.
     """
 
-    STEP_FIRST = 1.0 / 300.0
-    STEP_LAST = 1.0 / 800.0
-    SLEW_PER_S = log(2.0) / 600.0
-    GOAL_MAX = log(8.0)
+    SPAN = 80.0
+    BEND = 0.5
+    SAVED = 3.0
+    LOG_MAX = log(8.0)
+    AIM_OF_CAP = 0.95
 
-    def __init__(self, target_rate: float, restored: tuple[float, int] = (0.0, 0)) -> None:
+    def __init__(self, target_rate: float, cap_rate: float, restored: tuple[float, float] = (0.0, 0.0)) -> None:
         if not 0.0 < target_rate < 1.0:
             raise OutOfDomain(f"target_rate: expected a share in (0, 1), found {target_rate!r}; 3 % is written 0.03")
-        self._target_rate = target_rate
-        self._goal, self._live = restored
-        self._reached = self._goal
-        self._moved_at: float | None = None
+        self._aim_rate = min(target_rate, self.AIM_OF_CAP * cap_rate)
+        self._excess, self._base = restored
         self._is_free = True
 
     def heed(self, decision: DialDecision) -> None:
-        """Note what bounded the last decision with calls in it: only free dialing teaches that psi may rise."""
+        """Note what bounded the last decision with calls in it: only free dialing may save anything up."""
         self._is_free = not decision.reserve and decision.limited_by == "wanted"
 
     def record_live(self) -> None:
-        """Learn of a live answer that no reserved agent waited for."""
+        """Learn of a live answer. It pays back an excess; it saves up for later only while dialing is free."""
+        if self._excess > 0.0 or self._is_free:
+            self._excess = max(self._excess - self._aim_rate, -self.SAVED)
         if self._is_free:
-            self._live += 1
-            self._goal = min(self._goal + self._step, self.GOAL_MAX)
+            drift = self._excess / (self._aim_rate * 4.0 * self.SPAN**2)
+            self._base = min(max(self._base - drift, -self.LOG_MAX), self.LOG_MAX)
 
     def record_abandoned(self) -> None:
-        """Learn of an abandonment."""
-        self._goal = max(self._goal - self._step / self._target_rate, -self.GOAL_MAX)
+        """Learn of an abandonment; its live answer was recorded before."""
+        self._excess += 1.0
 
     def record_estimated(self, share: float) -> None:
-        """Learn of a machine verdict, which is `share` of an abandonment and, dialing freely, of a live answer."""
-        gained = self._step if self._is_free else 0.0
-        self._goal = max(self._goal + share * (gained - self._step / self._target_rate), -self.GOAL_MAX)
+        """Learn of a machine verdict that is a person who got silence with probability `share`."""
+        self._excess += share * (1.0 - self._aim_rate)
 
-    def psi(self, agents: int, now: float) -> float:
-        """Give the price of an abandonment for a team of `agents` at `now`."""
-        elapsed = 0.0 if self._moved_at is None else max(now - self._moved_at, 0.0)
-        self._moved_at = now
-        reach = self.SLEW_PER_S * elapsed
-        self._reached += min(max(self._goal - self._reached, -reach), reach)
-        return min(psi_start(agents, self._target_rate) * exp(self._reached), 0.5)
+    def psi(self, agents: int) -> float:
+        """Give the price of an abandonment for a team of `agents`."""
+        quick = self.BEND * asinh(self._excess / (self.BEND * self._aim_rate * self.SPAN))
+        moved = min(max(self._base - quick, -self.LOG_MAX), self.LOG_MAX)
+        return min(psi_start(agents, self._aim_rate) * exp(moved), 0.5)
 
-    def snapshot(self) -> tuple[float, int]:
-        """Give the state for storage: the goal, and the live answers that taught it."""
-        return self._goal, self._live
-
-    @property
-    def _step(self) -> float:
-        return max(1.0 / (1.0 / self.STEP_FIRST + self._live), self.STEP_LAST)
+    def snapshot(self) -> tuple[float, float]:
+        """Give the state to go on from: the excess, and the base."""
+        return self._excess, self._base
 
 
 def psi_start(agents: int, target_rate: float) -> float:

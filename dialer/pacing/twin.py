@@ -16,7 +16,7 @@ from typing import Any
 
 from dialer.domain.agent import AgentState
 from dialer.domain.policy import AgentsPolicy
-from dialer.pacing.base import Floor, Pacer, constrain
+from dialer.pacing.base import Floor, Pacer, ask, constrain
 from dialer.pacing.bucket import Bucket
 from dialer.pacing.budget import AbandonmentBudget
 from dialer.pacing.governor import Governor
@@ -26,6 +26,7 @@ from dialer.pacing.rest import Work, add_span, rest_s
 from dialer.pacing.shadow import Course, Courses, Figures, Stage
 
 _LOOK_AGAIN_S = 0.5  # while lines or calls per second bind
+_LOOKS_BACK_S = 60.0  # a clock that jumps ahead must not cost an hour of decisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class Twin:
     budget: AbandonmentBudget
     bucket: Bucket
     rules: AgentsPolicy
+    p_person: float | None  # that a call taken for a machine is a person; None: nobody has checked
     conditions: Conditions
     dials: Courses
     conversations: Courses
@@ -99,6 +101,9 @@ class Twin:
             at = min(self._heap[0][0] if self._heap else inf, self._look_at)
             if at > now:
                 break
+            if at == self._look_at < now - _LOOKS_BACK_S:
+                self._look_at = now - _LOOKS_BACK_S
+                continue
             self._pass_time(at)
             while self._heap and self._heap[0][0] <= at:
                 _, _, happen, subject = heappop(self._heap)
@@ -127,8 +132,9 @@ class Twin:
 
     def settle(self, now: float) -> None:
         """Act on what has changed outside: after `attend`, or under other conditions."""
-        self._match(now)
-        self._pace(now)
+        at = max(now, self.moved_at)
+        self._match(at)
+        self._pace(at)
 
     # ------------------------------------------------------------------------------------------------- dialing
 
@@ -139,8 +145,8 @@ class Twin:
             return
         floor = self._look(at)
         if self.regulator is not None and isinstance(self.pacer, PredictivePacer):
-            self.pacer.psi = self.regulator.psi(floor.agents, at)
-        decision = constrain(self.pacer.decide(floor), floor)
+            self.pacer.psi = self.regulator.psi(floor.agents)
+        decision = ask(self.pacer, floor)
         if self.governor is not None:
             decision = self.governor.limit(
                 decision,
@@ -218,12 +224,14 @@ class Twin:
         del self._ringing[call.number]
         if stage.what != "live":
             self._lines_used -= 1
+            if stage.what == "machine":
+                self._learn_machine(call, at)
             if call.agent is not None:
                 self._free_up(call.agent, at)
             return
         self.figures.at(at).live += 1
         self.budget.record_live(at)
-        if self.regulator is not None and not call.is_reserved:
+        if self.regulator is not None:
             self.regulator.record_live()
         call.deadline_at = at + max(0.0, stage.left_s)
         self._at(call.deadline_at, self._on_deadline, call)
@@ -232,6 +240,11 @@ class Twin:
         else:
             self._queue.append(call)
             self._match(at)
+
+    def _learn_machine(self, call: _Call, at: float) -> None:
+        self.budget.record_machine(at)
+        if self.regulator is not None and self.p_person is not None and not call.is_reserved:
+            self.regulator.record_estimated(self.p_person)
 
     def _on_deadline(self, call: _Call, at: float) -> None:
         if call.connected_at <= call.deadline_at:

@@ -1,8 +1,7 @@
-"""The governor lowers, and the regulator moves psi slowly."""
+"""The governor may only lower."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from math import inf
 
 import pytest
 
@@ -10,8 +9,6 @@ from dialer.domain.policy import Window
 from dialer.pacing.base import DialDecision
 from dialer.pacing.budget import AbandonmentBudget
 from dialer.pacing.governor import Governor, beta_binomial_sf
-from dialer.pacing.regulator import Regulator, psi_start
-from dialer.queueing.errors import OutOfDomain
 from tests.unit.pacing.floors import MARKOV, floor_of
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC).timestamp()
@@ -128,75 +125,3 @@ def test_beta_binomial_tail(above: int, trials: int) -> None:
     assert beta_binomial_sf(above, trials, 1.5, 48.5) == pytest.approx(
         betabinom.sf(above, trials, 1.5, 48.5), abs=1e-12
     )
-
-
-def test_psi_starts_lower_for_larger_teams() -> None:
-    """The start falls with the team from .055 to .018 at 3 %, and scales with the target."""
-    starts = [psi_start(agents, 0.03) for agents in (0, 1, 2, 3, 5, 10, 20, 35, 50, 100, 1000)]
-    assert starts == sorted(starts, reverse=True)
-    assert (starts[0], starts[4], starts[8], starts[-1]) == pytest.approx((0.055, 0.04, 0.02, 0.018))
-    assert psi_start(10, 0.015) == pytest.approx(0.015)
-
-
-def test_at_the_target_psi_rests() -> None:
-    """One abandonment in forty live answers, the target, leaves psi where it is."""
-    regulator = Regulator(0.025)
-    for turn in range(50):
-        for _ in range(40):
-            regulator.record_live()
-        regulator.record_abandoned()
-        regulator.psi(10, 240.0 * turn)
-    assert regulator.psi(10, 1e6) == pytest.approx(psi_start(10, 0.025), rel=0.15)
-
-
-@pytest.mark.parametrize(("abandoned_each", "is_up"), [(0, True), (3, False)])
-def test_psi_moves_against_the_error(abandoned_each: int, is_up: bool) -> None:
-    """No abandonments raise psi, three times the target lower it."""
-    regulator = Regulator(0.025)
-    for turn in range(20):
-        for _ in range(40):
-            regulator.record_live()
-        for _ in range(abandoned_each):
-            regulator.record_abandoned()
-        regulator.psi(10, 240.0 * turn)
-    assert (regulator.psi(10, 5000.0) > psi_start(10, 0.025)) == is_up
-
-
-def test_psi_moves_at_most_twofold_in_ten_minutes() -> None:
-    """A burst of abandonments lowers psi by a bounded rate, not at once."""
-    regulator = Regulator(0.025)
-    start = regulator.psi(10, 0.0)
-    for _ in range(200):
-        regulator.record_abandoned()
-    assert regulator.psi(10, 0.0) == start
-    assert regulator.psi(10, 600.0) == pytest.approx(start / 2)
-    assert regulator.psi(10, 1e6) == pytest.approx(start / 8)
-
-
-@pytest.mark.parametrize("bound", [replace(FREE, limited_by="lines"), replace(FREE, reserve=True, limited_by="budget")])
-def test_an_hour_bound_by_lines_earns_no_burst(bound: DialDecision) -> None:
-    """While lines, leads or the governor bind, live answers do not raise psi; abandonments still lower it."""
-    regulator = Regulator(0.025)
-    regulator.heed(bound)
-    regulator.psi(10, 0.0)
-    for _ in range(1000):
-        regulator.record_live()
-    assert regulator.psi(10, 3600.0) == psi_start(10, 0.025)
-    regulator.record_abandoned()
-    assert regulator.psi(10, 7200.0) < psi_start(10, 0.025)
-
-
-def test_a_restarted_regulator_goes_on() -> None:
-    """The regulator restored from its snapshot gives the psi that the first one had reached."""
-    regulator = Regulator(0.025)
-    for _ in range(500):
-        regulator.record_live()
-    regulator.psi(10, 0.0)
-    assert Regulator(0.025, regulator.snapshot()).psi(10, 0.0) == pytest.approx(regulator.psi(10, 1e6))
-
-
-@pytest.mark.parametrize("target_rate", [0.0, 1.0, 3.0, inf])
-def test_a_target_in_percent_is_refused(target_rate: float) -> None:
-    """A target is a share above 0; with a target of 0 there is nothing to regulate."""
-    with pytest.raises(OutOfDomain, match="target_rate"):
-        Regulator(target_rate)

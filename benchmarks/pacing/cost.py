@@ -1,0 +1,201 @@
+"""What one decision costs: look at the floor, decide, govern, on the engine's own state in the middle of a busy day.
+
+One rule governs this module: every decision that is timed is a real one, of the pacer with all that it has learned, on
+a floor of the wanted size. The calls that are started are a stand-in's, which keeps that many calls ringing.
+
+The time is of the CPU, as measured in this process; beside it stands the same in units of a yardstick, a loop of 10,000
+additions, so that figures of two machines can be compared.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.pacing.parts import Row
+from benchmarks.pacing.scenarios import answering
+from benchmarks.pacing.setting import Setting, policy_of, world_of
+from dialer.domain.policy import CampaignPolicy
+from dialer.domain.records import BudgetSnapshot
+from dialer.engine import dialing
+from dialer.engine.campaign import Campaign, new_campaign
+from dialer.pacing.base import DialDecision, Floor, ask, constrain
+from dialer.pacing.predictive import PredictivePacer
+from dialer.simulator.driver import Driver
+
+SIZES = ((100, 300, 1.0), (1000, 3000, 5.0))
+"""Agents, calls in flight, and the bar in milliseconds."""
+
+P_LIVE = 0.033  # with so few answers, so many lines ring for so many agents
+_WARM_UP_S = 120.0
+_ADDITIONS = 10_000
+
+
+class Enough(Exception):
+    """As many decisions were timed as were wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Milliseconds of CPU time of one decision."""
+
+    agents: int
+    calls: int
+    p50_ms: float
+    p99_ms: float
+    decisions: int
+    yardstick_ms: float
+
+
+class Stopwatch:
+    """Adds up the CPU time of the three steps of a decision."""
+
+    def __init__(self, wanted: int) -> None:
+        self.spent: list[float] = []
+        self._wanted = wanted
+        self._now = 0.0
+
+    def add(self, seconds: float, *, ends: bool) -> None:
+        """Count a step; the last one ends the decision."""
+        self._now += seconds
+        if ends:
+            self.spent.append(self._now)
+            self._now = 0.0
+            if len(self.spent) >= self._wanted:
+                raise Enough
+
+    def reset(self) -> None:
+        """Forget a decision that was not of the wanted size."""
+        self._now = 0.0
+
+
+class FullHouse:
+    """A pacer that times what the campaign's own pacer, regulator and governor do, and keeps `calls` lines ringing."""
+
+    def __init__(self, campaign: Campaign, calls: int, watch: Stopwatch) -> None:
+        self._campaign = campaign
+        self._calls = calls
+        self._watch = watch
+        self._started_at: float | None = None
+
+    @property
+    def looks_every_s(self) -> float | None:
+        """As often as the real one."""
+        return self._campaign.pacer.looks_every_s
+
+    def decide(self, floor: Floor) -> DialDecision:
+        """Time the real decision once the floor has filled; answer the stand-in's."""
+        self._started_at = floor.now if self._started_at is None else self._started_at
+        if floor.now - self._started_at >= _WARM_UP_S:
+            began = time.process_time()
+            self._decide(floor)
+            self._watch.add(time.process_time() - began, ends=True)
+        else:
+            self._watch.reset()
+        missing = max(0, self._calls - len(floor.unanswered_ages) - floor.answered)
+        return DialDecision(calls=missing, reserve=False, limited_by="wanted", wanted=missing)
+
+    def _decide(self, floor: Floor) -> None:
+        """Do what the engine does between looking and dialing."""
+        campaign, now = self._campaign, floor.now
+        assert campaign.governor is not None and campaign.regulator is not None
+        assert isinstance(campaign.pacer, PredictivePacer)
+        campaign.pacer.psi = campaign.regulator.psi(floor.agents)
+        decision = ask(campaign.pacer, floor)
+        ends_at = campaign.gate.closes_at(now)
+        decision = campaign.governor.limit(
+            decision, floor, campaign.budget, now, dialing_ends_at=ends_at, open_leads=campaign.open_leads
+        )
+        campaign.regulator.heed(constrain(decision, floor))
+
+
+def measure(agents: int, calls: int, decisions: int) -> Cost:
+    """Fill a floor, then time decisions on it."""
+    setting = Setting(
+        name="cost",
+        agents=agents,
+        hours=1.0,
+        tables={**answering(P_LIVE), "network": {"calls_per_second": 1e5, "lines": calls + agents + 100}},
+    )
+    watch = Stopwatch(decisions)
+
+    def equip(policy: CampaignPolicy, spent: BudgetSnapshot | None) -> Campaign:
+        campaign = new_campaign(policy, spent)
+        return replace(campaign, pacer=FullHouse(campaign, calls, watch), governor=None)
+
+    driver = Driver(policy_of(setting), world_of(setting), agents=agents, hours=setting.hours, seed=1, equip=equip)
+    look = dialing.look
+
+    def timed_look(*floor: Any, **keys: Any) -> Floor:
+        began = time.process_time()
+        seen = look(*floor, **keys)
+        watch.add(time.process_time() - began, ends=False)
+        return seen
+
+    dialing.look = timed_look
+    try:
+        driver.run()
+    except Enough:
+        pass
+    finally:
+        dialing.look = look
+    spent_ms = np.array(watch.spent) * 1e3
+    return Cost(
+        agents=agents,
+        calls=calls,
+        p50_ms=float(np.quantile(spent_ms, 0.5)),
+        p99_ms=float(np.quantile(spent_ms, 0.99)),
+        decisions=len(spent_ms),
+        yardstick_ms=yardstick_ms(),
+    )
+
+
+def yardstick_ms() -> float:
+    """Give the median CPU time of a loop of additions."""
+    spent = []
+    for _ in range(21):
+        began, total = time.process_time(), 0.0
+        for number in range(_ADDITIONS):
+            total += number
+        spent.append(time.process_time() - began)
+    return float(np.median(spent)) * 1e3
+
+
+def cost_rows(decisions: int) -> list[Row]:
+    """One row per size."""
+    rows = []
+    for agents, calls, bar_ms in SIZES:
+        cost = measure(agents, calls, decisions)
+        p50, p99 = cost.p50_ms / cost.yardstick_ms, cost.p99_ms / cost.yardstick_ms
+        rows.append(
+            Row(
+                part="cost",
+                name=f"one decision at {agents:,} agents and {calls:,} calls, p99, ms of CPU",
+                bar=f"<= {bar_ms:g}",
+                measured=f"{cost.p99_ms:.2f}",
+                passed=cost.p99_ms <= bar_ms,
+                note=f"p50 {cost.p50_ms:.2f} ms, {cost.decisions:,} decisions; in yardsticks of "
+                f"{cost.yardstick_ms:.2f} ms: p50 {p50:.2f}, p99 {p99:.2f}",
+            )
+        )
+    return rows
+
+
+def same_as_progressive(setting: Setting) -> Row:
+    """Whether a cap of zero places exactly the calls of progressive dialing, at the same instants and for the same."""
+    policy = policy_of(setting)
+    calls = []
+    for mode in ("predictive", "progressive"):
+        own = replace(policy, pacing=replace(policy.pacing, mode=type(policy.pacing.mode)(mode)))
+        run = Driver(own, world_of(setting), agents=setting.agents, hours=setting.hours, seed=1).run()
+        attempts = run.store.attempts(policy.name, run.shift.start_at, run.shift.end_at)
+        calls.append([replace(each, mode="") for each in attempts])
+    differ = sum(ours != theirs for ours, theirs in zip(*calls, strict=False)) + abs(len(calls[0]) - len(calls[1]))
+    return Row(
+        part="cap 0",
+        name="calls that differ from progressive dialing under a cap of 0 %",
+        bar="0",
+        measured=f"{differ} of {len(calls[1])}",
+        passed=differ == 0,
+    )
