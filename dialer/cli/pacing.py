@@ -3,18 +3,20 @@
 One rule governs this module: it reads the records and needs no daemon. What no decision covers is said to be uncovered.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dialer.errors import DialerError, UsageError
+from dialer.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from dialer.domain.policy import CampaignPolicy
     from dialer.domain.records import Attempt, PacingDecision
+    from dialer.pacing.budget import AbandonmentBudget
     from dialer.pacing.forecast import Forecast
     from dialer.pacing.limits import Limits
     from dialer.storage.reading import SqliteRecords
@@ -40,8 +42,20 @@ ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file; every key is in config.example.toml.")
 ]
 CONFIG = Path("config.toml")
+_NEVER = "no decision was kept yet: the campaign has not dialed, or only in preview mode, where the agents decide"
+_NO_PACE = "no forecast: the hour before holds too few live answers, or fewer than ten minutes of them"
 _LOOK_BACK_S = 7200.0  # a call that was answered in the last hour was placed at most so long ago
 _DAY_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gap:
+    """What is known of an instant at which no decision stood: the sentence, and the instants of its neighbours."""
+
+    sentence: str
+    before_at: float | None = None
+    after_at: float | None = None
+
 
 pacing_app = typer.Typer(
     help="Explain the pacing that was recorded, and foresee the abandonment budget. See docs/pacing.md.",
@@ -61,12 +75,14 @@ def explain_pacing(
     from dialer.cli.report import read_instant, read_zone
 
     shown_in = read_zone(zone)
-    asked_at = None if at is None else read_instant("--at", at, shown_in, is_end=False)
+    asked_at = float("inf") if at is None else read_instant("--at", at, shown_in, is_end=False)
     with _records(config) as store:
         _policy(store, campaign)
-        decision = _last(store, campaign) if asked_at is None else _standing(store, campaign, asked_at, shown_in)
+        decision, gap = _standing(store, campaign, asked_at, shown_in)
     if as_json:
-        _print_json(_decision_object(decision, shown_in))
+        _print_json(_gap_object(gap, shown_in) if decision is None else _decision_object(decision, shown_in))
+    elif decision is None:
+        print(gap.sentence)
     else:
         _print_decision(decision, shown_in)
 
@@ -89,14 +105,15 @@ def limits(
     span = read_span(from_, to, zone)
     with _records(config) as store:
         _policy(store, campaign)
+        last = store.last_decision(campaign)
         # What is still to come is no time in which nothing was dialed; a simulated clock may be ahead of the wall's.
-        now = max(time.time(), _last(store, campaign).at)
+        now = max(time.time(), float("-inf") if last is None else last.at)
         to_at = span.to_at if span.to_at == float("inf") else min(span.to_at, now)
         found = binding_times(store.decisions(campaign, span.from_at - LOOK_BACK_S, to_at), span.from_at, to_at)
-    if found is None:
-        raise DialerError(f"pacing limits {campaign}: no decision was kept in this span; widen --from and --to")
     if as_json:
         _print_json(_limits_object(campaign, found, span.zone))
+    elif found is None:
+        print(f"{campaign}: no decision was kept {'yet' if last is None else 'in this span'}")
     else:
         _print_limits(campaign, found, span.zone)
 
@@ -111,26 +128,25 @@ def forecast_budget(
 ) -> None:
     """Say when the abandonment budget is spent if the pace of the last hour goes on."""
     from dialer.cli.report import read_instant, read_zone
-    from dialer.pacing.forecast import LIVE_MIN, PACE_MIN_S
 
     shown_in = read_zone(zone)
     with _records(config) as store:
-        policy = _policy(store, campaign)
-        now = _last(store, campaign).at if at is None else read_instant("--at", at, shown_in, is_end=False)
-        found = _foresee(store, policy, now)
-    if found is None:
-        raise DialerError(
-            f"pacing forecast {campaign}: at {_instant(now, shown_in)} there is no pace to go by: expected at least "
-            f"{LIVE_MIN} live answers over {PACE_MIN_S / 60.0:g} minutes of the hour before"
-        )
+        policy, last = _policy(store, campaign), store.last_decision(campaign)
+        now = None if last is None else last.at
+        if at is not None:
+            now = read_instant("--at", at, shown_in, is_end=False)
+        found = None if now is None else _foresee(store, policy, now)
+    sentence = _NEVER if now is None else f"{_instant(now, shown_in)}: {_NO_PACE}"
+    if found is not None:
+        sentence = f"{_instant(found.at, shown_in)}: {forecast_text(found, shown_in)}"
     if as_json:
-        _print_json(_forecast_object(campaign, found, shown_in))
+        _print_json({"campaign": campaign, "sentence": sentence, "forecast": _plain(found)})
+        return
+    print(sentence)
+    if found is None:
         return
     pace, ends = found.pace, _clock(found.dialing_ends_at, found.at, shown_in)
-    print(f"{_instant(found.at, shown_in)}: {forecast_text(found, shown_in)}")
-    print(
-        f"the pace: {pace.abandoned:.4g} abandoned of {pace.live:.4g} live answers in {pace.for_s / 60.0:.0f} minutes"
-    )
+    print(f"pace: {pace.abandoned:.4g} abandoned of {pace.live:.4g} live answers in {pace.for_s / 60.0:.0f} minutes")
     print(f"expected by the end: {found.abandoned:.0f} of {found.live:.0f} live answers, dialing until {ends}")
 
 
@@ -164,49 +180,49 @@ def _policy(store: "SqliteRecords", campaign: str) -> "CampaignPolicy":
     return policy
 
 
-def _last(store: "SqliteRecords", campaign: str) -> "PacingDecision":
-    decision = store.last_decision(campaign)
-    if decision is None:
-        raise DialerError(
-            f"campaign {campaign}: no pacing decision was kept: it has not dialed yet, or only in preview mode, where "
-            "the agents decide"
-        )
-    return decision
-
-
-def _standing(store: "SqliteRecords", campaign: str, at: float, zone: "tzinfo") -> "PacingDecision":
-    """Give the decision that stood at an instant, or say which are its neighbours and what is known of the gap."""
+def _standing(store: "SqliteRecords", campaign: str, at: float, zone: "tzinfo") -> "tuple[PacingDecision | None, _Gap]":
+    """Give the decision that stood at an instant (infinite: the last), and, if none did, what is known of the gap."""
     from dialer.pacing.explain import holds_s
 
     decision = store.last_decision(campaign, at)
+    if decision is None and at == float("inf"):
+        return None, _Gap(sentence=_NEVER)
     changes = list(store.changes(campaign, at - 30.0 * _DAY_S, at))
     stop = changes[-1] if changes and changes[-1].after != "running" else None
-    if decision is not None and at - decision.at <= holds_s(decision) and (stop is None or stop.at <= decision.at):
-        return decision
+    if decision is not None and (
+        at == float("inf") or (at - decision.at <= holds_s(decision) and (stop is None or stop.at <= decision.at))
+    ):
+        return decision, _Gap(sentence="")
     next_at = store.next_decision_at(campaign, at)
     before = "none was taken before" if decision is None else f"the last one before is of {_instant(decision.at, zone)}"
     after = "none after" if next_at is None else f"the next of {_instant(next_at, zone)}"
     why = "its hours were closed, no agent or lead was there, or no daemon ran"
     if stop is not None:
         why = f"it was {stop.after} since {_instant(stop.at, zone)} ({stop.reason})"
-    raise DialerError(
-        f"pacing explain {campaign} --at {_instant(at, zone)}: no decision stood then: {before}, {after}; {why}"
-    )
+    sentence = f"{_instant(at, zone)}: no decision stood then: {before}, {after}; {why}"
+    return None, _Gap(sentence=sentence, before_at=None if decision is None else decision.at, after_at=next_at)
 
 
 def _foresee(store: "SqliteRecords", policy: "CampaignPolicy", now: float) -> "Forecast | None":
     """Count the budget of the window as it stood at `now`, by the engine's own rules, and foresee it."""
     from dialer.engine.campaign import new_campaign
     from dialer.engine.outlook import outlook
-    from dialer.engine.recovery import spent
+    from dialer.engine.recovery import counts_with, spent
     from dialer.engine.windows import window_of
 
-    first_live_at = store.first_live_at(policy.name)
+    known = (store.policy(name) for name in store.campaigns())
+    group = [each for each in known if each is not None and counts_with(each) == counts_with(policy)]
+    firsts = [at for each in group if (at := store.first_live_at(each.name)) is not None]
+    first_live_at = min(firsts, default=None)
     opens_at = window_of(policy.abandonment, now, first_live_at)[0]
-    attempts = store.attempts(policy.name, min(opens_at, now - 3600.0) - _LOOK_BACK_S, now)
-    known = (_as_known(attempt, now) for attempt in attempts)
-    budget = new_campaign(policy, spent(known, policy, first_live_at)).budget
-    return outlook(policy, budget, _open_last(store, policy, now), now)
+    budgets: list[AbandonmentBudget] = []
+    for each in group:
+        attempts = store.attempts(each.name, min(opens_at, now - 3600.0) - _LOOK_BACK_S, now)
+        seen = spent((_as_known(attempt, now) for attempt in attempts), each, first_live_at)
+        budgets.append(new_campaign(each, seen).budget)
+    own = next(budget for each, budget in zip(group, budgets, strict=True) if each.name == policy.name)
+    own.count_with(budgets)
+    return outlook(policy, own, _open_last(store, policy, now), now)
 
 
 def _as_known(attempt: "Attempt", now: float) -> "Attempt":
@@ -262,13 +278,11 @@ def _print_decision(decision: "PacingDecision", zone: "tzinfo") -> None:
 
 
 def _decision_object(decision: "PacingDecision", zone: "tzinfo") -> dict[str, Any]:
-    import msgspec
-
     from dialer.pacing.explain import explain
     from dialer.storage.codec import terms_to_plain
 
     terms = {str(name): value for name, value in terms_to_plain(decision.terms)}
-    plain = msgspec.to_builtins(decision) | {"terms": terms}
+    plain = _plain(decision) | {"terms": terms}
     return {"instant": _iso(decision.at, zone), "sentence": explain(decision), "decision": plain}
 
 
@@ -295,7 +309,15 @@ def _print_limits(campaign: str, found: "Limits", zone: "tzinfo") -> None:
     console.print("missing = calls wanted and not made, on average over those minutes", soft_wrap=True)
 
 
-def _limits_object(campaign: str, found: "Limits", zone: "tzinfo") -> dict[str, Any]:
+def _gap_object(gap: _Gap, zone: "tzinfo") -> dict[str, Any]:
+    before_at = None if gap.before_at is None else _iso(gap.before_at, zone)
+    after_at = None if gap.after_at is None else _iso(gap.after_at, zone)
+    return {"instant": None, "sentence": gap.sentence, "decision": None, "before": before_at, "after": after_at}
+
+
+def _limits_object(campaign: str, found: "Limits | None", zone: "tzinfo") -> dict[str, Any]:
+    if found is None:
+        return {"campaign": campaign, "from": None, "to": None, "binding": [], "not_dialing_minutes": None}
     return {
         "campaign": campaign,
         "from": _iso(found.from_at, zone),
@@ -314,13 +336,10 @@ def _limits_object(campaign: str, found: "Limits", zone: "tzinfo") -> dict[str, 
     }
 
 
-def _forecast_object(campaign: str, found: "Forecast", zone: "tzinfo") -> dict[str, Any]:
+def _plain(value: object) -> Any:
     import msgspec
 
-    sentence = forecast_text(found, zone)
-    return {"campaign": campaign, "instant": _iso(found.at, zone), "sentence": sentence} | {
-        "forecast": msgspec.to_builtins(found)
-    }
+    return msgspec.to_builtins(value)
 
 
 def _instant(at: float, zone: "tzinfo") -> str:
