@@ -44,6 +44,7 @@ class _Tally:
     machines: int = 0
 
     def add(self, live: int, abandoned: int, machines: int) -> None:
+        """Count so many more."""
         self.live += live
         self.abandoned += abandoned
         self.machines += machines
