@@ -145,16 +145,16 @@ def _run(plan: Plan, rank: int, journal: Path | None = None) -> Figures:
 
 
 def _driver(plan: Plan, rank: int, journal: JournalSink | None) -> Driver:
-    policy, equip = plan.policy, _base(plan)
+    policy, equip, seed = plan.policy, _base(plan), plan.seed * RUNS_MAX + rank
     if plan.pacing is not None:
-        named = contestant(plan.pacing, policy, base=equip)
+        named = contestant(plan.pacing, policy, base=equip, seed=seed)
         policy, equip = named.policy, named.equip
     return Driver(
         policy,
         plan.scenario,
         agents=plan.agents,
         hours=plan.hours,
-        seed=plan.seed * RUNS_MAX + rank,
+        seed=seed,
         journal=journal,
         equip=equip,
     )
