@@ -12,7 +12,7 @@ Processes, 1999, chapter 12). Each is found by policy iteration (Puterman, Marko
 8.6, unichain average reward, in continuous time), exactly, by sparse LU. The price is found on the convex hull of the
 (A, U) reached: the slope between the best policies on both sides of the cap, until no policy lies above it.
 
-One rule governs this module: no approximation but the truncation of states, which moves no occupancy by 1e-6.
+One rule governs this module: no approximation but the truncation of states, which moves no occupancy by 1e-5.
 `python -m tests.theory.cmdp` prints `optimum.json`, the grid that the benchmarks are held against.
 """
 
@@ -28,7 +28,7 @@ from scipy.sparse.linalg import splu
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-WAITING_MAX = 8  # callers; with a grace of seconds one is rare
+WAITING_MAX = 6  # callers; with a grace of seconds one is rare
 _ROUNDING = 1e-9
 
 
@@ -43,7 +43,7 @@ class Optimum:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Policy:
+class Policy:
     """A deterministic policy and its long-run averages."""
 
     lines: Counts  # [x, r] -> lines in flight after dialing
@@ -57,7 +57,7 @@ class _Policy:
 
 def solve(n: int, p: float, handle_s: float, line_s: float, grace_s: float, cap: float) -> Optimum:
     """Give the optimum for `n` agents; times in seconds, 0 < cap < 1 a share of live answers."""
-    process = _Process(n, p, handle_s, line_s, grace_s)
+    process = Process(n, p, handle_s, line_s, grace_s)
     over = under = process.best(1.0, process.progressive())
     price = 1.0
     while over.excess(cap) <= 0.0:
@@ -72,9 +72,7 @@ def solve(n: int, p: float, handle_s: float, line_s: float, grace_s: float, cap:
         if found.occupancy - price * found.abandoned <= over.occupancy - price * over.abandoned + _ROUNDING:
             break
         over, under = (found, under) if found.excess(cap) > 0.0 else (over, found)
-    share = -under.excess(cap) / (over.excess(cap) - under.excess(cap))  # of time under the policy over the cap
-    occupancy = share * over.occupancy + (1.0 - share) * under.occupancy
-    abandoned = share * over.abandoned + (1.0 - share) * under.abandoned
+    occupancy, abandoned = mixed(over, under, cap)
     return Optimum(
         occupancy=occupancy,
         abandonment=abandoned / (occupancy + abandoned),
@@ -83,7 +81,14 @@ def solve(n: int, p: float, handle_s: float, line_s: float, grace_s: float, cap:
     )
 
 
-class _Process:
+def mixed(over: Policy, under: Policy, cap: float) -> tuple[float, float]:
+    """Give occupancy and abandonments, per agent and handle time, of two policies mixed in time to meet `cap`."""
+    share = -under.excess(cap) / (over.excess(cap) - under.excess(cap))  # of time under the policy over the cap
+    occupancy = share * over.occupancy + (1.0 - share) * under.occupancy
+    return occupancy, share * over.abandoned + (1.0 - share) * under.abandoned
+
+
+class Process:
     """The decision process on a finite grid: x from `x_min` to `x_max`, r from 0 to `r_max`.
 
     Far more idle agents than ever are cut off (the last state keeps its agents busy), and so are more lines than could
@@ -92,9 +97,9 @@ class _Process:
 
     def __init__(self, n: int, p: float, handle_s: float, line_s: float, grace_s: float) -> None:
         self.n = n
-        idle_max = min(n, 6 + ceil(2.0 * sqrt(n)))
+        idle_max = min(n, 5 + ceil(1.5 * sqrt(n)))
         self.x_min, self.x_max = n - idle_max, n + (WAITING_MAX if grace_s > 0.0 else 0)
-        self.r_max = ceil(1.15 * (idle_max + n * line_s / handle_s) / p) + 10
+        self.r_max = ceil(1.1 * (idle_max + n * line_s / handle_s) / p) + 10
         self.shape = (self.x_max - self.x_min + 1, self.r_max + 1)
         x = np.arange(self.x_min, self.x_max + 1)[:, None] + np.zeros(self.shape, dtype=np.int64)
         r = np.arange(self.r_max + 1)[None, :] + np.zeros(self.shape, dtype=np.int64)
@@ -117,12 +122,17 @@ class _Process:
         idle = np.maximum(self.n - np.arange(self.x_min, self.x_max + 1), 0)
         return np.maximum(np.arange(self.r_max + 1)[None, :], idle[:, None])
 
-    def lines_by_idle(self, policy: _Policy) -> tuple[int, ...]:
+    def lines_by_idle(self, policy: Policy) -> tuple[int, ...]:
         """Give the lines after dialing from none in flight, by idle agents from 0 to at most 5."""
         at = self.n - self.x_min
         return tuple(int(policy.lines[at - idle, 0]) for idle in range(min(at, 5) + 1))
 
-    def best(self, price: float, lines: Counts) -> _Policy:
+    def averages(self, lines: Counts) -> Policy:
+        """Give the long-run averages of any policy."""
+        averages = self._evaluate(lines)[0]
+        return Policy(lines=lines, occupancy=averages[0], abandoned=averages[1])
+
+    def best(self, price: float, lines: Counts) -> Policy:
         """Improve `lines` until it maximises U - price A."""
         while True:
             averages, values = self._evaluate(lines)
@@ -131,13 +141,13 @@ class _Process:
             best = np.maximum.accumulate(w[:, ::-1], axis=1)[:, ::-1]
             kept = np.take_along_axis(w, lines, axis=1) >= best - _ROUNDING
             if kept.all():
-                return _Policy(lines=lines, occupancy=float(averages[0]), abandoned=float(averages[1]))
+                return Policy(lines=lines, occupancy=averages[0], abandoned=averages[1])
             columns = np.broadcast_to(np.arange(self.r_max + 1), self.shape)
             reach = np.where(w >= best, columns, self.r_max + 1)
             first = np.minimum.accumulate(reach[:, ::-1], axis=1)[:, ::-1]
             lines = np.where(kept, lines, first)
 
-    def _evaluate(self, lines: Counts) -> tuple[Floats, Floats]:
+    def _evaluate(self, lines: Counts) -> tuple[list[float], Floats]:
         """Give the averages (U, A) of a policy and the relative values of both, shape (states, 2).
 
         Per state: sum of rates x (w here - w there) + average = reward. One w is fixed at 0; its column is the average.
@@ -166,7 +176,7 @@ class _Process:
         column = np.concatenate([column, self._matrix_rows, np.full(size, fixed)])
         entry = np.concatenate([entry, diagonal, average])
         values = splu(csc_matrix((entry, (row, column)), shape=(size, size))).solve(rewards)
-        averages = values[fixed].copy()
+        averages = values[fixed].tolist()
         values[fixed] = 0.0
         return averages, values
 
