@@ -167,12 +167,13 @@ class AbandonmentBudget:
 
         It takes evidence: 50 live answers in the window, or an estimate of three people.
         """
-        people = self.people(now)
-        if people is None or people.mean <= 0.0:
+        live, counted = self.weighed(now)[0], self.live(now)
+        people = live - counted
+        # In this order, and without the interval: each pacing decision asks.
+        if people < self.cap_rate * live - _ROUNDING or people < _ROUNDING:
             return None
-        if people.mean < EVIDENT_PEOPLE and self.live(now) < EVIDENT_LIVE:
-            return None
-        return people if people.mean >= self.cap_rate * self.weighed(now)[0] - _ROUNDING else None
+        is_evident = counted >= EVIDENT_LIVE or people >= EVIDENT_PEOPLE - _ROUNDING
+        return self.people(now) if is_evident else None
 
     def last_hour(self, now: float) -> tuple[float, float]:
         """Give (live answers, abandonments) of the last hour to the minute, estimate included; never below 0."""
