@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from dialer.domain.agent import Agent, AgentState
 from dialer.domain.call import Call, CallState
 from dialer.domain.commands import RecordShadow
+from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy, ShadowPolicy
 from dialer.domain.records import ShadowReport
 from dialer.engine.campaign import Campaign, Counts, new_campaign
@@ -30,7 +31,7 @@ _JOINING = (AgentState.READY, AgentState.RESERVED)
 
 @dataclass(slots=True, kw_only=True)
 class Shadow:
-    """What is kept of a campaign's shadow."""
+    """What is kept of a campaign's shadow. The instants are of its campaign's events."""
 
     policy: CampaignPolicy
     shadow: ShadowPolicy
@@ -71,7 +72,7 @@ def on_step(campaign: Campaign, before: Call, call: Call, now: float) -> None:
         if call.attempt.is_live:
             _resolve(shadow, call, "live", now, (now if call.deadline_at is None else call.deadline_at) - now)
         elif call.attempt.outcome is not None:
-            _resolve(shadow, call, "ended", now)
+            _resolve(shadow, call, "machine" if call.attempt.outcome is Outcome.MACHINE else "ended", now)
         elif call.state is CallState.ANSWERED and before.state is not CallState.ANSWERED:
             course.learn("answered", now)
     if call.state is CallState.CONNECTED and before.state is not CallState.CONNECTED:
@@ -160,6 +161,7 @@ def _start(state: State, campaign: Campaign, shadow: Shadow, now: float) -> None
         return
     pacing = replace(campaign.policy.pacing, mode=shadow.shadow.mode, ratio=shadow.shadow.ratio, shadow=None)
     as_if = new_campaign(replace(campaign.policy, pacing=pacing), campaign.budget.snapshot())
+    check = campaign.policy.abandonment.machine_check
     shadow.twin = Twin(
         pacer=as_if.pacer,
         governor=as_if.governor,
@@ -167,6 +169,7 @@ def _start(state: State, campaign: Campaign, shadow: Shadow, now: float) -> None
         budget=as_if.budget,
         bucket=Bucket(rate=state.bucket.rate),
         rules=campaign.policy.agents,
+        p_person=None if check is None else check[0] / check[1],
         conditions=_conditions(state, campaign, shadow, shadow.floor, now),
         dials=shadow.dials,
         conversations=shadow.conversations,
@@ -192,7 +195,7 @@ def _conditions(state: State, campaign: Campaign, shadow: Shadow, floor: Floor, 
 def _watch(state: State, campaign: Campaign, shadow: Shadow, now: float) -> None:
     """Add what the real floor did since the last look."""
     tally = shadow.real.at(now)
-    passed_s, counted = now - shadow.looked_at, _counted(campaign.counts)
+    passed_s, counted = max(0.0, now - shadow.looked_at), _counted(campaign.counts)
     dials, live, connects, abandoned = (new - old for new, old in zip(counted, shadow.counted, strict=True))
     tally.dials += dials
     tally.live += live
