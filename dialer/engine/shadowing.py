@@ -187,7 +187,7 @@ def _conditions(state: State, campaign: Campaign, shadow: Shadow, floor: Floor, 
         floor=replace(shadow.floor or floor, leads=len(campaign.hopper)),
         lines=lines,
         is_dialing=campaign.is_dialing and not state.is_draining,
-        closes_at=campaign.gate.closes_at(now),
+        closes_at=min(campaign.gate.closes_at(now), state.ends_at),
         open_leads=campaign.open_leads,
     )
 

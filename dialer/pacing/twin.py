@@ -225,7 +225,7 @@ class Twin:
         if stage.what != "live":
             self._lines_used -= 1
             if stage.what == "machine":
-                self._learn_machine(call, at)
+                self._learn_machine(at)
             if call.agent is not None:
                 self._free_up(call.agent, at)
             return
@@ -241,9 +241,9 @@ class Twin:
             self._queue.append(call)
             self._match(at)
 
-    def _learn_machine(self, call: _Call, at: float) -> None:
+    def _learn_machine(self, at: float) -> None:
         self.budget.record_machine(at)
-        if self.regulator is not None and self.p_person is not None and not call.is_reserved:
+        if self.regulator is not None and self.p_person is not None:
             self.regulator.record_estimated(self.p_person)
 
     def _on_deadline(self, call: _Call, at: float) -> None:
