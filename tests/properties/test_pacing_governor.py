@@ -96,3 +96,41 @@ def test_a_budget_that_cannot_be_saved_frees_no_call(floor: Floor, budget: Aband
     after = Governor(target_rate=0.025).limit(decision, floor, budget, NOW, dialing_ends_at=NOW)
     if budget.remaining(NOW) <= 0 and after.calls:
         assert after.reserve
+
+
+@given(PACERS, floors(), st.integers(0, 300), st.integers(0, 12), st.integers(1, 400), st.integers(0, 60))
+@settings(max_examples=300, deadline=None)
+def test_people_taken_for_machines_only_lower(
+    pacer: object, floor: Floor, live: int, abandoned: int, machines: int, found: int
+) -> None:
+    """A day whose machines were checked has no more calls, and none where the estimate alone reaches the cap."""
+    answers = []
+    for check in (None, (found, 1000)):
+        budget = AbandonmentBudget(cap_rate=0.03, window=Window.DAY, tz=UTC, machine_check=check)
+        for count, record in (
+            (live, budget.record_live),
+            (machines, budget.record_machine),
+            (abandoned, budget.record_abandoned),
+        ):
+            for _ in range(count):
+                record(NOW)
+        answers.append(Governor(target_rate=0.025).limit(decided(pacer, floor), floor, budget, NOW))
+    unchecked, checked = answers
+    assert checked.calls <= unchecked.calls
+    assert checked.reserve or not unchecked.reserve or not checked.calls
+    people = machines * found / 1000
+    if people > 0.0 and (live >= 50 or people >= 3.0) and people >= 0.03 * (live + people) - 1e-9:
+        assert (checked.calls, checked.limited_by) == (0, "infeasible")
+    else:
+        assert checked.limited_by != "infeasible"
+
+
+@given(PACERS, floors(), budgets(), st.sampled_from([0.0, 0.025]))
+@settings(max_examples=200, deadline=None)
+def test_a_target_or_a_cap_of_zero_holds_an_agent_for_each_call(
+    pacer: object, floor: Floor, budget: AbandonmentBudget, target: float
+) -> None:
+    """Where no abandonment is wanted or allowed, no call goes out without an agent, in any mode."""
+    after = Governor(target_rate=target).limit(decided(pacer, floor), floor, budget, NOW)
+    if after.calls and (target == 0.0 or budget.cap_rate == 0.0):
+        assert after.reserve
