@@ -28,7 +28,8 @@ SIZES = ((100, 300, 1.0), (1000, 3000, 5.0))
 """Agents, calls in flight, and the bar in milliseconds."""
 
 P_LIVE = 0.033  # with so few answers, so many lines ring for so many agents
-_WARM_UP_S = 120.0
+_WARM_UP_S = 45.0  # rings last 22 s at most
+_PATIENCE_S = 20.0  # of CPU for one size
 _ADDITIONS = 10_000
 
 
@@ -62,7 +63,7 @@ class Stopwatch:
         if ends:
             self.spent.append(self._now)
             self._now = 0.0
-            if len(self.spent) >= self._wanted:
+            if len(self.spent) >= self._wanted or sum(self.spent) >= _PATIENCE_S:
                 raise Enough
 
     def reset(self) -> None:
@@ -101,7 +102,7 @@ class FullHouse:
         campaign, now = self._campaign, floor.now
         assert campaign.governor is not None and campaign.regulator is not None
         assert isinstance(campaign.pacer, PredictivePacer)
-        campaign.pacer.psi = campaign.regulator.psi(floor.agents)
+        campaign.pacer.psi = campaign.regulator.psi(floor.agents, campaign.budget.live(now))
         decision = ask(campaign.pacer, floor)
         ends_at = campaign.gate.closes_at(now)
         decision = campaign.governor.limit(
@@ -162,10 +163,10 @@ def yardstick_ms() -> float:
     return float(np.median(spent)) * 1e3
 
 
-def cost_rows(decisions: int) -> list[Row]:
-    """One row per size."""
+def cost_rows(decisions: int, sizes: int = len(SIZES)) -> list[Row]:
+    """One row for each of the first `sizes`."""
     rows = []
-    for agents, calls, bar_ms in SIZES:
+    for agents, calls, bar_ms in SIZES[:sizes]:
         cost = measure(agents, calls, decisions)
         p50, p99 = cost.p50_ms / cost.yardstick_ms, cost.p99_ms / cost.yardstick_ms
         rows.append(

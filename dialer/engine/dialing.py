@@ -42,7 +42,7 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
     floor = look(state, campaign, now)
     shadowing.show(campaign, floor)
     if campaign.regulator is not None and isinstance(campaign.pacer, PredictivePacer):
-        campaign.pacer.psi = campaign.regulator.psi(floor.agents)
+        campaign.pacer.psi = campaign.regulator.psi(floor.agents, campaign.budget.live(now))
     decision = ask(campaign.pacer, floor)
     if campaign.governor is not None:
         decision = campaign.governor.limit(
@@ -116,7 +116,7 @@ def look(state: State, campaign: Campaign, now: float) -> Floor:
         leads=len(campaign.hopper),
         # An agent is in time until the threshold has passed from the clock's start, which is later than the answer.
         threshold_s=campaign.policy.abandonment.threshold_s + math.floor(campaign.clock_delay_s / _GRAIN_S) * _GRAIN_S,
-        estimates=campaign.learner.snapshot(now),
+        estimates=campaign.learner.snapshot(now, talking, wrapping),
         departing=departing,
         totals=_totals(campaign.counts),
     )
