@@ -2,18 +2,13 @@
 
 The model is that of `dialer.queueing.times`.
 
-Each distribution is an `EmpiricalDistribution`: knots of equal weight through the last observations, whose weights
-decay exponentially by count, plus prior pseudo-observations that never expire. The reason for keeping the prior is
-robustness: a call older than every call seen must not be predicted to end at once. Talk and wrap-up have an exponential
-tail; ring times are bounded by the largest seen, because a line that outlives its time-out will not be answered.
-Source of the shape: the partly empirical, partly exponential fit of Bratley, Fox and Schrage, A Guide to Simulation,
-2nd edition, 1987.
+Answer probabilities follow `dialer.queueing.proportions`, ring times `dialer.queueing.rings`, talk and wrap-up
+`dialer.queueing.hazards`; this module gives them their priors and their clock.
 
 One rule governs this module: what was observed counts at once where that is cheap (probabilities), and within seconds
 where a table has to be rebuilt (times).
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,12 +18,14 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from dialer.queueing.errors import OutOfDomain
+from dialer.queueing.hazards import DurationLearner
 from dialer.queueing.proportions import ChangingProportions, DecayedBeta
+from dialer.queueing.rings import RingLearner
 from dialer.queueing.times import RING_GRID_S, TALK_GRID_S, Times
 
 Floats = npt.NDArray[np.float64]
 
-_KNOTS = 24
+_LEVELS: Floats = (np.arange(64) + 0.5) / 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +52,8 @@ class Memory:
     """How many observations the learner remembers: the weight of one decays by 1 - 1/n with each that follows."""
 
     dials: float = 1000.0
-    times: float = 400.0
+    rings: float = 150.0
+    times: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,64 +101,6 @@ class Estimates:
         return self.mean_talk_s + self.mean_wrap_s
 
 
-class EmpiricalDistribution:
-    """A distribution learned from its last observations; see the module's model."""
-
-    def __init__(
-        self, prior_quantile: Callable[[Floats], Floats], *, weight: float, memory: float, is_bounded: bool
-    ) -> None:
-        levels = (np.arange(64) + 0.5) / 64
-        self._prior = prior_quantile(levels)
-        self._prior_weight = np.full(64, weight / 64)
-        self._decay = 1.0 - 1.0 / memory
-        self._is_bounded = is_bounded
-        # Weights older than this are below 2 % of the newest: nothing is lost by dropping them.
-        self._seen: deque[float] = deque(maxlen=int(4 * memory))
-
-    def observe(self, value: float) -> None:
-        """Add one observation in seconds."""
-        self._seen.append(value)
-
-    def fit(self) -> "FittedDistribution":
-        """Fit the knots to prior and observations."""
-        count = len(self._seen)
-        weights = np.concatenate([self._prior_weight, self._decay ** np.arange(count - 1, -1, -1, dtype=np.float64)])
-        values = np.concatenate([self._prior, np.fromiter(self._seen, dtype=np.float64, count=count)])
-        order = np.argsort(values, kind="stable")
-        values, weights = values[order], weights[order]
-        reached = np.cumsum(weights) - 0.5 * weights
-        total = float(weights.sum())
-        inner = np.interp(np.arange(1, _KNOTS) / _KNOTS * total, reached, values)
-        beyond = values > inner[-1]
-        excess = float(np.dot(values[beyond] - inner[-1], weights[beyond]) / total * _KNOTS) if beyond.any() else 0.0
-        first, levels = min(float(values[0]), float(inner[0])), np.linspace(0.0, 1.0, _KNOTS + 1)
-        return FittedDistribution(
-            knots=np.concatenate([[first], inner, values[-1:]] if self._is_bounded else [[first], inner]),
-            levels=levels if self._is_bounded else levels[:-1],
-            tail_mean_s=max(excess, 1e-3),
-            mean_s=float(np.dot(values, weights) / total),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FittedDistribution:
-    """Knots of a CDF, linear between them, exponential with mean `tail_mean_s` beyond the last if that is below 1."""
-
-    knots: Floats
-    levels: Floats
-    tail_mean_s: float
-    mean_s: float
-
-    def cdf(self, times: Floats) -> Floats:
-        """Give P(T <= t) for each of `times`, same shape."""
-        # Equal knots are a jump of the CDF; the slope keeps the abscissa increasing, the error is far below a step.
-        knots = self.knots + 1e-9 * np.arange(len(self.knots))
-        body = np.interp(times, knots, self.levels, left=0.0)
-        top = float(self.levels[-1])
-        tail = 1.0 - (1.0 - top) * np.exp(-np.maximum(times - knots[-1], 0.0) / self.tail_mean_s)
-        return np.asarray(np.where(times > knots[-1], tail, body), dtype=np.float64)
-
-
 class Learner:
     """Learn one campaign's probabilities and times from what its calls and agents did.
 
@@ -180,9 +120,12 @@ class Learner:
             prior.p_live_if_answered * answered, (1.0 - prior.p_live_if_answered) * answered, memory.dials
         )
         self._return = DecayedBeta(prior.p_return * prior.returns, (1.0 - prior.p_return) * prior.returns, memory.times)
-        self._ring_live, self._ring_other, self._talk, self._wrap = (
-            EmpiricalDistribution(quantile, weight=prior.times, memory=memory.times, is_bounded=is_bounded)
-            for quantile, is_bounded in zip(_prior_quantiles(prior), (True, True, False, False), strict=True)
+        ring_live, ring_other, talk, wrap = (quantile(_LEVELS) for quantile in _prior_quantiles(prior))
+        self._ring_live, self._ring_other = (
+            RingLearner(values, worth=prior.times, memory=memory.rings) for values in (ring_live, ring_other)
+        )
+        self._talk, self._wrap = (
+            DurationLearner(values, worth=prior.times, memory=memory.times) for values in (talk, wrap)
         )
         self._dials = 0
         self._observed = 0
@@ -210,12 +153,12 @@ class Learner:
 
     def observe_talk(self, talk_s: float, now: float) -> None:
         """Learn the length of a conversation, from connect to release."""
-        self._talk.observe(_duration(talk_s, "talk time"))
+        self._talk.observe(_duration(talk_s, "talk time"), now)
         self._observed += 1
 
     def observe_wrap(self, wrap_s: float, now: float) -> None:
         """Learn the length of a wrap-up, from release until the agent can take a call: a rest after it included."""
-        self._wrap.observe(_duration(wrap_s, "wrap-up time"))
+        self._wrap.observe(_duration(wrap_s, "wrap-up time"), now)
         self._observed += 1
 
     def observe_return(self, is_ready: bool, now: float) -> None:
@@ -226,9 +169,10 @@ class Learner:
     def snapshot(self, now: float, talking_ages: Sequence[float] = (), wrap_ages: Sequence[float] = ()) -> Estimates:
         """Give the estimates at `now`; the same object while nothing was observed.
 
-        The ages, in seconds, are those of the conversations and wrap-ups underway.
+        The ages, in seconds, are those of *all* conversations and wrap-ups underway: with one left out, what has ended
+        would pass for all there was, and durations would seem shorter than they are.
         """
-        times = self._times_at(now)
+        times = self._times_at(now, talking_ages, wrap_ages)
         last = self._estimates
         if last is not None and last.times is times and self._observed == self._built_observed:
             return last
@@ -247,15 +191,18 @@ class Learner:
         )
         return self._estimates
 
-    def _times_at(self, now: float) -> Times:
+    def _times_at(self, now: float, talking_ages: Sequence[float], wrap_ages: Sequence[float]) -> Times:
         times = self._times
         if times is not None:
             elapsed = now - times.built_at
             grown = self._dials - self._built_dials > 0.1 * self._dials
             wait_s = self.REBUILD_MIN_S if grown else self.REBUILD_S
-            if self._observed == self._times_observed or elapsed < wait_s:
+            # What is underway tells something new with every second.
+            is_new = self._observed != self._times_observed or talking_ages or wrap_ages
+            if not is_new or elapsed < wait_s:
                 return times
-        live, other, talk, wrap = (each.fit() for each in (self._ring_live, self._ring_other, self._talk, self._wrap))
+        live, other = self._ring_live.fit(), self._ring_other.fit()
+        talk, wrap = self._talk.fit(now, talking_ages), self._wrap.fit(now, wrap_ages)
         self._times_observed, self._built_dials = self._observed, self._dials
         self._times = Times(
             built_at=now,
