@@ -57,6 +57,10 @@ bench: setup ## Run all benchmarks
 bench-engine: setup ## Measure the engine: events per second, beside a SimPy model of the same floor
 	@$(BIN)/python -m benchmarks.engine
 
+.PHONY: bench-pacing
+bench-pacing: setup ## Measure the pacing against optimum, known parameters and other dialers (ARGS=--quick: 3 min)
+	@$(BIN)/python -m benchmarks.pacing $(ARGS)
+
 .PHONY: lists
 lists: setup ## Make the shipped sample lists anew
 	@$(BIN)/python campaigns/lists/make_lists.py
