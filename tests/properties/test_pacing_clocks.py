@@ -68,7 +68,7 @@ def step(rig: Rig, what: str, which: int) -> None:
 
 
 @given(st.sampled_from(list(PacingMode)), STEPS, st.sampled_from([{}, {"min_gap_s": 5.0, "occupancy_max": 0.8}]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_clock_that_jumps_costs_nothing_but_time(
     mode: PacingMode, steps: list[tuple[str, int]], rest: dict[str, Any]
 ) -> None:

@@ -70,7 +70,7 @@ PACERS = st.sampled_from([PreviewPacer(), ProgressivePacer(), PowerPacer(3.0), P
 
 
 @given(PACERS, FLOORS, st.integers(0, 300), st.integers(0, 9), st.integers(0, 200), st.floats(0.0, 0.3))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_a_floor_that_contradicts_itself_frees_no_call(
     pacer: Pacer, floor: Floor, live: int, abandoned: int, machines: int, target: float
 ) -> None:
