@@ -113,9 +113,11 @@ def follow(state: State, campaign: Campaign, now: float) -> None:
     if shadow.twin is not None:
         shadow.twin.advance(now)
         _watch(state, campaign, shadow, now)
-        shadow.twin.conditions = _conditions(state, campaign, shadow, shadow.twin.conditions.floor, now)
-        _attend(state, campaign, shadow, shadow.twin, now)
-        shadow.twin.settle(now)
+        before = shadow.twin.conditions
+        after = shadow.twin.conditions = _conditions(state, campaign, shadow, before.floor, now)
+        # Most real events change nothing for the twin, which has looked at its own instants up to now.
+        if _attend(state, campaign, shadow, shadow.twin, now) or _limits(before) != _limits(after):
+            shadow.twin.settle(now)
         if now - shadow.told_at >= TELL_EVERY_S or (shadow.is_dialing and not is_dialing):
             shadow.told_at = now
             state.out.append(RecordShadow(report=report(campaign, shadow)))
@@ -206,8 +208,15 @@ def _watch(state: State, campaign: Campaign, shadow: Shadow, now: float) -> None
     shadow.looked_at, shadow.counted = now, counted
 
 
-def _attend(state: State, campaign: Campaign, shadow: Shadow, twin: Twin, now: float) -> None:
-    """Let the twin have the agents of the real floor, each from the first moment without a conversation on."""
+def _limits(conditions: Conditions) -> tuple[bool, bool, int]:
+    return conditions.is_dialing, conditions.floor.leads > 0, conditions.lines
+
+
+def _attend(state: State, campaign: Campaign, shadow: Shadow, twin: Twin, now: float) -> bool:
+    """Let the twin have the agents of the real floor, each from the first moment without a conversation on.
+
+    Give whether any came, left or announced a departure.
+    """
     present: dict[str, bool] = {}
     busy = idle = 0
     for agent_id in campaign.agents:
@@ -220,7 +229,7 @@ def _attend(state: State, campaign: Campaign, shadow: Shadow, twin: Twin, now: f
             busy += is_busy
             idle += not is_busy
     shadow.busy, shadow.idle = busy, idle
-    twin.attend(present, state.work, now)
+    return twin.attend(present, state.work, now)
 
 
 def _counted(counts: Counts) -> tuple[int, int, int, int]:

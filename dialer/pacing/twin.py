@@ -85,6 +85,7 @@ class Twin:
     moved_at: float
     figures: Figures = field(default_factory=Figures)
     agents: dict[str, _Agent] = field(default_factory=dict)
+    _present: dict[str, bool] = field(default_factory=dict)
     _histories: dict[str, Work] = field(default_factory=dict)  # of agents who left, too
     _ringing: dict[int, _Call] = field(default_factory=dict)  # without a live answer yet, oldest first
     _queue: list[_Call] = field(default_factory=list)
@@ -111,11 +112,14 @@ class Twin:
             self._pace(at)
         self._pass_time(now)
 
-    def attend(self, present: Mapping[str, bool], histories: Mapping[str, Work], now: float) -> None:
-        """Let agents come and leave; `present` says of each whether the departure is announced.
+    def attend(self, present: Mapping[str, bool], histories: Mapping[str, Work], now: float) -> bool:
+        """Let agents come and leave; `present` says of each whether the departure is announced. Give whether any did.
 
         `histories` are the busy spans of the real agents: who comes for the first time since log-in starts with them.
         """
+        if present == self._present:
+            return False
+        self._present = dict(present)
         for agent_id in [each for each in self.agents if each not in present]:
             self._let_go(self.agents[agent_id])
         for agent_id, is_leaving in present.items():
@@ -129,6 +133,7 @@ class Twin:
                 self._let_go(agent)
             elif agent is not None:
                 agent.is_leaving = False
+        return True
 
     def settle(self, now: float) -> None:
         """Act on what has changed outside: after `attend`, or under other conditions."""
