@@ -30,7 +30,7 @@ REPORT = ShadowReport(
 
 
 def test_both_floors_stand_below_each_other() -> None:
-    """Since the start and over the last hour, what was done and what would have been; a ratio over nothing is a dash."""
+    """Since the start and over the last hour, what was and what would have been; a ratio over nothing is a dash."""
     assert [text for _, text in shadow_lines(asdict(REPORT))] == [
         "predictive, what it would have done since 2026-03-10 12:00:00",
         "occupancy 74.5%, abandonment 0.00%, wait 57.5 s, 1041 dials, 313 connects (progressive, real)",
