@@ -23,6 +23,8 @@ from dialer.simulator.peers.names import PEERS
 PARTS = ("cost", "cap0", "markov", "known", "scenarios", "blocks")
 RATIOS = ("ratio:1.25", "ratio:1.5", "ratio:2", "ratio:2.5", "ratio:3", "ratio:4")
 
+WIDTH = 170  # of the tables at least
+
 QUICK_SCENARIOS = ("five-mid", "ten-base", "list-switch")
 QUICK_REFERENCES = ("markov-p30-n5", "markov-p30-n10", "realistic-p30-150-30-n10")
 QUICK_HOURS = 3.0
@@ -66,7 +68,7 @@ def main() -> None:
     """Run what is asked for."""
     asked = _arguments()
     began = time.monotonic()
-    console = Console()
+    console = Console(width=max(Console().width, WIDTH))
     extent = QUICK if asked.quick else FULL
     extent = replace(
         extent,

@@ -97,7 +97,7 @@ def _around(mean: float, parts: Floats) -> Interval:
     runs = len(parts)
     if runs < 2:
         return Interval(mean=mean, low=-np.inf, high=np.inf)
-    half = float(stdtrit(runs - 1, 0.5 + LEVEL / 2.0)) * sqrt(runs / (runs - 1) * float((parts**2).sum()))
+    half = _student(runs) * sqrt(runs / (runs - 1) * float((parts**2).sum()))
     return Interval(mean=mean, low=mean - half, high=mean + half)
 
 
@@ -115,7 +115,12 @@ def resampled(tables: Sequence[Floats], figure: Callable[[list[Floats]], float])
     drawn = [counts @ table[:runs] for table in tables]
     values = [figure([table[row] for table in drawn]) for row in range(_RESAMPLES)]
     low, high = np.quantile(values, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])
-    return Interval(mean=mean, low=float(low), high=float(high))
+    few = sqrt(runs / (runs - 1)) * _student(runs) / _student(100_000)  # drawing from few runs shows too little spread
+    return Interval(mean=mean, low=mean - few * (mean - float(low)), high=mean + few * (float(high) - mean))
+
+
+def _student(runs: int) -> float:
+    return float(stdtrit(runs - 1, 0.5 + LEVEL / 2.0))
 
 
 def gap_closed(
@@ -133,7 +138,7 @@ def gap_closed(
 def lead_at_equal_abandonment(peer: Sequence[Result], curve: Sequence[Sequence[Result]]) -> Interval:
     """Give our occupancy less the peer's at the peer's abandonment, by straight lines between points of our `curve`.
 
-    Beyond the curve's last point its occupancy stands: there we are ahead at less abandonment, or said to be behind.
+    Beyond the curve's last point its occupancy stands: being ahead there is being ahead at less abandonment.
     """
 
     def figure(sums: list[Floats]) -> float:
@@ -143,6 +148,11 @@ def lead_at_equal_abandonment(peer: Sequence[Result], curve: Sequence[Sequence[R
         return float(on_curve(points, rate) - theirs[0] / max(theirs[1], 1.0))
 
     return resampled([columns(peer), *(columns(each) for each in curve)], figure)
+
+
+def is_beyond(peer: Sequence[Result], curve: Sequence[Sequence[Result]]) -> bool:
+    """Whether a peer abandons more than any point of our curve."""
+    return abandonment(peer).mean > max(abandonment(each).mean for each in curve)
 
 
 def on_curve(points: Sequence[tuple[float, float]], rate: float) -> float:

@@ -13,6 +13,7 @@ from benchmarks.pacing.figures import (
     at_rate,
     first_hour,
     gap_closed,
+    is_beyond,
     lead_at_equal_abandonment,
     occupancy,
     ratio,
@@ -241,34 +242,43 @@ def peer_rows(settings: Sequence[Setting], results: Results, peers: Sequence[str
     """One row per peer: how often predictive dialing is ahead or behind at the peer's abandonment."""
     rows = []
     for peer in peers:
-        leads = {
-            setting.name: found for setting in settings if (found := lead_over(setting, results, peer)) is not None
-        }
-        if not leads:
+        run = [setting for setting in settings if results.of(setting, peer)]
+        leads = {each.name: lead for each in run if (lead := lead_over(each, results, peer)) is not None}
+        if not run:
             continue
         behind = [f"{name} {share(lead)}" for name, lead in leads.items() if lead.high < 0.0]
         ahead = sum(lead.low > 0.0 for lead in leads.values())
-        least = min(leads, key=lambda name: leads[name].mean)
+        beyond = len(run) - len(leads)
+        notes = ["; ".join(behind)] if behind else []
+        if leads and not behind:
+            least = min(leads, key=lambda name: leads[name].mean)
+            notes.append(f"smallest lead: {least}, {share(leads[least])} points")
+        if beyond:
+            notes.append(f"in {beyond} more it abandons more than any point of our curve")
         rows.append(
             Row(
                 part="peers",
                 name=f"{peer}: behind it at equal abandonment in",
                 bar="0 scenarios",
                 measured=f"{len(behind)} of {len(leads)}; ahead in {ahead}",
-                passed=not behind,
-                note="; ".join(behind) or f"smallest lead: {least}, {share(leads[least])} points",
+                passed=None if not leads else not behind,
+                note="; ".join(notes),
             )
         )
     return rows
 
 
 def lead_over(setting: Setting, results: Results, peer: str) -> Interval | None:
-    """Our lead over a peer in one scenario, in occupancy at the peer's abandonment; None when it was not run."""
+    """Our lead over a peer in one scenario, in occupancy at the peer's abandonment.
+
+    None when it was not run, or is busier only where it abandons more than any point of our curve: nothing can be said.
+    """
     theirs = results.of(setting, peer)
     curve = [found for each in (PROGRESSIVE, *CURVE) if (found := results.of(setting, each))]
     if not theirs or len(curve) < 2:
         return None
-    return lead_at_equal_abandonment(theirs, curve)
+    lead = lead_at_equal_abandonment(theirs, curve)
+    return None if lead.mean < 0.0 and is_beyond(theirs, curve) else lead
 
 
 # -------------------------------------------------------------------------------------------------------------- blocks

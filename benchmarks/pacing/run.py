@@ -71,7 +71,7 @@ class Result:
 def as_json(result: Result) -> dict[str, Any]:
     """Give a result as plain values; the minutes as rows of four."""
     plain = asdict(result)
-    plain["minutes"] = [[each.live, each.abandoned, round(each.work_s, 3), round(each.staffed_s, 3)]
+    plain["minutes"] = [[each.live, each.abandoned, each.work_s, each.staffed_s]
                         for each in result.minutes]  # fmt: skip
     return plain
 
