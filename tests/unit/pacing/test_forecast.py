@@ -92,6 +92,15 @@ def test_a_short_day_has_the_pace_of_its_minutes() -> None:
     assert pace == Pace(for_s=1200.0, live=40, abandoned=0)
 
 
+def test_campaigns_that_count_together_have_one_pace() -> None:
+    """Their answers are added, over the time since the first of any of them."""
+    early = counted(every_s=60.0, abandoned_each=10, from_at=NOON - 1800.0, to_at=NOON)
+    late = counted(every_s=60.0, abandoned_each=0, from_at=NOON - 900.0, to_at=NOON)
+    for budget in (early, late):
+        budget.count_with((early, late))
+        assert pace_of(budget, NOON) == Pace(for_s=1800.0, live=45, abandoned=3)
+
+
 @pytest.mark.parametrize(("answers", "for_s"), [(0, 3600.0), (9, 3000.0), (100, 500.0)])
 def test_a_handful_of_answers_is_no_pace(answers: int, for_s: float) -> None:
     """Fewer than ten live answers, or less than ten minutes, give no forecast."""
