@@ -7,7 +7,7 @@ import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from dialer.cli.simulate_output import as_object, figure, interval_object, limits, mean
+from dialer.cli.simulate_output import as_object, figure, interval_object, limits, mean, write_json
 
 if TYPE_CHECKING:
     from dialer.queueing.intervals import Interval
@@ -22,7 +22,16 @@ def names_of(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def standings(plan: "Plan", names: list[str]) -> "tuple[Standing, ...]":
+def show_comparison(plan: "Plan", world: str, names: list[str], json_file: str | None) -> None:
+    """Carry out the plan for each name and show how they stand."""
+    compared = _standings(plan, names)
+    if json_file is not None:
+        write_json(json_file, _comparison_object(plan, world, compared))
+    if json_file != "-":
+        _print_comparison(plan, world, compared)
+
+
+def _standings(plan: "Plan", names: list[str]) -> "tuple[Standing, ...]":
     """Carry out the plan for each name, with a progress bar where somebody is watching."""
     from rich.console import Console
     from rich.progress import Progress
@@ -35,7 +44,7 @@ def standings(plan: "Plan", names: list[str]) -> "tuple[Standing, ...]":
         return compare(plan, names, progress=lambda: bar.advance(task))
 
 
-def comparison_object(plan: "Plan", world: str, compared: "tuple[Standing, ...]") -> dict[str, Any]:
+def _comparison_object(plan: "Plan", world: str, compared: "tuple[Standing, ...]") -> dict[str, Any]:
     """Give the comparison for machines; `occupancy_difference` is null for the first policy."""
     return {
         **as_object(plan, world),
@@ -52,7 +61,7 @@ def comparison_object(plan: "Plan", world: str, compared: "tuple[Standing, ...]"
     }
 
 
-def print_comparison(plan: "Plan", world: str, compared: "tuple[Standing, ...]") -> None:
+def _print_comparison(plan: "Plan", world: str, compared: "tuple[Standing, ...]") -> None:
     """Print one row per policy; a table that is too wide goes on in further parts."""
     from dialer.cli.tables import console_for, parts, table_of
 

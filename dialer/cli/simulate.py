@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dialer.cli.compare import comparison_object, names_of, print_comparison, standings
+from dialer.cli.compare import names_of, show_comparison
 from dialer.cli.simulate_output import print_result, result_object, write_json
 from dialer.domain.policy import PacingMode
 
@@ -29,7 +29,8 @@ def simulate(
         typer.Option(
             "--compare",
             metavar="NAME,NAME,...",
-            help="Run each of these pacing policies on the same people and print them side by side.",
+            help="Run each of these pacing policies on the same people and print them side by side: predictive, "
+            "progressive, ratio:2.0, vicidial-average and others of docs/simulation.md.",
         ),
     ] = None,
     known: Annotated[
@@ -60,21 +61,10 @@ def simulate(
     policy = replace(load_campaign(campaign), is_started=True)
     if pacing is not None:
         policy = replace(policy, pacing=replace(policy.pacing, mode=pacing))
-    plan = Plan(
-        policy=policy,
-        scenario=load_world(world),
-        agents=agents,
-        hours=hours,
-        runs=runs,
-        seed=seed,
-        is_known=known,
-    )
+    scenario = load_world(world)
+    plan = Plan(policy=policy, scenario=scenario, agents=agents, hours=hours, runs=runs, seed=seed, is_known=known)
     if compared is not None:
-        ranked = standings(plan, names_of(compared))
-        if json_file is not None:
-            write_json(json_file, comparison_object(plan, world, ranked))
-        if json_file != "-":
-            print_comparison(plan, world, ranked)
+        show_comparison(plan, world, names_of(compared), json_file)
         return
     measures = _with_progress(plan, journal)
     if json_file is not None:

@@ -89,7 +89,7 @@ def contestant(name: str, policy: CampaignPolicy, *, base: Equip = new_campaign,
     if name in tuple(PacingMode):
         mode = PacingMode(name)
         own = replace(policy, pacing=replace(policy.pacing, mode=mode))
-        return Contestant(name=name, policy=own, equip=base, is_governed=mode is not PacingMode.PREVIEW)
+        return Contestant(name=name, policy=own, equip=base, is_governed=True)
     pacer_of = _ratio(name) if name.startswith(RATIO) else PEERS.get(name)
     if pacer_of is None:
         raise UsageError(f"pacing policy: expected one of {', '.join(KNOWN)}; found {name!r}")

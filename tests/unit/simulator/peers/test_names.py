@@ -83,3 +83,33 @@ def test_differences_are_taken_run_by_run() -> None:
     rates = [figure.value or 0.0 for run in runs[1] for figure in run if figure.name == "abandonment_rate"]
     assert second.runs_over_cap == sum(rate > 0.03 for rate in rates) > 0
     assert first.runs_over_cap == 0
+
+
+@pytest.mark.parametrize("name", ["ratio:1.5", *PEERS])
+def test_every_peer_dials(name: str) -> None:
+    """Each peer works a floor for ten minutes."""
+    figures = figures_of(name)
+    assert figures["connects"] > 0.0
+    assert figures["dials"] > figures["live_answers"] >= figures["abandonments"]
+
+
+def test_random_peers_are_seeded() -> None:
+    """The one peer that draws random numbers draws the same ones again."""
+    assert figures_of("impact") == figures_of("impact")
+
+
+def figures_of(name: str) -> dict[str, float]:
+    """Ten minutes of one policy with six agents."""
+    plan = replace(PLAN, agents=6, hours=1 / 6, runs=1, pacing=name)
+    return figures_by_name(plan)
+
+
+def figures_by_name(plan: Plan) -> dict[str, float]:
+    """The figures of a plan's first run."""
+    return {figure.name: figure.value or 0.0 for figure in run_plans([plan], workers=1)[0][0]}
+
+
+def test_known_parameters_reach_a_peer() -> None:
+    """A peer that asks for estimates is given the truth where it is known: the open loop then dials at another rate."""
+    plan = replace(PLAN, agents=6, hours=1 / 6, runs=1, pacing="erlang-rate", scenario=load_world("realistic-p50"))
+    assert figures_by_name(replace(plan, is_known=True))["dials"] < 0.8 * figures_by_name(plan)["dials"]
