@@ -121,9 +121,7 @@ class Learner:
         )
         self._return = DecayedBeta(prior.p_return * prior.returns, (1.0 - prior.p_return) * prior.returns, memory.times)
         ring_live, ring_other, talk, wrap = (quantile(_LEVELS) for quantile in _prior_quantiles(prior))
-        self._ring_live, self._ring_other = (
-            RingLearner(values, worth=prior.times, memory=memory.rings) for values in (ring_live, ring_other)
-        )
+        self._rings = RingLearner(ring_live, ring_other, worth=prior.times, memory=memory.rings)
         self._talk, self._wrap = (
             DurationLearner(values, worth=prior.times, memory=memory.times) for values in (talk, wrap)
         )
@@ -139,7 +137,7 @@ class Learner:
 
     def observe_dial_resolved(self, is_live: bool, after_s: float, now: float, group: str = "") -> None:
         """Learn that a dial became a live answer, or anything else, `after_s` seconds after its PlaceCall."""
-        (self._ring_live if is_live else self._ring_other).observe(_duration(after_s, "ring time"))
+        self._rings.observe(is_live, _duration(after_s, "ring time"))
         if self._live.observe(is_live, group):
             self._changed_at = now
         self._dials += 1
@@ -201,7 +199,7 @@ class Learner:
             is_new = self._observed != self._times_observed or talking_ages or wrap_ages
             if not is_new or elapsed < wait_s:
                 return times
-        live, other = self._ring_live.fit(), self._ring_other.fit()
+        live, other = self._rings.fit()
         talk, wrap = self._talk.fit(now, talking_ages), self._wrap.fit(now, wrap_ages)
         self._times_observed, self._built_dials = self._observed, self._dials
         self._times = Times(
