@@ -82,6 +82,11 @@ class Agent:
         self.away_s = 0.0
         self.away_until_at = 0.0
 
+    @property
+    def is_absent(self) -> bool:
+        """Not come yet, or gone home."""
+        return self.doing is Doing.OUT or (self.is_last and self.doing is Doing.AWAY)
+
 
 class Agents:
     """The team."""
@@ -170,7 +175,7 @@ class Agents:
 
     def _leave(self, planned: tuple[Agent, Leaving], at: float) -> None:
         agent, leaving = planned
-        if agent.doing is Doing.OUT or agent.told is leaving:
+        if agent.is_absent or agent.told is leaving:
             return
         if agent.doing in (Doing.FREE, Doing.AWAY):
             self._ask_to_leave(agent, leaving, at)
@@ -209,7 +214,7 @@ class Agents:
 
     def _ask_break(self, asked: tuple[Agent, float], at: float) -> None:
         agent, length_s = asked
-        if agent.doing is Doing.OUT:
+        if agent.is_absent:
             return
         agent.away_s = length_s
         self._ask(agent, "break", at)
@@ -218,7 +223,7 @@ class Agents:
     def _close(self, closed: tuple[Agent, float], at: float) -> None:
         agent, until_at = closed
         agent.away_until_at = until_at
-        if agent.doing is not Doing.OUT:
+        if not agent.is_absent:
             self._ask(agent, "closed", at)
 
     def _ask(self, agent: Agent, reason: str, at: float) -> None:
@@ -231,8 +236,7 @@ class Agents:
     def _begin_break(self, agent: Agent, at: float) -> None:
         agent.doing, agent.is_owed = Doing.AWAY, False
         agent.version += 1
-        if agent.is_last:
-            agent.doing = Doing.OUT
+        if agent.is_last:  # a call that this agent was reserved for is still taken
             self._world.tell(AgentLoggedOut(agent_id=agent.agent_id), at)
             return
         self._world.at(max(at + agent.away_s, agent.away_until_at), self._come_back, (agent, agent.version))
