@@ -173,3 +173,30 @@ def test_times_that_ran_backwards_are_refused(seconds: float) -> None:
     """A duration below zero or no number is refused and nothing is learned of it."""
     with pytest.raises(OutOfDomain, match="expected seconds >= 0"):
         Learner().observe_talk(seconds, 0.0)
+
+
+def test_groups_and_changes_reach_the_estimates() -> None:
+    """A group's probability is given by name, another's is the campaign's; a change is dated when it is detected."""
+    rng = np.random.default_rng(3)
+    learner = Learner()
+    for at in range(800):
+        learner.observe_dial_resolved(bool(rng.random() < 0.15), 9.0, float(at), "mobile")
+    before = learner.snapshot(800.0)
+    assert before.p_of("mobile") == pytest.approx(0.15, abs=0.05)
+    assert before.p_of("never seen") == before.p_live
+    for at in range(800, 1000):
+        learner.observe_dial_resolved(bool(rng.random() < 0.5), 9.0, float(at))
+    after = learner.snapshot(1000.0)
+    assert before.changed_at is None
+    assert after.changed_at is not None and 800.0 < after.changed_at < 880.0
+    assert after.p_of("mobile") == pytest.approx(before.p_of("mobile"), abs=0.02)
+
+
+def test_conversations_underway_renew_the_tables() -> None:
+    """With nothing new observed, agents who do not end their wrap-up are still news: after 20 s fewer are expected."""
+    learner = taught(count=300)
+    first = learner.snapshot(0.0, (), (5.0,) * 10)
+    second = learner.snapshot(60.0, (), (65.0,) * 10)
+    assert second is not first
+    assert second.mean_wrap_s > 1.2 * first.mean_wrap_s
+    assert learner.snapshot(61.0, (), (66.0,) * 10) is second
