@@ -54,6 +54,8 @@ def change(
     if before.state is not AgentState.LOGGED_OUT:
         _keep_span(state, before, now)
     if before.state is AgentState.WRAP_UP:
+        if before.owed is None and before.campaign is not None:  # who announced it is not counted on any more
+            state.campaigns[before.campaign].learner.observe_return(agent.state is AgentState.READY, now)
         shadowing.on_wrapped_up(state, before, now)
         state.timers.cancel(("wrap_up", agent.agent_id))
         if before.call_id is not None:

@@ -155,7 +155,7 @@ def apply(state: State, before: Call, fact: Fact, now: float) -> None:
     if call is before:
         return
     state.calls[call.call_id] = call
-    _learn(campaign, before, call, now)
+    _learn(campaign, before, call, state.dialed[call.call_id].lead.segment, now)
     shadowing.on_step(campaign, before, call, now)
     if call.attempt.is_abandoned and not before.attempt.is_abandoned:
         _count_abandoned(campaign, now)
@@ -251,7 +251,7 @@ def _arm(state: State, call: Call) -> None:
         state.timers.set(key, at)
 
 
-def _learn(campaign: Campaign, before: Call, call: Call, now: float) -> None:
+def _learn(campaign: Campaign, before: Call, call: Call, segment: str, now: float) -> None:
     attempt, counts = call.attempt, campaign.counts
     if attempt.answered_at is not None and before.attempt.answered_at is None:
         counts.answers += 1
@@ -261,7 +261,8 @@ def _learn(campaign: Campaign, before: Call, call: Call, now: float) -> None:
         if campaign.regulator is not None:
             campaign.regulator.record_live()
         answered_at = now if attempt.answered_at is None else attempt.answered_at
-        campaign.learner.observe_dial_resolved(True, max(answered_at - attempt.placed_at, 0.0), answered_at)
+        ring_s = max(answered_at - attempt.placed_at, 0.0)
+        campaign.learner.observe_dial_resolved(True, ring_s, answered_at, segment)
         campaign.learner.observe_classified(True, now)
         delay_s = max(0.0, (call.waits_from_at or answered_at) - answered_at)
         campaign.clock_delay_s += (delay_s - campaign.clock_delay_s) / min(counts.live, _DELAYS_REMEMBERED)
@@ -275,7 +276,7 @@ def _learn(campaign: Campaign, before: Call, call: Call, now: float) -> None:
         check = campaign.policy.abandonment.machine_check
         if campaign.regulator is not None and check is not None:
             campaign.regulator.record_estimated(check[0] / check[1])
-    campaign.learner.observe_dial_resolved(False, max(now - attempt.placed_at, 0.0), now)
+    campaign.learner.observe_dial_resolved(False, max(now - attempt.placed_at, 0.0), now, segment)
 
 
 def _count_abandoned(campaign: Campaign, now: float) -> None:

@@ -3,19 +3,17 @@
 One rule governs: every `PlaceCall` leaves from here, with an allowing verdict of that instant.
 """
 
-import math
-
-from dialer.domain.agent import Agent, AgentInput, AgentState
-from dialer.domain.call import CallState
+from dialer.domain.agent import Agent, AgentInput
 from dialer.domain.commands import OfferPreview, RecordDecision
 from dialer.domain.events import PreviewAccepted, PreviewSkipped
 from dialer.domain.policy import PacingMode
 from dialer.domain.records import PacingDecision
 from dialer.engine import agents, calls, leads, retry, shadowing
-from dialer.engine.campaign import Campaign, Counts
+from dialer.engine.campaign import Campaign
 from dialer.engine.leads import Dialable
+from dialer.engine.sight import look
 from dialer.engine.state import Offer, State
-from dialer.pacing.base import DialDecision, Floor, Totals, ask, constrain
+from dialer.pacing.base import DialDecision, ask, constrain
 from dialer.pacing.predictive import PredictivePacer
 
 LINES_AGAIN_S = 1.0
@@ -23,7 +21,6 @@ LINES_AGAIN_S = 1.0
 KEEP_EVERY_S = 10.0
 """A decision that differs from the one before in nothing but its terms is kept this often."""
 
-_GRAIN_S = 0.25  # finer steps of the threshold would only make the pacer rebuild its tables
 _YIELD_S = 1e-3
 _SKIPPED_AFTER_S = 900.0
 _NOT_TAKEN_AFTER_S = 300.0
@@ -42,7 +39,7 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
     floor = look(state, campaign, now)
     shadowing.show(campaign, floor)
     if campaign.regulator is not None and isinstance(campaign.pacer, PredictivePacer):
-        campaign.pacer.psi = campaign.regulator.psi(floor.agents, campaign.budget.live(now))
+        campaign.pacer.psi = campaign.regulator.psi(floor.agents, campaign.budget, now)
     decision = ask(campaign.pacer, floor)
     if campaign.governor is not None:
         decision = campaign.governor.limit(
@@ -69,68 +66,6 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
     elif decision.limited_by == "infeasible":  # until the window rolls, or a reload brings another check
         state.timers.set(("pace", campaign.name), max(campaign.budget.span(now)[1], now + LINES_AGAIN_S))
     leads.refill(state, campaign, now)
-
-
-def look(state: State, campaign: Campaign, now: float) -> Floor:
-    """Show the pacer what it may see of the campaign."""
-    ready = busy = departing = 0
-    talking: list[float] = []
-    wrapping: list[float] = []
-    for agent_id in campaign.agents:
-        agent = state.agents[agent_id]
-        if agent.state is AgentState.READY and agent.rests_until_at <= now:
-            ready += 1
-            continue
-        busy += 1
-        if agent.owed is not None:
-            departing += 1
-            continue
-        if agent.state is AgentState.TALKING:
-            talking.append(now - agent.since_at)
-        elif agent.state is not AgentState.RESERVED:  # in wrap-up, or resting after it
-            wrapping.append(now - agent.released_at)
-    unanswered: list[float] = []
-    answered = 0
-    for call_id in campaign.calls:
-        call = state.calls[call_id]
-        if call.state is CallState.CONNECTED or call.attempt.is_reserved:  # most of them: this is the hot path
-            continue
-        if call.is_unanswered:
-            unanswered.append(now - call.attempt.placed_at)
-        elif call.state is CallState.ANSWERED:
-            answered += 1
-    lines_free = state.lines - len(state.calls)
-    if campaign.policy.pacing.lines is not None:
-        lines_free = min(lines_free, campaign.policy.pacing.lines - len(campaign.calls))
-    return Floor(
-        now=now,
-        ready=ready,
-        talking_ages=tuple(talking),
-        wrap_ages=tuple(wrapping),
-        unanswered_ages=tuple(unanswered),
-        answered=answered,
-        queued=len(campaign.queue),
-        agents=ready + busy,
-        lines_free=lines_free,
-        calls_allowed=state.bucket.allowed(now),
-        leads=len(campaign.hopper),
-        # An agent is in time until the threshold has passed from the clock's start, which is later than the answer.
-        threshold_s=campaign.policy.abandonment.threshold_s + math.floor(campaign.clock_delay_s / _GRAIN_S) * _GRAIN_S,
-        estimates=campaign.learner.snapshot(now, talking, wrapping),
-        departing=departing,
-        totals=_totals(campaign.counts),
-    )
-
-
-def _totals(counts: Counts) -> Totals:
-    return Totals(
-        dials=counts.dials,
-        finished=counts.finished,
-        live=counts.live,
-        machines=counts.machines,
-        connects=counts.connects,
-        abandoned=counts.abandoned,
-    )
 
 
 def _start(state: State, campaign: Campaign, decision: DialDecision, now: float) -> int:

@@ -89,6 +89,10 @@ class Hopper:
         self._ids.add(lead.lead_id)
         heapq.heappush(self._heap, (order_key(lead, self._order), lead))
 
+    def first(self) -> Lead:
+        """Show the first lead; IndexError when empty."""
+        return self._heap[0][1]
+
     def pop(self) -> Lead:
         """Take the first lead; IndexError when empty."""
         lead = heapq.heappop(self._heap)[1]

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from dialer.pacing.base import DialDecision, Floor
 from dialer.pacing.manual import progressive
-from dialer.queueing.distributions import poisson_binomial
+from dialer.queueing.distributions import poisson_binomial_tail
 from dialer.queueing.errors import OutOfDomain
 from dialer.queueing.estimators import Estimates
 from dialer.queueing.times import RING_GRID_S, RING_STEP_S, Times
@@ -163,16 +163,3 @@ def _build(times: Times, threshold_s: float) -> _Tables:
         left=1.0 - times.live_cdf[:, None],
         left_other=1.0 - times.other_cdf[:, None],
     )
-
-
-def poisson_binomial_tail(p: Floats, first: int, count: int) -> Floats:
-    """Give P(S >= first + j) for j below `count`, shape (batch, count)."""
-    trials = len(p)
-    tail = np.zeros((p.shape[1], count))
-    sure = min(max(1 - first, 0), count)
-    tail[:, :sure] = 1.0
-    if trials and sure < count and first + sure <= trials:
-        reached = poisson_binomial(p)[:, ::-1].cumsum(axis=1)[:, ::-1]
-        part = reached[:, first + sure : first + count]
-        tail[:, sure : sure + part.shape[1]] = part
-    return tail

@@ -2,14 +2,15 @@
 
 One rule governs this module: what it learns depends on the evidence seen, never on the hour of the day. The excess is
 what it steers: abandonments minus the target times live answers, a count. An abandonment too many is paid back by the
-live answers that follow, soon and gently, so that the count of any hour and any day stays near the target: with the
-gain used here its standard deviation is one to two abandonments, at any team size, where leaving psi alone gives the
-square root of all abandonments of the day.
+live answers that follow, over a span of them. A short span keeps the count of each day close to the target and lets psi
+swing, which costs occupancy; a long one leaves psi almost alone. So the span is as long as the distance of the window
+from its cap allows: the standard deviation of the excess is sqrt(target * span / 2), half of that distance.
 """
 
-from math import asinh, exp, log
+from math import asinh, exp, log, sqrt
 
 from dialer.pacing.base import DialDecision
+from dialer.pacing.budget import AbandonmentBudget
 from dialer.queueing.errors import OutOfDomain
 
 _PSI_BY_AGENTS = ((1, 0.055), (2, 0.05), (5, 0.04), (10, 0.03), (20, 0.025), (50, 0.02), (100, 0.018))
@@ -20,21 +21,22 @@ _RESERVE_GROWS_OVER = 200.0  # live answers
 class Regulator:
     """Move `psi` so that the abandonment rate meets the target, and the same at every hour of the window.
 
-    psi = psi_start(agents) * exp(base - quick),  quick = BEND asinh(excess / (BEND * target * SPAN))
+    psi = psi_start(agents) * exp(base - quick),  quick = BEND asinh((excess + reserve) / (BEND * target * span))
 
-    An excess of target * SPAN would lower psi e-fold if `quick` were linear; the asinh keeps a burst, which is over and
-    done with, from holding psi down for hours. `base` is the slow term: it integrates `quick` over live answers, 8 SPAN
-    of them, and so learns what psi holds the target on this floor. Anti-windup: while anything but the pacer's own rule
-    bounds the calls (lines, leads, calls per second, the governor), live answers save nothing up; and never more than
-    SAVED abandonments are.
+    An excess of target * span would lower psi e-fold if `quick` were linear; the asinh keeps a burst, which is over and
+    done with, from holding psi down for hours. `base` is the slow term: it integrates `quick` over live answers, 8
+    spans of them, and so learns what psi holds the target on this floor. Anti-windup: while anything but the pacer's
+    own rule bounds the calls (lines, leads, calls per second, the governor), live answers save nothing up; and never
+    more than three standard deviations of the excess are.
 
-    A window that must close under its cap cannot be steered to its very edge: where the target comes near the cap, the
-    excess is steered to -`reserve` instead of 0, to RESERVE abandonments once the window has some hundreds of answers.
+    The distance from the cap is RESERVE abandonments and what the margin between cap and target has grown to in this
+    window. Where the target comes near the cap, the excess is steered to -`reserve` instead of 0, to RESERVE once the
+    window has some hundreds of live answers: a window that must close under its cap cannot be steered to its edge.
     """
 
-    SPAN = 80.0
+    SPAN_MIN = 80.0  # live answers
+    SPAN_MAX = 800.0
     BEND = 0.35
-    SAVED = 3.0
     RESERVE = 2.0
     LOG_MAX = log(8.0)
 
@@ -44,7 +46,9 @@ class Regulator:
         self._target_rate = target_rate
         self._margin_rate = cap_rate - target_rate
         self._excess, self._base = restored
+        self._opens_at: float | None = None
         self._reserve = 0.0
+        self._span = self.SPAN_MIN
         self._is_free = True
 
     def heed(self, decision: DialDecision) -> None:
@@ -54,9 +58,10 @@ class Regulator:
     def record_live(self) -> None:
         """Learn of a live answer. It pays back an excess; it saves up for later only while dialing is free."""
         if self._excess > 0.0 or self._is_free:
-            self._excess = max(self._excess - self._target_rate, -self._reserve - self.SAVED)
+            saved = 3.0 * sqrt(self._target_rate * self._span / 2.0)
+            self._excess = max(self._excess - self._target_rate, -self._reserve - saved)
         if self._is_free:
-            moved = self._base - self._quick / (8.0 * self.SPAN)
+            moved = self._base - self._quick / (8.0 * self._span)
             self._base = min(max(moved, -self.LOG_MAX), self.LOG_MAX)
 
     def record_abandoned(self) -> None:
@@ -67,16 +72,24 @@ class Regulator:
         """Learn of a machine verdict that is a person who got silence with probability `share`."""
         self._excess += share * (1.0 - self._target_rate)
 
-    def psi(self, agents: int, live: int) -> float:
-        """Give the price of an abandonment for a team of `agents` when the window holds `live` live answers."""
-        grown = self.RESERVE * (1.0 - exp(-live / _RESERVE_GROWS_OVER))
-        self._reserve = max(0.0, grown - self._margin_rate * live)
+    def psi(self, agents: int, budget: AbandonmentBudget, now: float) -> float:
+        """Give the price of an abandonment for a team of `agents`, in the window of `budget` that holds `now`."""
+        opens_at = budget.span(now)[0]
+        if opens_at != self._opens_at:
+            if self._opens_at is not None:
+                self._excess = 0.0  # a new window has its own count: nothing is owed to it, and nothing saved
+            self._opens_at = opens_at
+        live = budget.live(now)
+        margin = self._margin_rate * live
+        self._reserve = max(0.0, self.RESERVE * (1.0 - exp(-live / _RESERVE_GROWS_OVER)) - margin)
+        deviation = (self.RESERVE + margin) / 2.0
+        self._span = min(max(2.0 * deviation**2 / self._target_rate, self.SPAN_MIN), self.SPAN_MAX)
         moved = min(max(self._base - self._quick, -self.LOG_MAX), self.LOG_MAX)
         return min(psi_start(agents, self._target_rate) * exp(moved), 0.5)
 
     @property
     def _quick(self) -> float:
-        return self.BEND * asinh((self._excess + self._reserve) / (self.BEND * self._target_rate * self.SPAN))
+        return self.BEND * asinh((self._excess + self._reserve) / (self.BEND * self._target_rate * self._span))
 
     def snapshot(self) -> tuple[float, float]:
         """Give the state to go on from: the excess, and the base."""

@@ -150,7 +150,7 @@ class Twin:
             return
         floor = self._look(at)
         if self.regulator is not None and isinstance(self.pacer, PredictivePacer):
-            self.pacer.psi = self.regulator.psi(floor.agents, self.budget.live(at))
+            self.pacer.psi = self.regulator.psi(floor.agents, self.budget, at)
         decision = ask(self.pacer, floor)
         if self.governor is not None:
             decision = self.governor.limit(

@@ -103,7 +103,9 @@ class Driver:
         for from_at, to_at in self._shift.closed:
             self._world.agents.close(from_at, to_at)
         network = scenario.network
-        self._engine = Engine(lines=network.lines, calls_per_second=network.calls_per_second, ends_at=self._shift.end_at, equip=equip)
+        self._engine = Engine(
+            lines=network.lines, calls_per_second=network.calls_per_second, ends_at=self._shift.end_at, equip=equip
+        )
         self._journal = journal
         self._queue: deque[Event] = deque([CampaignLoaded(policy=policy)])
         self._events = self._timers = 0

@@ -93,7 +93,7 @@ async def daemon_journal(campaign: CampaignPolicy, scenario: Scenario, seed: int
     )
     network = scenario.network
     gateway = LoopbackGateway(world, clock)
-    engine = Engine(lines=network.lines, calls_per_second=network.calls_per_second)
+    engine = Engine(lines=network.lines, calls_per_second=network.calls_per_second, ends_at=shift.end_at)
     driver = Driver(engine, ledger, gateway, clock)
     driver.post(CampaignLoaded(policy=campaign))
     async with asyncio.TaskGroup() as group:

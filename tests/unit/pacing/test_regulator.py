@@ -1,18 +1,32 @@
 """The regulator steers the count of abandonments to its aim."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from math import exp, inf
 from random import Random
 from statistics import fmean, pstdev
 
 import pytest
 
+from dialer.domain.policy import Window
 from dialer.pacing.base import DialDecision
+from dialer.pacing.budget import AbandonmentBudget
 from dialer.pacing.regulator import Regulator, psi_start
 from dialer.queueing.errors import OutOfDomain
 
 FREE = DialDecision(calls=4, reserve=False, limited_by="wanted", wanted=4)
 START = psi_start(10, 0.025)
+NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC).timestamp()
+
+
+def budget_of(live: int, at: float = NOON - 7200.0) -> AbandonmentBudget:
+    budget = AbandonmentBudget(cap_rate=0.03, window=Window.DAY, tz=UTC)
+    for _ in range(live):
+        budget.record_live(at)
+    return budget
+
+
+EMPTY = budget_of(0)
 
 
 def test_psi_starts_lower_for_larger_teams() -> None:
@@ -30,7 +44,7 @@ def test_at_the_target_psi_rests() -> None:
         regulator.record_live()
         if turn % 40 == 20:
             regulator.record_abandoned()
-    assert regulator.psi(10, 0) == pytest.approx(START, rel=0.3)
+    assert regulator.psi(10, EMPTY, NOON) == pytest.approx(START, rel=0.3)
 
 
 @pytest.mark.parametrize(("abandoned_each", "is_up"), [(0, True), (3, False)])
@@ -42,7 +56,7 @@ def test_psi_moves_against_the_error(abandoned_each: int, is_up: bool) -> None:
             regulator.record_live()
         for _ in range(abandoned_each):
             regulator.record_abandoned()
-    assert (regulator.psi(10, 0) > START) == is_up
+    assert (regulator.psi(10, EMPTY, NOON) > START) == is_up
 
 
 def test_psi_stays_within_a_factor_of_eight() -> None:
@@ -51,8 +65,8 @@ def test_psi_stays_within_a_factor_of_eight() -> None:
     for _ in range(100_000):
         up.record_live()
         down.record_abandoned()
-    assert up.psi(10, 0) == pytest.approx(8 * START)
-    assert down.psi(10, 0) == pytest.approx(START / 8)
+    assert up.psi(10, EMPTY, NOON) == pytest.approx(8 * START)
+    assert down.psi(10, EMPTY, NOON) == pytest.approx(START / 8)
 
 
 def test_a_burst_is_paid_back_without_strangling_the_day() -> None:
@@ -60,7 +74,7 @@ def test_a_burst_is_paid_back_without_strangling_the_day() -> None:
     regulator = Regulator(0.025, 0.03)
     for _ in range(10):
         regulator.record_abandoned()
-    assert 0.2 * START < regulator.psi(10, 0) < 0.45 * START
+    assert 0.2 * START < regulator.psi(10, EMPTY, NOON) < 0.45 * START
     for _ in range(400):
         regulator.record_live()
     assert regulator.snapshot()[0] == pytest.approx(0.0, abs=1e-9)
@@ -73,9 +87,9 @@ def test_an_hour_bound_by_lines_earns_no_burst(bound: DialDecision) -> None:
     regulator.heed(bound)
     for _ in range(1000):
         regulator.record_live()
-    assert regulator.psi(10, 0) == START
+    assert regulator.psi(10, EMPTY, NOON) == START
     regulator.record_abandoned()
-    assert regulator.psi(10, 0) < START
+    assert regulator.psi(10, EMPTY, NOON) < START
 
 
 def test_live_answers_of_progressive_dialing_pay_an_excess_back() -> None:
@@ -85,7 +99,7 @@ def test_live_answers_of_progressive_dialing_pay_an_excess_back() -> None:
     regulator.heed(replace(FREE, reserve=True, limited_by="guard"))
     for _ in range(40):
         regulator.record_live()
-    assert regulator.psi(10, 0) == pytest.approx(START)
+    assert regulator.psi(10, EMPTY, NOON) == pytest.approx(START)
 
 
 def test_people_taken_for_machines_count_like_abandonments() -> None:
@@ -109,7 +123,7 @@ def test_the_count_of_a_day_keeps_near_its_aim() -> None:
         regulator, abandoned = Regulator(0.03, 0.1), 0
         for _ in range(1320):
             regulator.record_live()
-            if rng.random() < 0.03 * regulator.psi(10, 0) / (0.5 * psi_start(10, 0.03)):
+            if rng.random() < 0.03 * regulator.psi(10, EMPTY, NOON) / (0.5 * psi_start(10, 0.03)):
                 regulator.record_abandoned()
                 abandoned += 1
         ends.append(abandoned - 0.03 * 1320)
@@ -120,9 +134,30 @@ def test_the_count_of_a_day_keeps_near_its_aim() -> None:
 def test_a_target_at_the_cap_keeps_a_reserve() -> None:
     """With the target at the cap psi falls as the window fills, until two abandonments are held back."""
     close, apart = Regulator(0.03, 0.03), Regulator(0.02, 0.03)
-    assert close.psi(10, 0) == psi_start(10, 0.03)
-    assert close.psi(10, 1000) < close.psi(10, 100) < close.psi(10, 0)
-    assert apart.psi(10, 1000) == psi_start(10, 0.02)
+    assert close.psi(10, EMPTY, NOON) == psi_start(10, 0.03)
+    assert close.psi(10, budget_of(1000), NOON) < close.psi(10, budget_of(100), NOON) < close.psi(10, EMPTY, NOON)
+    assert apart.psi(10, budget_of(1000), NOON) == psi_start(10, 0.02)
+
+
+def test_the_span_grows_with_the_distance_from_the_cap() -> None:
+    """With room under the cap one abandonment moves psi little; close to the cap it moves psi much."""
+    moved = []
+    for live in (0, 600):
+        regulator = Regulator(0.025, 0.03)
+        budget = budget_of(live)
+        before = regulator.psi(10, budget, NOON)
+        regulator.record_abandoned()
+        moved.append(regulator.psi(10, budget, NOON) / before)
+    assert moved[0] < 0.75 < 0.9 < moved[1] < 1.0
+
+
+def test_a_new_window_begins_with_a_clean_count() -> None:
+    """What was owed or saved yesterday is neither owed nor saved today."""
+    regulator, budget = Regulator(0.025, 0.03), budget_of(10)
+    regulator.psi(10, budget, NOON)
+    regulator.record_abandoned()
+    assert regulator.psi(10, budget, NOON) < 0.9 * START
+    assert regulator.psi(10, budget, NOON + 86400.0) == START
 
 
 def test_a_restarted_regulator_goes_on() -> None:
@@ -131,7 +166,7 @@ def test_a_restarted_regulator_goes_on() -> None:
     for _ in range(60):
         regulator.record_live()
     restored = Regulator(0.025, 0.03, regulator.snapshot())
-    assert restored.psi(10, 0) == regulator.psi(10, 0) > START * exp(0.1)
+    assert restored.psi(10, EMPTY, NOON) == regulator.psi(10, EMPTY, NOON) > START * exp(0.1)
 
 
 @pytest.mark.parametrize("target_rate", [0.0, 1.0, 3.0, inf])
