@@ -50,7 +50,7 @@ format: setup ## Format the code and fix what the linter can fix
 	@$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: setup ## Run all benchmarks
+bench: setup ## Run all benchmarks, of the pacing the quick one
 	@$(BIN)/python -m benchmarks
 
 .PHONY: bench-engine
@@ -58,8 +58,12 @@ bench-engine: setup ## Measure the engine: events per second, beside a SimPy mod
 	@$(BIN)/python -m benchmarks.engine
 
 .PHONY: bench-pacing
-bench-pacing: setup ## Measure the pacing against optimum, known parameters and other dialers (ARGS=--quick: 3 min)
+bench-pacing: setup ## Measure the pacing: optimum, known parameters, bad days, other dialers (hours; ARGS="...")
 	@$(BIN)/python -m benchmarks.pacing $(ARGS)
+
+.PHONY: bench-pacing-quick
+bench-pacing-quick: setup ## The same with few runs of a few scenarios, in three minutes
+	@$(BIN)/python -m benchmarks.pacing --quick $(ARGS)
 
 .PHONY: lists
 lists: setup ## Make the shipped sample lists anew

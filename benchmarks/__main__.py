@@ -1,6 +1,8 @@
-"""Run all benchmarks."""
+"""Run all benchmarks, of the pacing the quick one."""
 
 from benchmarks import engine
+from benchmarks.pacing import __main__ as pacing
 
 if __name__ == "__main__":
     engine.main()
+    pacing.main(["--quick"])

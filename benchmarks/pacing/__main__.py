@@ -64,9 +64,9 @@ QUICK = Extent(
 )
 
 
-def main() -> None:
-    """Run what is asked for."""
-    asked = _arguments()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is asked for; `arguments` None: those of the command line."""
+    asked = _asked(arguments)
     began = time.monotonic()
     console = Console(width=max(Console().width, WIDTH))
     extent = QUICK if asked.quick else FULL
@@ -149,7 +149,7 @@ def _chosen(settings: Sequence[Setting], patterns: Sequence[str], only: Sequence
     return [each for each in settings if only is None or each.name in only]
 
 
-def _arguments() -> argparse.Namespace:
+def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pacing", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few runs of a few scenarios, under 3 minutes on 2 cores")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS, help="only these parts")
@@ -160,7 +160,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes")
     parser.add_argument("--fresh", action="store_true", help="neither use nor keep finished runs")
     parser.add_argument("--name", default="", help="of the files in benchmarks/results")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
