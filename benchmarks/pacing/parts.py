@@ -30,6 +30,7 @@ MARKOV_WITHIN = 0.003
 GAP_DAY, GAP_FIRST_HOUR = 0.95, 0.80
 RECOVERY_MINUTES = 5.0
 HOUR_FACTOR = 2.0
+LEARNING_EFFORT = 3.0  # times the usual: a share of a gap is known less well than either end
 LEARNING = ("five-mid", "ten-base", "twenty-p30", "fifty-base")
 HAPPENING = range(13, 27)
 GAMING_WITHIN = 0.005
@@ -140,7 +141,8 @@ def scenario_cases(
     """Predictive dialing and its bounds, with the curve and the peers at a quarter of the effort."""
     cases = []
     for setting in settings:
-        main = runs_of(setting, agent_hours, least)
+        effort = LEARNING_EFFORT if setting.name in LEARNING else 1.0
+        main = runs_of(setting, agent_hours * effort, least)
         few = runs_of(setting, agent_hours / 4.0, least)
         cases += [Case(setting=setting, controller=each, runs=main) for each in (PROGRESSIVE, PREDICTIVE)]
         if setting.is_stationary:
