@@ -148,9 +148,9 @@ def new_pacer(policy: CampaignPolicy) -> Pacer:
             return PredictivePacer(psi_start(1, target_rate)) if target_rate else ProgressivePacer()
 
 
-def new_regulator(policy: CampaignPolicy, learned: tuple[float, float] | None = None) -> Regulator | None:
+def new_regulator(policy: CampaignPolicy, base: float = 0.0) -> Regulator | None:
     """Give the regulator that steers a predictive campaign to its target; None where nothing is to be steered."""
     abandonment = policy.abandonment
     if policy.pacing.mode is not PacingMode.PREDICTIVE or not abandonment.target_rate:
         return None
-    return Regulator(abandonment.target_rate, abandonment.cap_rate, learned or (0.0, 0.0))
+    return Regulator(abandonment.target_rate, abandonment.cap_rate, base)

@@ -46,9 +46,9 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
     campaign.policy, campaign.gate = policy, fresh.gate
     campaign.hopper.reorder(policy.list.order)
     if (before.pacing, before.abandonment) != (policy.pacing, policy.abandonment):
-        learned = None if campaign.regulator is None else campaign.regulator.snapshot()
+        base = 0.0 if campaign.regulator is None else campaign.regulator.base
         campaign.pacer, campaign.governor = fresh.pacer, fresh.governor
-        campaign.regulator = new_regulator(policy, learned)
+        campaign.regulator = new_regulator(policy, base)
         campaign.budget.hold_to(policy.abandonment.cap_rate, policy.abandonment.machine_check)
     window, zone = policy.abandonment.window, policy.abandonment.time_zone
     if (before.abandonment.window, before.abandonment.time_zone) != (window, zone):

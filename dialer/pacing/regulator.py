@@ -40,12 +40,13 @@ class Regulator:
     RESERVE = 2.0
     LOG_MAX = log(8.0)
 
-    def __init__(self, target_rate: float, cap_rate: float, restored: tuple[float, float] = (0.0, 0.0)) -> None:
+    def __init__(self, target_rate: float, cap_rate: float, base: float = 0.0) -> None:
         if not 0.0 < target_rate < 1.0:
             raise OutOfDomain(f"target_rate: expected a share in (0, 1), found {target_rate!r}; 3 % is written 0.03")
         self._target_rate = target_rate
         self._margin_rate = cap_rate - target_rate
-        self._excess, self._base = restored
+        self._base = base
+        self._excess = 0.0
         self._opens_at: float | None = None
         self._reserve = 0.0
         self._span = self.SPAN_MIN
@@ -76,12 +77,13 @@ class Regulator:
         """Give the price of an abandonment for a team of `agents`, in the window of `budget` that holds `now`."""
         opens_at = budget.span(now)[0]
         if opens_at != self._opens_at:
-            if self._opens_at is not None:
-                self._excess = 0.0  # a new window has its own count: nothing is owed to it, and nothing saved
+            # A new window has its own count, and one found at a restart has its debt: never anything saved.
+            live, abandoned = budget.weighed(now)
+            self._excess = max(0.0, abandoned - self._target_rate * live)
             self._opens_at = opens_at
-        live = budget.live(now)
-        margin = self._margin_rate * live
-        self._reserve = max(0.0, self.RESERVE * (1.0 - exp(-live / _RESERVE_GROWS_OVER)) - margin)
+        counted = budget.live(now)
+        margin = self._margin_rate * counted
+        self._reserve = max(0.0, self.RESERVE * (1.0 - exp(-counted / _RESERVE_GROWS_OVER)) - margin)
         deviation = (self.RESERVE + margin) / 2.0
         self._span = min(max(2.0 * deviation**2 / self._target_rate, self.SPAN_MIN), self.SPAN_MAX)
         moved = min(max(self._base - self._quick, -self.LOG_MAX), self.LOG_MAX)
@@ -91,9 +93,10 @@ class Regulator:
     def _quick(self) -> float:
         return self.BEND * asinh((self._excess + self._reserve) / (self.BEND * self._target_rate * self._span))
 
-    def snapshot(self) -> tuple[float, float]:
-        """Give the state to go on from: the excess, and the base."""
-        return self._excess, self._base
+    @property
+    def base(self) -> float:
+        """What was learned of the floor, as the logarithm of psi over its start; the excess stands in the budget."""
+        return self._base
 
 
 def psi_start(agents: int, target_rate: float) -> float:

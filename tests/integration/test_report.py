@@ -22,7 +22,7 @@ from tests.integration.daemon_process import DIALER
 from tests.unit.storage.builders import make_abandoned, make_attempt, make_connect, make_lead, make_policy, make_span
 
 NINE = datetime(2026, 3, 10, 0, 0, tzinfo=UTC).timestamp()  # 09:00 in Seoul
-POLICY = make_policy(abandonment=AbandonmentPolicy(time_zone="Asia/Seoul", cap_rate=0.02))
+POLICY = make_policy(abandonment=AbandonmentPolicy(time_zone="Asia/Seoul", target_rate=0.02, cap_rate=0.02))
 
 DIGEST = "0123456789abcdef" * 4
 LONG_REASON = "the list of last week was loaded again in place of the one that the client sent this morning"
