@@ -6,6 +6,7 @@ code of the dialer, nor the setting, nor the controller changed. A run that fail
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -139,12 +140,17 @@ def _run_all(
         ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
     ):
         task = bar.add_task(words, total=total)
+        began, ended, told = time.monotonic(), 0.0, 0.0
         futures: dict[Future[Result], tuple[Case, int]] = {
             pool.submit(run, case.setting, case.controller, rank): (case, rank) for case, rank in wanted
         }
         for future in as_completed(futures):
             case, rank = futures.pop(future)
             bar.advance(task, case.setting.agent_hours)
+            ended += case.setting.agent_hours
+            if not console.is_terminal and ended >= told + total / 10:  # a log has no bar
+                told = ended
+                console.print(f"{words}: {ended:,.0f} of {total:,} agent hours, {time.monotonic() - began:,.0f} s")
             failed = future.exception()
             if failed is None:
                 yield case, rank, future.result()
