@@ -55,8 +55,9 @@ def simulate(
     from dialer.simulator.scenario import load_world
 
     if compared is not None and (pacing is not None or journal is not None):
+        found = "--journal" if pacing is None else "--pacing"
         raise UsageError(
-            "--compare: expected neither --pacing nor --journal beside it, which are of one policy; found one"
+            f"--compare: expected neither --pacing nor --journal beside it, which are of one policy; found {found}"
         )
     policy = replace(load_campaign(campaign), is_started=True)
     if pacing is not None:

@@ -11,8 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from dialer.config.faults import shown
-from dialer.config.toml_file import TomlModel, expected, load_model
+from dialer.config.faults import ConfigFaults, shown
+from dialer.config.toml_file import TomlFile, TomlModel, expected
 from dialer.config.values import ExistingFile, Names, resolved
 
 SOCKET_PATH_BYTES_MAX = 107  # Linux keeps 108 bytes for the path of a Unix socket, the last one a NUL
@@ -142,7 +142,13 @@ class SettingsTable(TomlModel):
 
 def load_settings(path: Path) -> Settings:
     """Read config.toml; raise ConfigFaults with every fault in it."""
-    table = load_model(path, SettingsTable)
+    file = TomlFile.read(path)
+    if {"name", "seller"} <= file.values.keys():
+        # One fault instead of one for each of its keys: the files were mixed up.
+        hint = f"name config.toml instead; to check this campaign: `dialer check config.toml {shown(path)}`"
+        fault = file.fault((), expected="the daemon's configuration", found="a campaign file", hint=hint)
+        raise ConfigFaults([fault])
+    table = file.check(SettingsTable)
     loopback = table.loopback
     return Settings(
         state_dir=Path(table.state_dir),

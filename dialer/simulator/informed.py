@@ -75,8 +75,8 @@ def informed(scenario: Scenario) -> Callable[[CampaignPolicy, BudgetSnapshot | N
     ]
     if varying:
         raise UsageError(
-            "parameters known: expected a world that is the same at all hours and along the whole list, "
-            f"found {', '.join(varying)}; leave these out"
+            "--known: expected a world that is the same at all hours and along the whole list, found "
+            f"{', '.join(varying)}; leave these out of its file, or take another such as --world realistic"
         )
     return partial(_equip, scenario, dials_of(scenario))
 
@@ -174,7 +174,7 @@ def truth(scenario: Scenario, dials: Dials, policy: CampaignPolicy) -> Estimates
     live, other = np.where(is_live, dials.weight, 0.0), np.where(is_live, 0.0, dials.weight)
     p_live, p_heard = float(dials.weight[is_live].sum()), float(dials.weight[is_answered & dials.is_heard].sum())
     if not p_live:
-        raise UsageError("parameters known: expected a world in which some dial becomes a live answer, found none")
+        raise UsageError("--known: expected a world in which some dial becomes a live answer, found none")
     line_s = dials.setup_s + np.minimum(dials.ring_s, limit_s) + np.where(is_answered & ~is_live, dials.ends_s, 0.0)
     draws = _Draws(np.random.default_rng(_SEED))
     wrap_s = draws.of(scenario.talk.wrap_up_s) * draws.of(scenario.agents.speed)
@@ -207,8 +207,8 @@ def truth(scenario: Scenario, dials: Dials, policy: CampaignPolicy) -> Estimates
 def _equip(scenario: Scenario, dials: Dials, policy: CampaignPolicy, spent: BudgetSnapshot | None) -> Campaign:
     if policy.agents.occupancy_max < 1.0:
         raise UsageError(
-            f"parameters known: expected occupancy_max = 1, found {policy.agents.occupancy_max:g}: how long agents "
-            "rest would depend on the pacing; leave it out"
+            f"--known: expected occupancy_max = 1, found {policy.agents.occupancy_max:g}: how long agents "
+            "rest would depend on the pacing; leave it out of the campaign"
         )
     return replace(new_campaign(policy, spent), learner=InformedLearner(truth(scenario, dials, policy)))
 

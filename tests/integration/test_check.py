@@ -44,6 +44,14 @@ def test_without_campaigns_the_whole_folder_is_checked() -> None:
     assert (result.returncode, names) == (0, ["reminder-jp", "renewal-kr", "survey-en"])
 
 
+def test_a_campaign_in_the_place_of_the_configuration_is_told_apart() -> None:
+    """A campaign named first is one fault, which says which file goes where."""
+    first = dialer("check", "campaigns/renewal-kr.toml")
+    assert (first.returncode, len(first.stderr.splitlines())) == (3, 1)
+    assert "expected the daemon's configuration, found a campaign file" in first.stderr
+    assert "dialer check config.toml campaigns/renewal-kr.toml" in first.stderr
+
+
 def test_all_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
     """Exit code 3, and on stderr one line for each fault of both files, without a traceback."""
     config, campaign = broken(tmp_path)

@@ -59,7 +59,9 @@ def test_as_json() -> None:
     ("arguments", "words"),
     [
         (("--compare", "predictive,vicidial"), ["preview, progressive", "vicidial-average-tuned", "found 'vicidial'"]),
-        (("--compare", "power", "--journal", "journal"), ["neither --pacing nor --journal"]),
+        (("--compare", "power", "--journal", "journal"), ["neither --pacing nor --journal", "found --journal"]),
+        (("--compare", "power", "--pacing", "power"), ["neither --pacing nor --journal", "found --pacing"]),
+        (("--known",), ["--known: expected a world that is the same", "--world realistic"]),
     ],
 )
 def test_bad_comparisons(arguments: tuple[str, ...], words: list[str]) -> None:

@@ -153,7 +153,7 @@ def test_the_ring_time_out_decides_who_answers() -> None:
 def test_a_world_that_changes_is_refused() -> None:
     """Parameters that vary with the hour cannot be known as one set: the world's key is named."""
     scenario = Scenario.model_validate({"answers": {"by_hour": {"9": 0.8}}})
-    with pytest.raises(UsageError, match=r"same at all hours.*answers\.by_hour"):
+    with pytest.raises(UsageError, match=r"--known: .*same at all hours.*answers\.by_hour.*--world realistic"):
         informed(scenario)
 
 
