@@ -14,6 +14,7 @@ The distribution of A - C is one Poisson-binomial, because the lines that are *n
 free; `dialer.queueing.distributions` counts it exactly for teams of every usual size.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,7 +31,7 @@ from dialer.queueing.times import RING_GRID_S, RING_STEP_S, Times
 Floats = npt.NDArray[np.float64]
 
 QUANTILES = 5
-_AHEAD = 16  # candidates examined before the floor is counted anew with them on it
+_AHEAD = 16  # candidates examined at a time
 _TALK_ROWS = 1801  # ages 0..1800 s by the second
 _WRAP_ROWS = 601  # ages 0..600 s by the second
 _P_MAX = 0.999
@@ -101,7 +102,10 @@ class PredictivePacer:
 
 
 def _admit(floor: Floor, estimates: Estimates, tables: _Tables, psi: float) -> tuple[int, float]:
-    """Count the candidates whose risk is at most `psi`, and give the risk of the first that is refused."""
+    """Count the candidates whose risk is at most `psi`, and give the risk of the next one.
+
+    The count ends `_AHEAD` beyond what lines, calls per second and leads leave: more could not be started anyhow.
+    """
     nodes = np.array(estimates.p_nodes)
     scale = nodes[:, 0] / estimates.p_live
     # Weight of each (h, node): the candidate is one that is answered, which is likelier where p is high.
@@ -113,17 +117,32 @@ def _admit(floor: Floor, estimates: Estimates, tables: _Tables, psi: float) -> t
     trials = _trials(floor, estimates, tables, scale)
     # The j-th candidate before this one that is answered takes one more agent: served iff successes >= needed + j.
     needed = 1 + len(floor.unanswered_ages) + floor.answered + floor.queued - floor.ready
-    admitted = 0
-    while True:
-        tail = poisson_binomial_tail(trials, needed, _AHEAD)
-        for ahead in range(_AHEAD):
-            risk = 1.0 - float(weights @ tail[:, 0])
-            if risk > psi:
-                return admitted + ahead, risk
+
+    def risks(admitted: int, count: int) -> Iterator[float]:
+        """Give the risks of the `count` candidates that follow the first `admitted`."""
+        counted = np.broadcast_to(1.0 - p_answers, (admitted, len(p_answers)))
+        tail = poisson_binomial_tail(np.concatenate([trials, counted]), needed + admitted, count)
+        for _ in range(count):
+            yield 1.0 - float(weights @ tail[:, 0])
             tail = tail[:, :-1] + p_answers[:, None] * (tail[:, 1:] - tail[:, :-1])
-        trials = np.concatenate([trials, np.broadcast_to(1.0 - p_answers, (_AHEAD, len(p_answers)))])
-        admitted += _AHEAD
-        needed += _AHEAD
+
+    for admitted, risk in enumerate(risks(0, _AHEAD)):
+        if risk > psi:
+            return admitted, risk
+    low = _AHEAD
+    most = low + max(0, min(floor.lines_free, floor.calls_allowed, floor.leads))
+    last_risk = next(risks(most, 1))
+    if last_risk <= psi:
+        return most, last_risk
+    # The risk grows from each candidate to the next, and an idle floor may take hundreds: halve, do not walk.
+    high = most
+    while high - low > _AHEAD:
+        middle = (low + high) // 2
+        low, high = (low, middle) if next(risks(middle, 1)) > psi else (middle + 1, high)
+    for admitted, risk in enumerate(risks(low, high - low), low):
+        if risk > psi:
+            return admitted, risk
+    return high, next(risks(high, 1))
 
 
 def _trials(floor: Floor, estimates: Estimates, tables: _Tables, scale: Floats) -> Floats:

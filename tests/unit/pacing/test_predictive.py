@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dialer.pacing.base import Floor
+from dialer.pacing.base import Floor, ask
 from dialer.pacing.predictive import QUANTILES, PredictivePacer
 from dialer.queueing.errors import OutOfDomain
 from dialer.queueing.estimators import Learner
@@ -153,3 +153,24 @@ def test_a_call_to_somebody_likely_to_answer_takes_more_room() -> None:
         PredictivePacer(0.03).decide(floor_of(ready=5, p_next=0.9)).calls
         < PredictivePacer(0.03).decide(floor_of(ready=5, p_next=0.1)).calls
     )
+
+
+@pytest.mark.parametrize(("ready", "psi"), [(3, 0.02), (12, 0.05), (60, 0.02), (100, 0.3)])
+def test_an_idle_floor_takes_calls_up_to_the_first_whose_risk_is_too_high(ready: int, psi: float) -> None:
+    """With all calls but one of the answer on the floor one more fits, and with all of them none, however many."""
+    floor = floor_of(ready=ready, agents=ready + 10)
+    calls = PredictivePacer(psi).decide(floor).calls
+    almost, full = ((0.0,) * count for count in (calls - 1, calls))
+    assert PredictivePacer(psi).decide(replace(floor, unanswered_ages=almost)).calls == 1
+    assert PredictivePacer(psi).decide(replace(floor, unanswered_ages=full)).calls == 0
+
+
+@pytest.mark.parametrize("tight", ["lines_free", "calls_allowed", "leads"])
+def test_more_than_a_few_calls_beyond_the_limits_are_not_counted(tight: str) -> None:
+    """A floor that would take hundreds of calls is counted a little beyond what may be started, which bounds it."""
+    floor = floor_of(ready=100, agents=110)
+    assert PredictivePacer(0.03).decide(floor).calls > 200
+    decision = ask(PredictivePacer(0.03), replace(floor, **{tight: 20}))
+    assert (decision.calls, decision.wanted) == (20, 36)
+    assert decision.limited_by == {"lines_free": "lines", "calls_allowed": "calls_per_second"}.get(tight, tight)
+    assert dict(decision.terms)["risk_of_next"] <= 0.03
