@@ -22,8 +22,8 @@ from dialer.domain.events import (
 )
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
-from dialer.engine import agents, dispositions, leads, retry, shadowing
-from dialer.engine.campaign import Campaign
+from dialer.engine import agents, dispositions, leads, learning, retry, shadowing
+from dialer.engine.campaign import Campaign, Resolution
 from dialer.engine.leads import Dialable
 from dialer.engine.state import Dialed, State, Undisposed
 
@@ -74,6 +74,7 @@ def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | N
     )
     state.dialed[call_id] = Dialed(lead=lead, index=dialable.index)
     campaign.calls[call_id] = None
+    learning.placed(campaign, call_id)
     campaign.counts.dials += 1
     shadowing.on_placed(campaign, call_id, now)
     state.timers.set(("call", call_id), now + policy.pacing.ring_timeout_s + SETUP_MAX_S)
@@ -262,7 +263,8 @@ def _learn(campaign: Campaign, before: Call, call: Call, segment: str, now: floa
             campaign.regulator.record_live()
         answered_at = now if attempt.answered_at is None else attempt.answered_at
         ring_s = max(answered_at - attempt.placed_at, 0.0)
-        campaign.learner.observe_dial_resolved(True, ring_s, answered_at, segment)
+        told = Resolution(is_live=True, after_s=ring_s, at=answered_at, segment=segment)
+        learning.resolved(campaign, attempt.call_id, told)
         campaign.learner.observe_classified(True, now)
         delay_s = max(0.0, (call.waits_from_at or answered_at) - answered_at)
         campaign.clock_delay_s += (delay_s - campaign.clock_delay_s) / min(counts.live, _DELAYS_REMEMBERED)
@@ -276,7 +278,8 @@ def _learn(campaign: Campaign, before: Call, call: Call, segment: str, now: floa
         check = campaign.policy.abandonment.machine_check
         if campaign.regulator is not None and check is not None:
             campaign.regulator.record_estimated(check[0] / check[1])
-    campaign.learner.observe_dial_resolved(False, max(now - attempt.placed_at, 0.0), now, segment)
+    told = Resolution(is_live=False, after_s=max(now - attempt.placed_at, 0.0), at=now, segment=segment)
+    learning.resolved(campaign, attempt.call_id, told)
 
 
 def _count_abandoned(campaign: Campaign, now: float) -> None:
@@ -291,6 +294,7 @@ def _finish(state: State, campaign: Campaign, before: Call, call: Call, now: flo
     attempt = call.attempt
     del state.calls[call.call_id]
     del campaign.calls[call.call_id]
+    learning.over(campaign, call.call_id)
     campaign.counts.finished += 1
     dialed = state.dialed.pop(call.call_id)
     state.record(attempt)

@@ -74,6 +74,16 @@ class Counts:
     refused: int = 0  # verdicts that did not allow a call
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A dial became a live answer, or anything else, `after_s` seconds after its PlaceCall."""
+
+    is_live: bool
+    after_s: float
+    at: float
+    segment: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Campaign:
     """What the engine holds of a campaign. Only the engine's own modules change it."""
@@ -89,6 +99,7 @@ class Campaign:
     state: CampaignState = CampaignState.READY
     is_callbacks_only: bool = False
     calls: dict[int, None] = field(default_factory=dict)  # ids of its calls in flight, oldest first
+    resolutions: dict[int, Resolution | None] = field(default_factory=dict)  # not told the learner yet, oldest first
     queue: list[int] = field(default_factory=list)  # ids of live answers waiting for an agent, oldest first
     agents: dict[str, None] = field(default_factory=dict)  # ids of the agents who work for it now
     is_claiming: bool = False
