@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dialer.pacing.budget import AbandonmentBudget
     from dialer.pacing.forecast import Forecast
     from dialer.pacing.limits import Limits
+    from dialer.pacing.staffing import Staffing
     from dialer.storage.reading import SqliteRecords
 
 CampaignArgument = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's name.")]
@@ -45,7 +46,9 @@ CONFIG = Path("config.toml")
 _NEVER = "no decision was kept yet: the campaign has not dialed, or only in preview mode, where the agents decide"
 _NO_PACE = "no forecast: the hour before holds too few live answers, or fewer than ten minutes of them"
 _LOOK_BACK_S = 7200.0  # a call that was answered in the last hour was placed at most so long ago
+_HOUR_S = 3600.0
 _DAY_S = 86400.0
+_CONVERSATIONS_MIN = 10  # for a mean handle time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +129,7 @@ def forecast_budget(
     as_json: JsonOption = False,
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Say when the abandonment budget is spent if the pace of the last hour goes on."""
+    """Say when the abandonment budget is spent at the pace of the last hour, and what the team can take."""
     from dialer.cli.report import read_instant, read_zone
 
     shown_in = read_zone(zone)
@@ -136,16 +139,22 @@ def forecast_budget(
         if at is not None:
             now = read_instant("--at", at, shown_in, is_end=False)
         found = None if now is None else _foresee(store, policy, now)
+        team = None if now is None else _staffing(store, policy, now)
     sentence = _NEVER if now is None else f"{_instant(now, shown_in)}: {_NO_PACE}"
     if found is not None:
         sentence = f"{_instant(found.at, shown_in)}: {forecast_text(found, shown_in)}"
     if as_json:
-        _print_json({"campaign": campaign, "sentence": sentence, "forecast": _plain(found)})
+        _print_json({"campaign": campaign, "sentence": sentence, "forecast": _plain(found), "staffing": _plain(team)})
         return
     print(sentence)
-    if found is None:
-        return
-    pace, ends = found.pace, _clock(found.dialing_ends_at, found.at, shown_in)
+    if found is not None:
+        _print_pace(found, shown_in)
+    if team is not None:
+        print(staffing_text(team))
+
+
+def _print_pace(found: "Forecast", zone: "tzinfo") -> None:
+    pace, ends = found.pace, _clock(found.dialing_ends_at, found.at, zone)
     print(f"pace: {pace.abandoned:.4g} abandoned of {pace.live:.4g} live answers in {pace.for_s / 60.0:.0f} minutes")
     print(f"expected by the end: {found.abandoned:.0f} of {found.live:.0f} live answers, dialing until {ends}")
 
@@ -162,6 +171,15 @@ def forecast_text(found: "Forecast", zone: "tzinfo") -> str:
         "is spent already" if found.spent_at <= found.at else f"is spent at {_clock(found.spent_at, found.at, zone)}"
     )
     return f"at this pace the budget of {found.budget} {spent}; the window closes at {closes} with {rate}"
+
+
+def staffing_text(team: "Staffing") -> str:
+    """Say a team's rates in a sentence."""
+    return (
+        f"{team.agents} agents at {team.handle_s:.0f} s a call: an even rate that never looks at the floor meets the"
+        f" target at {team.first_per_hour:.0f} live answers an hour (Erlang A); above {team.ceiling_per_hour:.0f} the"
+        " cap is broken however calls are paced"
+    )
 
 
 # ------------------------------------------------------------------------------------- reading
@@ -223,6 +241,21 @@ def _foresee(store: "SqliteRecords", policy: "CampaignPolicy", now: float) -> "F
     own = next(budget for each, budget in zip(group, budgets, strict=True) if each.name == policy.name)
     own.count_with(budgets)
     return outlook(policy, own, _open_last(store, policy, now), now)
+
+
+def _staffing(store: "SqliteRecords", policy: "CampaignPolicy", now: float) -> "Staffing | None":
+    """Give the rates of the team of the last hour; None where it had too few conversations."""
+    from dialer.engine.kpi import work_time
+    from dialer.pacing.staffing import staffing
+
+    known = [span for span in store.agent_spans(policy.name, now - _HOUR_S, now) if span.to_at <= now]
+    work = work_time(known, now - _HOUR_S, now)
+    if work.conversations < _CONVERSATIONS_MIN:
+        return None
+    # A span is kept when it ends: the team is counted between the first and the last that is known.
+    from_at = max(now - _HOUR_S, min(span.from_at for span in known))
+    agents = max(1, round(work.staffed_s / (max(span.to_at for span in known) - from_at)))
+    return staffing(agents, work.work_s / work.conversations, policy.abandonment)
 
 
 def _as_known(attempt: "Attempt", now: float) -> "Attempt":

@@ -16,6 +16,7 @@ import numpy as np
 from dialer.queueing.errors import OutOfDomain
 
 _TERMS_MAX = 10_000_000
+_LOAD_STEPS = 40
 
 
 def erlang_b(agents: int, load: float) -> float:
@@ -129,6 +130,27 @@ class ErlangA:
         # 1 + B (f - 1) = (1 - B) + B f, a sum of positive terms.
         log_rest = log(1.0 - blocked) if blocked < 1.0 else -inf
         return log(blocked) - float(np.logaddexp(log_rest, log(blocked) + log_sum)), log_sum, log_weighted
+
+
+def offered_load(agents: int, handle_s: float, patience_s: float, p_abandon: float) -> float:
+    """Give the largest load in Erlangs at which the share of callers who give up is at most `p_abandon` (< 1).
+
+    By halving, to 1e-12 of the team: the share rises with the load. Times in seconds; a patience of 0 s is Erlang B.
+    """
+
+    def share(load: float) -> float:
+        if patience_s == 0.0:
+            return erlang_b(agents, load)
+        return ErlangA(agents=agents, load=load, handle_s=handle_s, patience_s=patience_s).p_abandon
+
+    if p_abandon == 0.0:
+        return 0.0  # any load loses somebody, if too seldom for a float
+    # Agents serve at most one Erlang each, so at least 1 - agents / load give up: above this load it is too many.
+    low, high = 0.0, agents / (1.0 - p_abandon)
+    for _ in range(_LOAD_STEPS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if share(middle) <= p_abandon else (low, middle)
+    return low
 
 
 def _log_series(shape: float, mean: float) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from dialer.cli.pacing import pacing_app
 from dialer.config.campaign import load_campaign
-from dialer.domain.commands import RecordAttempt, RecordChange, RecordDecision
+from dialer.domain.commands import RecordAgentSpan, RecordAttempt, RecordChange, RecordDecision
 from dialer.domain.policy import CampaignPolicy, PacingMode, Window
 from dialer.domain.records import Attempt, CampaignChange, PacingDecision
 from dialer.errors import StorageError, UsageError
@@ -54,6 +54,7 @@ def dialed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.register(make_policy("idle"))
         store.apply([RecordAttempt(attempt=each) for each in run.store.attempts(NAME, 0.0, 1e12)])
         store.apply([RecordDecision(decision=each) for each in run.store.decisions(NAME, 0.0, 1e12)])
+        store.apply([RecordAgentSpan(span=each) for each in run.store.agent_spans(None, 0.0, 1e12)])
     return folder / "config.toml"
 
 
@@ -197,6 +198,19 @@ def test_the_forecast_counts_what_was_known_then(dialed: Path) -> None:
     assert "at this pace the budget of " in shown
     assert "window closes at 24:00 with " in shown
     assert "live answers in 29 minutes" in shown or "live answers in 30 minutes" in shown
+
+
+def test_the_forecast_tells_what_the_team_can_take(dialed: Path) -> None:
+    """The eight agents of the records, their handle time, and live answers an hour: even ones, seen ones, at most."""
+    team = answer(dialed, "forecast", NAME)["staffing"]
+    assert team["agents"] == 8
+    assert team["handle_s"] > 60.0
+    found = answer(dialed, "forecast", NAME)["forecast"]["pace"]
+    assert team["first_per_hour"] < 3600.0 * found["live"] / found["for_s"] < team["ceiling_per_hour"]
+    assert team["ceiling_per_hour"] == pytest.approx(8 * 3600.0 / team["handle_s"] / (1.0 - 0.03))
+    assert f"8 agents at {team['handle_s']:.0f} s a call" in pacing(dialed, "forecast", NAME).stdout
+    early = instant(kept(dialed)[0][0].at + 60.0)
+    assert answer(dialed, "forecast", NAME, "--at", early)["staffing"] is None
 
 
 def test_nothing_to_tell_is_no_error(dialed: Path) -> None:

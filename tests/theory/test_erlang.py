@@ -12,6 +12,7 @@ from dialer.queueing.erlang import (
     erlang_c,
     erlang_c_mean_wait,
     erlang_c_p_wait_over,
+    offered_load,
 )
 from dialer.queueing.errors import OutOfDomain
 
@@ -160,3 +161,15 @@ def test_numbers_outside_the_formulas_are_refused(wrong) -> None:  # type: ignor
     """Every argument for which a formula means nothing is refused with a message that says what was found."""
     with pytest.raises(OutOfDomain, match=r"found|terms"):
         wrong()
+
+
+@pytest.mark.parametrize("agents", [1, 10, 200])
+@pytest.mark.parametrize("patience_s", [0.0, 2.0])
+def test_the_largest_load_loses_just_the_limit(agents: int, patience_s: float) -> None:
+    """At the load that is found the wanted share gives up; callers without patience are those of Erlang B."""
+    load = offered_load(agents, 180.0, patience_s, 0.03)
+    share = erlang_b(agents, load)
+    if patience_s:
+        share = ErlangA(agents=agents, load=load, handle_s=180.0, patience_s=patience_s).p_abandon
+    assert share == pytest.approx(0.03, abs=1e-6)
+    assert offered_load(agents, 180.0, patience_s, 0.0) == 0.0

@@ -9,24 +9,12 @@ Source: A. Mandelbaum, S. Zeltyn, Service engineering in action: the Palm/Erlang
 """
 
 from dialer.pacing.base import DialDecision, Floor
-from dialer.queueing.erlang import ErlangA
+from dialer.queueing.erlang import offered_load
 
 RENEWED_AFTER_S = 60.0
 AWAY_S = 10.0
 LOOK_S = 1.0
 GRAIN_S = 1e-3  # a shorter time may not move the clock at all
-_LOAD_STEPS = 40  # halvings; the load is then known to 1e-12 of the team
-
-
-def offered_load(agents: int, handle_s: float, threshold_s: float, limit: float) -> float:
-    """Give the largest load in Erlangs at which the share of callers who give up is at most `limit` (< 1)."""
-    # The share that gives up is at least 1 - agents / load: above this load it is over the limit.
-    low, high = 0.0, agents / (1.0 - limit)
-    for _ in range(_LOAD_STEPS):
-        middle = (low + high) / 2.0
-        queue = ErlangA(agents=agents, load=middle, handle_s=handle_s, patience_s=threshold_s)
-        low, high = (middle, high) if queue.p_abandon <= limit else (low, middle)
-    return low
 
 
 class ErlangPacer:

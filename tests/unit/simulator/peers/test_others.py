@@ -7,9 +7,9 @@ from itertools import cycle
 import pytest
 
 from dialer.pacing.base import Totals
-from dialer.queueing.erlang import ErlangA
+from dialer.queueing.erlang import offered_load
 from dialer.queueing.estimators import Learner
-from dialer.simulator.peers.erlang_rate import ErlangPacer, offered_load
+from dialer.simulator.peers.erlang_rate import ErlangPacer
 from dialer.simulator.peers.impact import ImpactPacer, best_ratio, candidates, dials_per_idle, rehearse
 from dialer.simulator.peers.issabel import IssabelPacer, age_of_soon, free_soon, overcommitted
 from dialer.simulator.peers.watching import CallWatch, Seen
@@ -133,12 +133,6 @@ def test_impact_looks_each_second() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------- open loop
-
-
-def test_the_load_meets_the_limit() -> None:
-    """At the load that is found, Erlang A loses just the limit."""
-    load = offered_load(10, 180.0, 2.0, 0.03)
-    assert ErlangA(agents=10, load=load, handle_s=180.0, patience_s=2.0).p_abandon == pytest.approx(0.03, abs=1e-6)
 
 
 def test_the_rate_is_even() -> None:
