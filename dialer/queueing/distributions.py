@@ -107,17 +107,6 @@ def _characteristic(p: Floats, powers: Floats) -> Complexes:
     return np.asarray(np.multiply.reduce(values.reshape(blocks, batch, -1), axis=0), dtype=np.complex128)
 
 
-def binomials(trials: int, p: Floats) -> Floats:
-    """Give P(Binomial(k, p_q) = j) for k and j from 0 to `trials`, shape (trials + 1, len(p), trials + 1)."""
-    table = np.zeros((trials + 1, len(p), trials + 1))
-    table[0, :, 0] = 1.0
-    for k in range(trials):
-        moved = table[k] * p[:, None]
-        table[k + 1] = table[k] - moved
-        table[k + 1, :, 1:] += moved[:, :-1]
-    return table
-
-
 @lru_cache(maxsize=512)
 def _powers(points: int, kept: int) -> Floats:
     """Give the first powers of `kept` conjugate roots of unity, real and imaginary parts interleaved."""

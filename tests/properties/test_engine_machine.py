@@ -293,6 +293,13 @@ class EngineMachine(RuleBasedStateMachine):
         assert all(each.state in ("reserved", "talking", "wrap_up") for each in status.agents if each.call_id)
 
     @invariant()
+    def an_agent_counts_for_one_campaign(self) -> None:
+        """Who may take the calls of several campaigns is on the floor of one at a time: nobody is counted twice."""
+        shown = [agent_id for campaign in self.engine._state.campaigns.values() for agent_id in campaign.agents]
+        assert len(shown) == len(set(shown))
+        assert all(self.engine._state.agents[agent_id].campaign is not None for agent_id in shown)
+
+    @invariant()
     def lines_suffice(self) -> None:
         """Calls in flight never exceed the lines."""
         assert self.engine.status(self.now).lines_used <= LINES

@@ -8,7 +8,6 @@ import pytest
 from dialer.queueing.distributions import (
     EXACT_TRIALS,
     TAIL_ERROR,
-    binomials,
     poisson_binomial,
     poisson_binomial_tail,
 )
@@ -39,15 +38,6 @@ def test_equal_trials_are_binomial() -> None:
     """With one p for all trials the count is binomial."""
     expected = [comb(30, k) * 0.3**k * 0.7 ** (30 - k) for k in range(31)]
     assert poisson_binomial(np.full((30, 1), 0.3))[0] == pytest.approx(expected, abs=1e-14)
-
-
-def test_binomial_tables_hold_every_count() -> None:
-    """The table of Binomial(k, p) is the closed form for every k up to its size."""
-    table = binomials(12, np.array([0.0, 0.25, 1.0]))
-    for k in range(13):
-        expected = [comb(k, j) * 0.25**j * 0.75 ** (k - j) if j <= k else 0.0 for j in range(13)]
-        assert table[k, 1] == pytest.approx(expected, abs=1e-14)
-        assert table[k, 0, 0] == table[k, 2, k] == 1.0
 
 
 def tail_of(pmf: np.ndarray, first: int, count: int) -> np.ndarray:
