@@ -45,6 +45,10 @@ ConfigOption = Annotated[
 CONFIG = Path("config.toml")
 _NEVER = "no decision was kept yet: the campaign has not dialed, or only in preview mode, where the agents decide"
 _NO_PACE = "no forecast: the hour before holds too few live answers, or fewer than ten minutes of them"
+_REFUSED = (
+    "the people taken for machines reach the cap alone, so that no call is made until the window closes or a reload"
+)
+_NO_DIALING = "no forecast: the people taken for machines reach the cap alone, and no call is made"
 _LOOK_BACK_S = 7200.0  # a call that was answered in the last hour was placed at most so long ago
 _HOUR_S = 3600.0
 _DAY_S = 86400.0
@@ -138,9 +142,11 @@ def forecast_budget(
         now = None if last is None else last.at
         if at is not None:
             now = read_instant("--at", at, shown_in, is_end=False)
-        found = None if now is None else _foresee(store, policy, now)
+            last = store.last_decision(campaign, now)
+        is_refused = last is not None and last.limited_by == "infeasible"
+        found = None if now is None or is_refused else _foresee(store, policy, now)
         team = None if now is None else _staffing(store, policy, now)
-    sentence = _NEVER if now is None else f"{_instant(now, shown_in)}: {_NO_PACE}"
+    sentence = _NEVER if now is None else f"{_instant(now, shown_in)}: {_NO_DIALING if is_refused else _NO_PACE}"
     if found is not None:
         sentence = f"{_instant(found.at, shown_in)}: {forecast_text(found, shown_in)}"
     if as_json:
@@ -215,6 +221,8 @@ def _standing(store: "SqliteRecords", campaign: str, at: float, zone: "tzinfo") 
     before = "none was taken before" if decision is None else f"the last one before is of {_instant(decision.at, zone)}"
     after = "none after" if next_at is None else f"the next of {_instant(next_at, zone)}"
     why = "its hours were closed, no agent or lead was there, or no daemon ran"
+    if decision is not None and decision.limited_by == "infeasible":
+        why = _REFUSED
     if stop is not None:
         why = f"it was {stop.after} since {_instant(stop.at, zone)} ({stop.reason})"
     sentence = f"{_instant(at, zone)}: no decision stood then: {before}, {after}; {why}"

@@ -150,6 +150,19 @@ def test_what_no_decision_explains_is_said_with_its_neighbours(config: Path) -> 
     assert answer(config, "explain", NAME, "--at", instant(last.at + 0.5))["decision"]["at"] == last.at
 
 
+def test_a_cap_that_cannot_be_kept_is_why_nothing_follows(config: Path) -> None:
+    """After an infeasible decision nothing is decided for hours: explain says why, and forecast foresees no dialing."""
+    last = kept(config)[0][-1]
+    refused = replace(last, at=last.at + 1.0, limited_by="infeasible", calls=0, allowed=0, terms=())
+    with closing(SqliteStore(database(config))) as store:
+        store.apply([RecordDecision(decision=refused)])
+    said = pacing(config, "explain", NAME, "--at", instant(last.at + 3600.0)).stdout
+    assert "reach the cap alone, so that no call is made until the window closes or a reload" in said
+    assert pacing(config, "forecast", NAME).stdout.splitlines()[0].endswith("and no call is made")
+    assert answer(config, "forecast", NAME)["forecast"] is None
+    assert answer(config, "forecast", NAME, "--at", instant(last.at))["forecast"] is not None
+
+
 def test_limits_add_up_to_the_span_and_the_calls_to_the_attempts(dialed: Path) -> None:
     """Every call was started by a decision that was kept, and every minute is a constraint's or nobody's."""
     decisions, attempts = kept(dialed)
