@@ -21,8 +21,8 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import BudgetSnapshot
 from dialer.engine import dialing, sight
 from dialer.engine.campaign import Campaign, new_campaign
-from dialer.pacing.base import DialDecision, Floor, ask, constrain
-from dialer.pacing.predictive import PredictivePacer
+from dialer.pacing.base import DialDecision, Floor
+from dialer.pacing.pace import decide
 from dialer.simulator.driver import Driver
 
 SIZES = ((100, 300, 1.0), (1000, 3000, 5.0))
@@ -105,17 +105,16 @@ class FullHouse:
     def _decide(self, floor: Floor) -> DialDecision:
         """Do what the engine does between looking and dialing."""
         campaign, now = self._campaign, floor.now
-        assert campaign.governor is not None and campaign.regulator is not None
-        assert isinstance(campaign.pacer, PredictivePacer)
-        campaign.pacer.psi = campaign.regulator.psi(floor.agents, campaign.budget, now)
-        decision = ask(campaign.pacer, floor)
-        ends_at = campaign.gate.closes_at(now)
-        decision = campaign.governor.limit(
-            decision, floor, campaign.budget, now, dialing_ends_at=ends_at, open_leads=campaign.open_leads
+        return decide(
+            floor,
+            campaign.pacer,
+            campaign.regulator,
+            campaign.governor,
+            campaign.budget,
+            now,
+            dialing_ends_at=campaign.gate.closes_at(now),
+            open_leads=campaign.open_leads,
         )
-        decision = constrain(decision, floor)
-        campaign.regulator.heed(decision)
-        return decision
 
 
 def measure(agents: int, calls: int, decisions: int) -> Cost:

@@ -13,8 +13,8 @@ from dialer.engine.campaign import Campaign
 from dialer.engine.leads import Dialable
 from dialer.engine.sight import look
 from dialer.engine.state import Offer, State
-from dialer.pacing.base import DialDecision, ask, constrain
-from dialer.pacing.predictive import PredictivePacer
+from dialer.pacing.base import DialDecision
+from dialer.pacing.pace import decide
 
 LINES_AGAIN_S = 1.0
 """How soon to look again when no line was free: another campaign may free one."""
@@ -38,21 +38,16 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
         return
     floor = look(state, campaign, now)
     shadowing.show(campaign, floor)
-    if campaign.regulator is not None and isinstance(campaign.pacer, PredictivePacer):
-        campaign.pacer.psi = campaign.regulator.psi(floor.agents, campaign.budget, now)
-    decision = ask(campaign.pacer, floor)
-    if campaign.governor is not None:
-        decision = campaign.governor.limit(
-            decision,
-            floor,
-            campaign.budget,
-            now,
-            dialing_ends_at=min(campaign.gate.closes_at(now), state.ends_at),
-            open_leads=campaign.open_leads,
-        )
-        decision = constrain(decision, floor)
-    if campaign.regulator is not None and decision.wanted:
-        campaign.regulator.heed(decision)
+    decision = decide(
+        floor,
+        campaign.pacer,
+        campaign.regulator,
+        campaign.governor,
+        campaign.budget,
+        now,
+        dialing_ends_at=min(campaign.gate.closes_at(now), state.ends_at),
+        open_leads=campaign.open_leads,
+    )
     started = _start(state, campaign, decision, now)
     _keep_decision(state, campaign, decision, started, now)
     if campaign.pacer.looks_every_s is not None:

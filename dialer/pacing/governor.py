@@ -24,6 +24,7 @@ in the last hour (`AbandonmentBudget.weighed`), and F brings as many of them as 
 they alone reach the cap, no pacing could keep it, and the answer is no call at all, in every mode (`infeasible`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import exp, inf, lgamma, sqrt
 
@@ -58,12 +59,14 @@ class Governor:
         *,
         dialing_ends_at: float = inf,
         open_leads: float = inf,
+        p_short: Callable[[int, int], float] | None = None,
     ) -> DialDecision:
         """Answer `decision`, or progressive calls (never more than asked for) when the budget or the estimates say so.
 
         `dialing_ends_at` is when the campaign's hours end, if known: no live answers can be expected after it.
         `open_leads` are all leads not yet finished, if known (`floor.leads` are only those that can be dialed now):
-        no more live answers are expected than one dial of each gives.
+        no more live answers are expected than one dial of each gives. `p_short(calls, spare)` is the pacer's own
+        probability that more than `spare` people find no agent if so many calls start, where it has one.
         """
         if budget.infeasible(now) is not None:
             return refuse_infeasible(decision, budget, now)
@@ -88,7 +91,7 @@ class Governor:
             return _lower(decision, floor, "guard", (("hour_live", float(live)), ("hour_abandoned", float(abandoned))))
         recover_until = min(budget.span(now)[1], dialing_ends_at, now + RECOVERY_S)
         live_to_come = _progressive_live_answers(floor, estimates, recover_until - now, open_leads)
-        p_breach = self._p_breach(decision, floor, estimates, budget, now, live_to_come)
+        p_breach = self._p_breach(decision, floor, estimates, budget, now, live_to_come, p_short)
         if p_breach > P_BREACH_MAX:
             terms = (
                 ("p_breach", p_breach),
@@ -107,6 +110,7 @@ class Governor:
         budget: AbandonmentBudget,
         now: float,
         live_to_come: float,
+        p_short: Callable[[int, int], float] | None,
     ) -> float:
         """Give P(A + X > cap (L + F)) of the module's rule, F being `live_to_come`."""
         if budget.cap_rate == 0.0 or self.target_rate == 0.0:
@@ -124,7 +128,9 @@ class Governor:
         hour_live, hour_abandoned = budget.last_hour(now)
         alpha = _PRIOR_LIVE * self.target_rate + hour_abandoned
         beta = _PRIOR_LIVE * (1.0 - self.target_rate) + max(hour_live - hour_abandoned, 0)
-        return beta_binomial_sf(spare, int(live_now) + 1, alpha, beta)
+        p_breach = beta_binomial_sf(spare, int(live_now) + 1, alpha, beta)
+        # Answers that come together are abandoned together: the floor as it is knows more than the hour's rate.
+        return p_breach if p_short is None else max(p_breach, p_short(decision.calls, spare))
 
 
 def refuse_infeasible(decision: DialDecision, budget: AbandonmentBudget, now: float) -> DialDecision:

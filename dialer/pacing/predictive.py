@@ -72,11 +72,32 @@ class PredictivePacer:
         agents_free_at_most = floor.ready - floor.queued + len(floor.talking_ages) + len(floor.wrap_ages)
         if agents_free_at_most <= 0:
             return self._answer(floor, estimates, 0, 1.0, "no_agents")
+        calls, risk = _admit(floor, estimates, self._tables_of(estimates, floor), self.psi + _ROUNDING)
+        return self._answer(floor, estimates, calls, risk, "wanted")
+
+    def p_short(self, floor: Floor, calls: int, spare: int) -> float:
+        """Give P(more than `spare` people find no agent) of those waiting, of the calls in flight and of `calls` more.
+
+        At the worst of the ring times: P(C(h) - A(h) > spare). Answers that come together are abandoned together, which
+        a probability per answer does not show.
+        """
+        estimates = floor.estimates
+        most = floor.queued + floor.answered + len(floor.unanswered_ages) + calls
+        if estimates is None or spare >= most:
+            return 0.0
+        tables = self._tables_of(estimates, floor)
+        scale, weights = _nodes(estimates)
+        p_answers = _answers(floor, estimates, tables, scale)
+        new = np.broadcast_to(1.0 - p_answers, (calls, len(p_answers)))
+        trials = np.concatenate([_trials(floor, estimates, tables, scale), new])
+        enough = poisson_binomial_tail(trials, most - floor.ready - spare, 1)
+        return float((1.0 - enough.reshape(QUANTILES, -1) @ weights).max())
+
+    def _tables_of(self, estimates: Estimates, floor: Floor) -> _Tables:
         tables = self._tables
         if tables is None or tables.times is not estimates.times or tables.threshold_s != floor.threshold_s:
             tables = self._tables = _build(estimates.times, floor.threshold_s)
-        calls, risk = _admit(floor, estimates, tables, self.psi + _ROUNDING)
-        return self._answer(floor, estimates, calls, risk, "wanted")
+        return tables
 
     def _answer(self, floor: Floor, estimates: Estimates, calls: int, risk: float, limited_by: str) -> DialDecision:
         return DialDecision(
@@ -106,14 +127,11 @@ def _admit(floor: Floor, estimates: Estimates, tables: _Tables, psi: float) -> t
 
     The count ends `_AHEAD` beyond what lines, calls per second and leads leave: more could not be started anyhow.
     """
-    nodes = np.array(estimates.p_nodes)
-    scale = nodes[:, 0] / estimates.p_live
+    scale, node_weights = _nodes(estimates)
     # Weight of each (h, node): the candidate is one that is answered, which is likelier where p is high.
-    weights = np.tile(nodes[:, 1] * scale / QUANTILES, QUANTILES)
+    weights = np.tile(node_weights * scale / QUANTILES, QUANTILES)
     weights /= weights.sum()
-    p_next = estimates.p_live if floor.p_next is None else floor.p_next
-    # A candidate before this one answers within h with p F(h); at age 0 nothing has been survived.
-    p_answers = (tables.gained[0][:, None] * np.minimum(p_next * scale, _P_MAX)[None, :]).ravel()
+    p_answers = _answers(floor, estimates, tables, scale)
     trials = _trials(floor, estimates, tables, scale)
     # The j-th candidate before this one that is answered takes one more agent: served iff successes >= needed + j.
     needed = 1 + len(floor.unanswered_ages) + floor.answered + floor.queued - floor.ready
@@ -143,6 +161,18 @@ def _admit(floor: Floor, estimates: Estimates, tables: _Tables, psi: float) -> t
         if risk > psi:
             return admitted, risk
     return high, next(risks(high, 1))
+
+
+def _nodes(estimates: Estimates) -> tuple[Floats, Floats]:
+    """Give the nodes of p over its mean, and their weights."""
+    nodes = np.array(estimates.p_nodes)
+    return nodes[:, 0] / estimates.p_live, nodes[:, 1]
+
+
+def _answers(floor: Floor, estimates: Estimates, tables: _Tables, scale: Floats) -> Floats:
+    """Give P(live answer within h) = p F(h) of a call placed now, for each (h, node)."""
+    p_next = estimates.p_live if floor.p_next is None else floor.p_next
+    return np.asarray((tables.gained[0][:, None] * np.minimum(p_next * scale, _P_MAX)[None, :]).ravel())
 
 
 def _trials(floor: Floor, estimates: Estimates, tables: _Tables, scale: Floats) -> Floats:

@@ -16,11 +16,11 @@ from typing import Any
 
 from dialer.domain.agent import AgentState
 from dialer.domain.policy import AgentsPolicy
-from dialer.pacing.base import Floor, Pacer, ask, constrain
+from dialer.pacing.base import Floor, Pacer
 from dialer.pacing.bucket import Bucket
 from dialer.pacing.budget import AbandonmentBudget
 from dialer.pacing.governor import Governor
-from dialer.pacing.predictive import PredictivePacer
+from dialer.pacing.pace import decide
 from dialer.pacing.regulator import Regulator
 from dialer.pacing.rest import Work, add_span, rest_s
 from dialer.pacing.shadow import Course, Courses, Figures, Stage
@@ -149,21 +149,16 @@ class Twin:
         if not outside.is_dialing or not self.agents or outside.floor.leads <= 0:
             return
         floor = self._look(at)
-        if self.regulator is not None and isinstance(self.pacer, PredictivePacer):
-            self.pacer.psi = self.regulator.psi(floor.agents, self.budget, at)
-        decision = ask(self.pacer, floor)
-        if self.governor is not None:
-            decision = self.governor.limit(
-                decision,
-                floor,
-                self.budget,
-                at,
-                dialing_ends_at=outside.closes_at,
-                open_leads=outside.open_leads,
-            )
-            decision = constrain(decision, floor)
-        if self.regulator is not None and decision.wanted:
-            self.regulator.heed(decision)
+        decision = decide(
+            floor,
+            self.pacer,
+            self.regulator,
+            self.governor,
+            self.budget,
+            at,
+            dialing_ends_at=outside.closes_at,
+            open_leads=outside.open_leads,
+        )
         free = self._free(at) if decision.reserve else []
         for rank in range(decision.calls):
             self._dial(free[rank] if decision.reserve else None, at)

@@ -125,3 +125,19 @@ def test_beta_binomial_tail(above: int, trials: int) -> None:
     assert beta_binomial_sf(above, trials, 1.5, 48.5) == pytest.approx(
         betabinom.sf(above, trials, 1.5, 48.5), abs=1e-12
     )
+
+
+def test_the_pacers_own_chance_of_running_short_counts() -> None:
+    """Where the pacer sees more people coming than agents, the budget must bear them, whatever the hour's rate says."""
+    budget = budget_of(1000, 28)
+    asked: list[tuple[int, int]] = []
+
+    def p_short(calls: int, spare: int) -> float:
+        asked.append((calls, spare))
+        return 0.002
+
+    floor = floor_of(ready=2, estimates=FRESH)
+    assert not GOVERNOR.limit(FREE, floor, budget, NOON, dialing_ends_at=NOON).reserve
+    limited = GOVERNOR.limit(FREE, floor, budget, NOON, dialing_ends_at=NOON, p_short=p_short)
+    assert (limited.reserve, limited.limited_by) == (True, "budget")
+    assert asked == [(4, 2)]

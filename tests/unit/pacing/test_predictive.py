@@ -174,3 +174,37 @@ def test_more_than_a_few_calls_beyond_the_limits_are_not_counted(tight: str) -> 
     assert (decision.calls, decision.wanted) == (20, 36)
     assert decision.limited_by == {"lines_free": "lines", "calls_allowed": "calls_per_second"}.get(tight, tight)
     assert dict(decision.terms)["risk_of_next"] <= 0.03
+
+
+@pytest.mark.parametrize("spare", [0, 1, 2])
+def test_the_chance_of_running_short_is_the_enumeration(spare: int) -> None:
+    """P(more people than agents, by more than `spare`) at the worst ring time equals the count of all outcomes."""
+    floor = floor_of(
+        ready=1,
+        talking_ages=(12.0, 61.0),
+        wrap_ages=(3.0,),
+        unanswered_ages=(1.0, 9.5),
+        answered=1,
+        queued=1,
+        p_unanswered=(0.5, 0.1),
+        p_next=0.2,
+        estimates=UNCERTAIN,
+    )
+    worst = 0.0
+    for h in UNCERTAIN.times.ring_quantiles(QUANTILES):
+        short = 0.0
+        for node, weight in UNCERTAIN.p_nodes:
+            times, scale = UNCERTAIN.times, node / UNCERTAIN.p_live
+            free = [
+                *times.p_free_from_talk((12.0, 61.0), [h + 2.0])[:, 0],
+                times.p_free_from_wrap((3.0,), [h + 2.0])[0, 0],
+            ]
+            p_all = np.array([0.5, 0.1, 0.2, 0.2]) * scale
+            live = [*times.live_within(p_all, [1.0, 9.5, 0.0, 0.0], [h])[:, 0], UNCERTAIN.p_live_if_answered]
+            chances = [*(each * UNCERTAIN.p_return for each in free), *live]
+            for outcome in itertools.product((0, 1), repeat=len(chances)):
+                chance = np.prod([p if hit else 1 - p for p, hit in zip(chances, outcome, strict=True)])
+                short += weight * chance * (sum(outcome[3:]) + 1 - 1 - sum(outcome[:3]) > spare)
+        worst = max(worst, short)
+    assert PredictivePacer(0.03).p_short(floor, 2, spare) == pytest.approx(worst, abs=1e-12)
+    assert PredictivePacer(0.03).p_short(floor, 2, 6) == 0.0
