@@ -119,13 +119,6 @@ class RecordShadow:
 GatewayCommand = PlaceCall | BridgeCall | PlayMessage | HangUp
 DeskCommand = OfferPreview
 StoreCommand = (
-    ClaimLeads
-    | SaveLead
-    | BlockPerson
-    | RecordAttempt
-    | RecordAgentSpan
-    | RecordDecision
-    | RecordChange
-    | RecordShadow
+    ClaimLeads | SaveLead | BlockPerson | RecordAttempt | RecordAgentSpan | RecordDecision | RecordChange | RecordShadow
 )
 Command = GatewayCommand | DeskCommand | StoreCommand
