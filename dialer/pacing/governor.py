@@ -175,5 +175,7 @@ def _progressive_live_answers(floor: Floor, estimates: Estimates, for_s: float, 
     if for_s <= 0.0:
         return 0.0
     cycle_s = estimates.mean_handle_s + estimates.mean_line_s / estimates.p_live
-    mean = min(floor.agents * for_s / cycle_s, open_leads * estimates.p_live)
+    # Who said that they leave may stay away for the rest of the day.
+    staying = floor.agents - floor.departing
+    mean = min(staying * for_s / cycle_s, open_leads * estimates.p_live)
     return max(0.0, mean - _Z * sqrt(mean))

@@ -72,6 +72,15 @@ def test_a_list_about_to_end_counts_like_the_end_of_the_window() -> None:
     assert GOVERNOR.limit(FREE, floor, budget_of(1000, 30), NOON, open_leads=8).reserve
 
 
+def test_agents_who_said_that_they_leave_pay_nothing_back() -> None:
+    """Nine of ten busy agents leave after their call: no live answers of theirs are expected in the hours to come."""
+    floor = floor_of(ready=1, agents=11, estimates=FRESH)
+    assert not GOVERNOR.limit(FREE, floor, budget_of(300, 12), NOON).reserve
+    leaving = replace(floor, talking_ages=(60.0,), departing=9)
+    decision = GOVERNOR.limit(FREE, leaving, budget_of(300, 12), NOON)
+    assert (decision.reserve, decision.limited_by) == (True, "budget")
+
+
 def test_the_first_abandonment_of_the_day_stops_nothing_for_hours() -> None:
     """One abandonment among the first ten live answers is paid back by the next hours' answers, so dialing goes on."""
     floor = floor_of(ready=2, estimates=FRESH)
