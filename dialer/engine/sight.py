@@ -83,14 +83,20 @@ def _calls(state: State, campaign: Campaign, estimates: Estimates, now: float) -
     unanswered: list[float] = []
     p_unanswered: list[float] = []
     answered = 0
+    in_flight = state.calls
+    has_groups = bool(estimates.p_by_group)
     for call_id in campaign.calls:
-        call = state.calls[call_id]
-        if call.state is CallState.CONNECTED or call.attempt.is_reserved:  # most of them
+        call = in_flight[call_id]
+        at = call.state
+        if at is CallState.CONNECTED:  # most of them
             continue
-        if call.is_unanswered:
-            unanswered.append(now - call.attempt.placed_at)
-            if estimates.p_by_group:
+        attempt = call.attempt
+        if attempt.is_reserved:
+            continue
+        if at is CallState.RINGING or at is CallState.PLACED:
+            unanswered.append(now - attempt.placed_at)
+            if has_groups:
                 p_unanswered.append(estimates.p_of(state.dialed[call_id].lead.segment))
-        elif call.state is CallState.ANSWERED:
+        elif at is CallState.ANSWERED:
             answered += 1
     return unanswered, p_unanswered, answered

@@ -16,6 +16,7 @@ free; `dialer.queueing.distributions` counts it exactly for teams of every usual
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -82,8 +83,13 @@ class PredictivePacer:
         a probability per answer does not show.
         """
         estimates = floor.estimates
-        most = floor.queued + floor.answered + len(floor.unanswered_ages) + calls
-        if estimates is None or spare >= most:
+        in_flight = len(floor.unanswered_ages) + calls
+        most = floor.queued + floor.answered + in_flight
+        if estimates is None:
+            return 0.0
+        # A floor far from its limit is not counted: beyond six standard deviations of the answers nothing is left.
+        mean = max(estimates.p_nodes[-1][0], *floor.p_unanswered, floor.p_next or 0.0) * in_flight
+        if spare >= min(most, floor.queued + floor.answered + mean + 6.0 * sqrt(mean) + 6.0):
             return 0.0
         tables = self._tables_of(estimates, floor)
         scale, weights = _nodes(estimates)
@@ -178,12 +184,12 @@ def _answers(floor: Floor, estimates: Estimates, tables: _Tables, scale: Floats)
 def _trials(floor: Floor, estimates: Estimates, tables: _Tables, scale: Floats) -> Floats:
     """Give P(success) of each agent (comes free) and call (is no live answer), shape (trials, QUANTILES * nodes)."""
     nodes = len(scale)
-    rows = [min(int(age + 0.5), _TALK_ROWS - 1) for age in floor.talking_ages]
-    rows += [_TALK_ROWS + min(int(age + 0.5), _WRAP_ROWS - 1) for age in floor.wrap_ages]
-    free = tables.free[rows] * estimates.p_return
+    talking = _nearest(floor.talking_ages, 1.0, _TALK_ROWS)
+    wrapping = _TALK_ROWS + _nearest(floor.wrap_ages, 1.0, _WRAP_ROWS)
+    free = tables.free[np.concatenate([talking, wrapping])] * estimates.p_return
     parts = [free if nodes == 1 else np.repeat(free, nodes, axis=1)]
     if floor.unanswered_ages:
-        picked = [min(int(age / RING_STEP_S + 0.5), len(RING_GRID_S) - 1) for age in floor.unanswered_ages]
+        picked = _nearest(floor.unanswered_ages, RING_STEP_S, len(RING_GRID_S))
         p = np.full(len(picked), estimates.p_live) if not floor.p_unanswered else np.array(floor.p_unanswered)
         p = np.minimum(p[:, None] * scale[None, :], _P_MAX)
         left = p * tables.left[picked] + (1.0 - p) * tables.left_other[picked]
@@ -193,6 +199,12 @@ def _trials(floor: Floor, estimates: Estimates, tables: _Tables, scale: Floats) 
     if floor.answered:
         parts.append(np.full((floor.answered, QUANTILES * nodes), 1.0 - estimates.p_live_if_answered))
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def _nearest(ages: tuple[float, ...], step_s: float, rows: int) -> npt.NDArray[np.int64]:
+    """Give the row of a table by `step_s` that lies nearest to each age, the last one for all beyond."""
+    positions = np.array(ages, dtype=np.float64) / step_s + 0.5
+    return np.minimum(positions, rows - 1.0).astype(np.int64)
 
 
 def _build(times: Times, threshold_s: float) -> _Tables:
