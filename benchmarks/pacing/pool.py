@@ -5,7 +5,6 @@ code of the dialer, nor the setting, nor the controller changed. A run that fail
 """
 
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -123,7 +122,6 @@ def carry_out(
 def _run_all(
     wanted: Sequence[tuple[Case, int]], workers: int, console: Console, words: str
 ) -> Iterator[tuple[Case, int, Result | str]]:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each worker is one processor's work
     columns = (
         TextColumn(words),
         BarColumn(),

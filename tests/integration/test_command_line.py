@@ -27,6 +27,19 @@ def test_every_command_has_help() -> None:
         assert "Usage: dialer" in result.stdout
 
 
+def test_a_command_calculates_in_one_thread() -> None:
+    """Unless the environment says otherwise; a decision's small matrices are no work for two."""
+    python = DIALER.parent / "python"
+    code = (
+        "import atexit, os; atexit.register(lambda: print('threads', os.environ['OPENBLAS_NUM_THREADS']));"
+        "from dialer.cli.main import app; app(['demo', '--help'])"
+    )
+    plain = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    for environment, threads in ((plain, "1"), (plain | {"OPENBLAS_NUM_THREADS": "3"}, "3")):
+        done = subprocess.run([python, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert f"threads {threads}\n" in done.stdout
+
+
 def test_help_loads_no_heavy_package() -> None:
     """The composition root imports neither numpy, scipy, pydantic nor the database before a command runs."""
     code = "import sys, dialer.cli.main; print(sorted({name.split('.')[0] for name in sys.modules}))"
