@@ -74,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         extent,
         agent_hours=extent.agent_hours * asked.runs,
         reference_hours=extent.reference_hours * asked.runs,
+        least=max(2, round(extent.least * min(asked.runs, 1.0))),
+        peers=extent.peers if asked.peer is None else tuple(asked.peer),
         blocks=extent.blocks if asked.blocks is None else asked.blocks,
     )
     settings = _chosen(scenarios(), asked.scenario, QUICK_SCENARIOS if asked.quick else None)
@@ -155,6 +157,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS, help="only these parts")
     parser.add_argument("--scenario", nargs="+", default=(), metavar="PATTERN", help="only scenarios of these names")
     parser.add_argument("--reference", nargs="+", default=(), metavar="PATTERN", help="only references of these names")
+    parser.add_argument("--peer", nargs="+", metavar="NAME", help="only these peers")
     parser.add_argument("--runs", type=float, default=1.0, metavar="FACTOR", help="so many times the usual runs")
     parser.add_argument("--blocks", type=int, default=None, help="how many blocks of days")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes")
