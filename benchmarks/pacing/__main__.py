@@ -16,6 +16,7 @@ from benchmarks.pacing.cost import cost_rows, same_as_progressive
 from benchmarks.pacing.parts import Row
 from benchmarks.pacing.pool import KEPT, ROOT, Kept, Results, carry_out, code_digest
 from benchmarks.pacing.references import Reference, markov, realistic
+from benchmarks.pacing.run import AT, PREDICTIVE
 from benchmarks.pacing.scenarios import scenarios
 from benchmarks.pacing.setting import Setting
 from dialer.simulator.peers.names import PEERS
@@ -76,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reference_hours=extent.reference_hours * asked.runs,
         least=max(2, round(extent.least * min(asked.runs, 1.0))),
         peers=extent.peers if asked.peer is None else tuple(asked.peer),
+        curve=extent.curve if asked.curve is None else tuple(f"{PREDICTIVE}{AT}{each}" for each in asked.curve),
         blocks=extent.blocks if asked.blocks is None else asked.blocks,
     )
     settings = _chosen(scenarios(), asked.scenario, QUICK_SCENARIOS if asked.quick else None)
@@ -157,7 +159,8 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS, help="only these parts")
     parser.add_argument("--scenario", nargs="+", default=(), metavar="PATTERN", help="only scenarios of these names")
     parser.add_argument("--reference", nargs="+", default=(), metavar="PATTERN", help="only references of these names")
-    parser.add_argument("--peer", nargs="+", metavar="NAME", help="only these peers")
+    parser.add_argument("--peer", nargs="*", metavar="NAME", help="only these peers; none: no peer")
+    parser.add_argument("--curve", nargs="*", metavar="TARGET", help="only these points of the curve; none: no curve")
     parser.add_argument("--runs", type=float, default=1.0, metavar="FACTOR", help="so many times the usual runs")
     parser.add_argument("--blocks", type=int, default=None, help="how many blocks of days")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes")
