@@ -12,14 +12,15 @@ from dialer.engine.state import State
 from dialer.pacing.base import Floor, Totals
 from dialer.queueing.estimators import Estimates
 
+_AWAY_S = 10.0  # half of all people have answered by then
 _GRAIN_S = 0.25  # finer steps of the threshold would only make the pacer rebuild its tables
 
 
 def look(state: State, campaign: Campaign, now: float) -> Floor:
     """Show the pacer what it may see of the campaign."""
-    ready, busy, talking, wrapping, departing = _agents(state, campaign, now)
+    ready, busy, talking, wrapping, departing, away = _agents(state, campaign, now)
     # The ages of all, also of those who will not come back: what they do tells how long the others will take.
-    estimates = campaign.learner.snapshot(now, talking + departing[0], wrapping + departing[1])
+    estimates = campaign.learner.snapshot(now, talking + departing[0], wrapping + departing[1] + away)
     unanswered, p_unanswered, answered = _calls(state, campaign, estimates, now)
     lines_free = state.lines - len(state.calls)
     if campaign.policy.pacing.lines is not None:
@@ -59,8 +60,13 @@ def look(state: State, campaign: Campaign, now: float) -> Floor:
 
 def _agents(
     state: State, campaign: Campaign, now: float
-) -> tuple[int, int, list[float], list[float], tuple[list[float], list[float]]]:
-    """Give how many are ready and busy, the ages of talk and wrap-up, and those of agents who announced to leave."""
+) -> tuple[int, int, list[float], list[float], tuple[list[float], list[float]], list[float]]:
+    """Give how many are ready and busy, and the ages of talk and wrap-up: of all, of who leaves, and of long rests.
+
+    A rest to keep the occupancy limit is no wrap-up about to end: the engine itself has set when it will.
+    """
+    away_s = max(_AWAY_S, campaign.policy.agents.min_gap_s)
+    away: list[float] = []
     ready = busy = 0
     stay: tuple[list[float], list[float]] = ([], [])
     leave: tuple[list[float], list[float]] = ([], [])
@@ -73,9 +79,11 @@ def _agents(
         kind = stay if agent.owed is None else leave
         if agent.state is AgentState.TALKING:
             kind[0].append(now - agent.since_at)
+        elif agent.state is AgentState.READY and agent.owed is None and agent.rests_until_at - now > away_s:
+            away.append(now - agent.released_at)
         elif agent.state is not AgentState.RESERVED:  # in wrap-up, or resting after it
             kind[1].append(now - agent.released_at)
-    return ready, busy, *stay, leave
+    return ready, busy, *stay, leave, away
 
 
 def _calls(state: State, campaign: Campaign, estimates: Estimates, now: float) -> tuple[list[float], list[float], int]:
