@@ -99,6 +99,18 @@ class PacingPolicy:
     preview_timeout_s: float = 60.0  # an offer not taken by then goes back, and the agent is paused
     shadow: ShadowPolicy | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no campaign file could say: a ratio or time that is no positive number, less than one line."""
+        for name, value in (
+            ("ratio", self.ratio),
+            ("ring_timeout_s", self.ring_timeout_s),
+            ("preview_timeout_s", self.preview_timeout_s),
+        ):
+            if not 0.0 < value < inf:
+                raise PolicyError(f"pacing policy: {name}: expected a number above 0, found {value!r}")
+        if self.lines is not None and self.lines < 1:
+            raise PolicyError(f"pacing policy: lines: expected at least 1, or None, found {self.lines!r}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonmentPolicy:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialer.domain.policy import AbandonmentPolicy, Window
+from dialer.domain.policy import AbandonmentPolicy, PacingPolicy, Window
 from dialer.errors import PolicyError
 from dialer.pacing.base import Floor, Pacer, ask, constrain, fault
 from dialer.pacing.budget import AbandonmentBudget
@@ -123,3 +123,17 @@ def test_a_policy_of_words_that_mean_nothing_is_refused(changes: dict[str, Any])
     """A window of no length, an unknown clock and half a check are no policy."""
     with pytest.raises(PolicyError, match="abandonment policy"):
         AbandonmentPolicy(**changes)
+
+
+@pytest.mark.parametrize("name", ["ratio", "ring_timeout_s", "preview_timeout_s"])
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_pacing_policy_that_makes_no_sense_is_refused(name: str, value: float) -> None:
+    """Ratios and times are numbers above 0, also where no campaign file stands before them."""
+    with pytest.raises(PolicyError, match=f"pacing policy: {name}"):
+        replace(PacingPolicy(), **{name: value})
+
+
+def test_a_campaign_without_a_line_is_refused() -> None:
+    """A limit of no line at all is no limit but a stopped campaign."""
+    with pytest.raises(PolicyError, match="pacing policy: lines"):
+        PacingPolicy(lines=0)
