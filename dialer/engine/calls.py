@@ -33,6 +33,9 @@ BRIDGE_MAX_S = 10.0
 TALK_MAX_S = 4 * 3600.0  # a switch that lost the end of a call must not cost an agent for the rest of the day
 MESSAGE_MAX_S = 90.0
 END_MAX_S = 15.0
+REFUSALS_IN_ROW = 5  # calls refused for want of a line, none of which rang, until the engine holds back
+REFUSED_MIN_S = 0.5
+REFUSED_MAX_S = 10.0
 _DELAYS_REMEMBERED = 200
 
 
@@ -254,6 +257,8 @@ def _arm(state: State, call: Call) -> None:
 
 def _learn(campaign: Campaign, before: Call, call: Call, segment: str, now: float) -> None:
     attempt, counts = call.attempt, campaign.counts
+    if attempt.ringing_at is not None and before.attempt.ringing_at is None:
+        campaign.refusals = 0
     if attempt.answered_at is not None and before.attempt.answered_at is None:
         counts.answers += 1
     if attempt.is_live and not before.attempt.is_live:
@@ -271,6 +276,11 @@ def _learn(campaign: Campaign, before: Call, call: Call, segment: str, now: floa
         return
     if attempt.outcome is None or before.attempt.outcome is not None or attempt.is_live:
         return
+    if attempt.outcome in (Outcome.CONGESTION, Outcome.CANCELLED):  # they say nothing about people
+        if attempt.outcome is Outcome.CONGESTION:
+            _hold_back(campaign, now)
+        return
+    campaign.refusals = 0
     if attempt.outcome is Outcome.MACHINE:
         counts.machines += 1
         campaign.learner.observe_classified(False, now)
@@ -280,6 +290,14 @@ def _learn(campaign: Campaign, before: Call, call: Call, segment: str, now: floa
             campaign.regulator.record_estimated(check[0] / check[1])
     told = Resolution(is_live=False, after_s=max(now - attempt.placed_at, 0.0), at=now, segment=segment)
     learning.resolved(campaign, attempt.call_id, told)
+
+
+def _hold_back(campaign: Campaign, now: float) -> None:
+    """Wait after refusals in a row, each time longer: calls tried at once again would use up the leads' attempts."""
+    campaign.refusals += 1
+    if campaign.refusals >= REFUSALS_IN_ROW:
+        doubled = min(campaign.refusals - REFUSALS_IN_ROW, 10)
+        campaign.refused_until_at = now + min(REFUSED_MIN_S * 2.0**doubled, REFUSED_MAX_S)
 
 
 def _count_abandoned(campaign: Campaign, now: float) -> None:

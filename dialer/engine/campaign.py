@@ -100,6 +100,8 @@ class Campaign:
     is_callbacks_only: bool = False
     calls: dict[int, None] = field(default_factory=dict)  # ids of its calls in flight, oldest first
     resolutions: dict[int, Resolution | None] = field(default_factory=dict)  # not told the learner yet, oldest first
+    refusals: int = 0  # calls refused for want of a line since one last rang
+    refused_until_at: float = 0.0  # no call is tried before
     queue: list[int] = field(default_factory=list)  # ids of live answers waiting for an agent, oldest first
     agents: dict[str, None] = field(default_factory=dict)  # ids of the agents who work for it now
     is_claiming: bool = False

@@ -25,6 +25,8 @@ def look(state: State, campaign: Campaign, now: float) -> Floor:
     lines_free = state.lines - len(state.calls)
     if campaign.policy.pacing.lines is not None:
         lines_free = min(lines_free, campaign.policy.pacing.lines - len(campaign.calls))
+    if now < campaign.refused_until_at:
+        lines_free = 0
     p_next = None
     if estimates.p_by_group and len(campaign.hopper):
         p_next = estimates.p_of(campaign.hopper.first().segment)
