@@ -16,8 +16,8 @@ at the target: X is beta-binomial. F is Poisson; its 1e-3 quantile is used (norm
 So one abandonment among the first ten live answers of a day stops nothing for long - enough live answers are certain
 to come - while in the last minutes F is near 0 and the rule becomes A + 1 <= cap * L.
 
-The guard. Whatever the window says, the last hour may hold at most twice the cap of its live answers, or of a hundred
-if they are fewer, with what the calls in flight are expected to add.
+The guard. Whatever the window says, the last hour may hold at most twice the cap of its live answers, or of fifty if
+they are fewer, counting one abandonment more, or what the calls in flight are expected to add if that is more.
 
 People taken for machines are abandoned whoever waits for them: a reserved agent does not help. They are in A, in L and
 in the last hour (`AbandonmentBudget.weighed`), and F brings as many of them as the window had per live answer. Where
@@ -36,7 +36,7 @@ from dialer.queueing.intervals import Interval
 
 P_BREACH_MAX = 1e-3
 GUARD_FACTOR = 2.0
-GUARD_LIVE = 100
+GUARD_LIVE = 50
 RECOVERY_S = 2 * 3600.0
 STALE_AFTER_S = 1800.0
 COLD_DIALS = 20
@@ -87,7 +87,7 @@ class Governor:
             estimates.p_live * (len(floor.unanswered_ages) + decision.calls) + floor.answered + floor.queued
         )
         at_risk = self.target_rate * live_in_flight
-        if abandoned + at_risk >= GUARD_FACTOR * budget.cap_rate * max(live, GUARD_LIVE):
+        if abandoned + max(1.0, at_risk) > GUARD_FACTOR * budget.cap_rate * max(live, GUARD_LIVE):
             return _lower(decision, floor, "guard", (("hour_live", float(live)), ("hour_abandoned", float(abandoned))))
         recover_until = min(budget.span(now)[1], dialing_ends_at, now + RECOVERY_S)
         live_to_come = _progressive_live_answers(floor, estimates, recover_until - now, open_leads)

@@ -108,6 +108,18 @@ def test_the_guard_holds_the_last_hour() -> None:
     assert not GOVERNOR.limit(FREE, later, budget, NOON + 3600).reserve
 
 
+@pytest.mark.parametrize(("abandoned", "is_free"), [(3, True), (4, False)])
+def test_the_guard_leaves_room_for_the_next_abandonment(abandoned: int, is_free: bool) -> None:
+    """Twice 3 % of 75 live answers is 4.5: after the third abandonment a fourth may happen, after that none."""
+    budget = budget_of(2000, 0)
+    for _ in range(75):
+        budget.record_live(NOON - 600)
+    for _ in range(abandoned):
+        budget.record_abandoned(NOON - 600)
+    floor = floor_of(ready=2, estimates=FRESH)
+    assert GOVERNOR.limit(FREE, floor, budget, NOON).reserve != is_free
+
+
 def test_a_cap_of_zero_is_progressive() -> None:
     """With no abandonment allowed every call reserves an agent, at any moment of the window."""
     decision = GOVERNOR.limit(FREE, floor_of(ready=3, estimates=FRESH), budget_of(1000, 0, cap_rate=0.0), NOON)
