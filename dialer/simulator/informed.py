@@ -82,16 +82,14 @@ def informed(scenario: Scenario) -> Callable[[CampaignPolicy, BudgetSnapshot | N
 
 
 def dials_of(scenario: Scenario) -> Dials:
-    """Draw the dials of a world; see the module's method."""
+    """Draw the dials of a world that the switch takes; see the module's method. Refusals say nothing about people."""
     draws = _Draws(np.random.default_rng(_SEED))
     network, numbers, answers = scenario.network, scenario.numbers, scenario.answers
-    dialed = 1.0 - network.p_congestion
-    reached = dialed * (1.0 - numbers.p_invalid)
+    reached = 1.0 - numbers.p_invalid
     silent = max(0.0, 1.0 - answers.p_live - answers.p_machine - answers.p_busy - answers.p_rejected)
     at_once, never = np.zeros(DRAWS), np.full(DRAWS, np.inf)
     kinds = [
-        _unanswered(network.p_congestion, draws.of(network.congestion_after_s), at_once),
-        _unanswered(dialed * numbers.p_invalid, draws.of(numbers.invalid_after_s), at_once),
+        _unanswered(numbers.p_invalid, draws.of(numbers.invalid_after_s), at_once),
         _unanswered(reached * answers.p_busy, draws.of(answers.busy_after_s), at_once),
         _unanswered(reached * answers.p_rejected, draws.of(network.setup_s), draws.of(answers.rejected_after_s)),
         _unanswered(reached * silent, draws.of(network.setup_s), never),

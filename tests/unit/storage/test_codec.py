@@ -17,8 +17,11 @@ from dialer.domain.policy import (
     AbandonmentUnit,
     CampaignPolicy,
     ClockStart,
+    PacingMode,
+    PacingPolicy,
     RetryPolicy,
     RetryRule,
+    ShadowPolicy,
     Window,
 )
 from dialer.domain.records import PacingDecision
@@ -58,6 +61,17 @@ ABANDONMENT = st.builds(
     amd_people=st.integers(0, 100),
 ) | st.builds(AbandonmentPolicy)
 st.register_type_strategy(AbandonmentPolicy, ABANDONMENT)
+ABOVE_0 = st.floats(0.0, 1e9, exclude_min=True)
+PACING = st.builds(
+    PacingPolicy,
+    mode=st.sampled_from(PacingMode),
+    ratio=ABOVE_0,
+    ring_timeout_s=ABOVE_0,
+    preview_timeout_s=ABOVE_0,
+    lines=st.none() | st.integers(1, 2**63 - 1),
+    shadow=st.none() | st.builds(ShadowPolicy, mode=st.sampled_from(PacingMode), ratio=st.floats(1.0, 10.0)),
+)
+st.register_type_strategy(PacingPolicy, PACING)
 KINDS = (*get_args(Event), *get_args(Command))
 
 
