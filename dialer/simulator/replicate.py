@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from dialer.domain.policy import CampaignPolicy
@@ -130,7 +130,13 @@ def _run_all(jobs: Sequence[tuple[Plan, int]], workers: int, journal: Path | Non
         return
     # Spawned, not forked: a forked child inherits threads and locks of libraries in whatever state they are.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_run, [plan for plan, _ in jobs], [rank for _, rank in jobs])
+        try:
+            yield from pool.map(_run, [plan for plan, _ in jobs], [rank for _, rank in jobs])
+        except BaseException:
+            # The pool would wait for the runs underway, whose figures nobody will read.
+            for child in active_children():
+                child.terminate()
+            raise
 
 
 def _run(plan: Plan, rank: int, journal: Path | None = None) -> Figures:
