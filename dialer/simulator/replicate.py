@@ -5,8 +5,9 @@ and the seed, and on nothing else; least of all on how many processes shared the
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -86,13 +87,14 @@ def run_plans(
         if not 1 <= plan.runs <= RUNS_MAX:
             raise UsageError(f"runs: expected 1 to {RUNS_MAX}, found {plan.runs}")
     jobs = [(plan, rank) for plan in plans for rank in range(plan.runs)]
-    done = _run_all(jobs, _workers(plans) if workers is None else workers, journal)
     result: list[list[Figures]] = []
-    for plan in plans:
-        result.append([])
-        for _ in range(plan.runs):
-            result[-1].append(next(done))
-            progress()
+    # Closed also when interrupted between two runs: else the processes would work through all that is left.
+    with closing(_run_all(jobs, _workers(plans) if workers is None else workers, journal)) as done:
+        for plan in plans:
+            result.append([])
+            for _ in range(plan.runs):
+                result[-1].append(next(done))
+                progress()
     return result
 
 
@@ -121,7 +123,7 @@ def _workers(plans: Sequence[Plan]) -> int:
     return min(len(os.sched_getaffinity(0)), runs)
 
 
-def _run_all(jobs: Sequence[tuple[Plan, int]], workers: int, journal: Path | None) -> Iterator[Figures]:
+def _run_all(jobs: Sequence[tuple[Plan, int]], workers: int, journal: Path | None) -> Generator[Figures, None, None]:
     if journal is not None:
         yield _run(*jobs[0], journal)
         jobs = jobs[1:]
