@@ -77,7 +77,12 @@ def test_an_interrupt_has_exit_code_130(tmp_path: Path) -> None:
     arguments = ["simulate", campaign, "--agents", "20", "--hours", "10", "--runs", "50", "--seed", "1"]
     journal = tmp_path / "journal"
     process = subprocess.Popen(
-        [DIALER, *arguments, "--journal", journal], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [DIALER, *arguments, "--journal", journal],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # A shell's background job, in which these tests may run, ignores the signal and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         while not journal.exists() and process.poll() is None:
