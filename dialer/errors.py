@@ -46,6 +46,24 @@ class ControlError(DialerError):
     exit_code = 6
 
 
+class KeysError(DialerError):
+    """The keyring is missing, unreadable or the wrong one for the database; nothing was read or written."""
+
+    exit_code = 7
+
+
+class EvidenceError(DialerError):
+    """An evidence file, or the log itself, is not whole: something in it was changed, left out or moved."""
+
+    exit_code = 8
+
+
+class AccessRefused(DialerError):
+    """The user has no right to see or take out whole numbers and names."""
+
+    exit_code = 9
+
+
 class IllegalTransition(DialerError):
     """A call, an agent or a campaign was told to do what its table of states does not allow."""
 

@@ -27,7 +27,8 @@ TERMINATED = 143
 CRASHED = 70
 
 EPILOG = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a configuration, campaign or world file is not valid;
-4 a lead list cannot be read; 5 the database failed; 6 no daemon answers, or it refused; 70 a fault in dialer itself;
+4 a lead list cannot be read; 5 the database failed; 6 no daemon answers, or it refused; 7 the
+keys are missing or wrong; 8 evidence is not whole; 9 no right to see whole numbers; 70 a fault in dialer itself;
 71 a part of the daemon crashed; 130 interrupted; 143 terminated."""
 
 

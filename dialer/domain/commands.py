@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 
 from dialer.domain.lead import Lead
-from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision, ShadowReport
+from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision, ShadowReport, VerdictRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,8 @@ class BlockPerson:
     seller: str
     numbers: tuple[str, ...]
     reason: str
+    at: float = 0.0
+    who: str = ""  # the agent or the user who said so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,13 @@ class RecordAttempt:
     """Keep an attempt, replacing what was kept under the same `call_id`."""
 
     attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordVerdict:
+    """Keep what the gate said of a number, allowed or refused, as evidence."""
+
+    record: VerdictRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +128,14 @@ class RecordShadow:
 GatewayCommand = PlaceCall | BridgeCall | PlayMessage | HangUp
 DeskCommand = OfferPreview
 StoreCommand = (
-    ClaimLeads | SaveLead | BlockPerson | RecordAttempt | RecordAgentSpan | RecordDecision | RecordChange | RecordShadow
+    ClaimLeads
+    | SaveLead
+    | BlockPerson
+    | RecordAttempt
+    | RecordVerdict
+    | RecordAgentSpan
+    | RecordDecision
+    | RecordChange
+    | RecordShadow
 )
 Command = GatewayCommand | DeskCommand | StoreCommand

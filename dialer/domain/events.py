@@ -6,10 +6,12 @@ is the `now` with which it is handled; a field `_at` is an instant that the repo
 
 from dataclasses import dataclass
 
+from dialer.domain.law import Law
 from dialer.domain.lead import Lead
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import BudgetSnapshot
+from dialer.domain.standing import RegistryCopy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,37 @@ class CampaignLoaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LawLoaded:
+    """The rulesets were read, for the first time or again; until then nothing is called."""
+
+    law: Law
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryLoaded:
+    """A copy of a register is in use from now on; leads in hand are looked up anew."""
+
+    copy: RegistryCopy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingsChanged:
+    """Storage knows more of some people than was said of them when their leads were claimed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonRefused:
+    """A person told this seller, by whatever way, not to be called: acts at once, on leads in hand, too."""
+
+    seller: str
+    numbers: tuple[str, ...]  # E.164, every one known of the person
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignControlled:
     """An operator told a campaign to start, pause, resume, drain, stop, callbacks-only or emergency-stop, and why."""
 
@@ -189,4 +222,14 @@ AgentEvent = (
     | PreviewAccepted
     | PreviewSkipped
 )
-Event = CallEvent | AgentEvent | LeadsClaimed | LeadsImported | CampaignLoaded | CampaignControlled | DrainRequested
+LawEvent = LawLoaded | RegistryLoaded | StandingsChanged | PersonRefused
+Event = (
+    CallEvent
+    | AgentEvent
+    | LeadsClaimed
+    | LeadsImported
+    | CampaignLoaded
+    | LawEvent
+    | CampaignControlled
+    | DrainRequested
+)

@@ -130,6 +130,7 @@ class AbandonmentPolicy:
     unit: AbandonmentUnit = AbandonmentUnit.CAMPAIGN
     amd_checked: int | None = None
     amd_people: int | None = None
+    message_says: tuple[str, ...] = ()  # what the message says, in the words of `AbandonmentRule.message_says`
 
     def __post_init__(self) -> None:
         """Refuse what a campaign file could not say either."""
@@ -223,7 +224,49 @@ class DispositionPolicy:
     is_machine: bool = False  # a machine after all: not a live answer
     is_number_invalid: bool = False  # this number is never tried again; the lead's others are
     is_do_not_call: bool = False  # no further call for this seller, to any number of the person
+    is_refusal: bool = False  # the person declined what was offered
     retry_after_s: float | None = None  # not final: when to call again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompliancePolicy:
+    """What a campaign declares about its calls, for rules that ask.
+
+    `subject`: what the calls are about; attempts of all the seller's campaigns of one subject count together where a
+    rule says so. `exceptions` names the exceptions from consent and registers that it relies on.
+    """
+
+    subject: str = ""
+    audience: str = "consumer"  # consumer | business
+    voice: str = "human"  # human | recorded | synthetic
+    exceptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListConsentPolicy:
+    """What the date in the list column `consent_at` means: the text shown (its SHA-256), how, and for whom else."""
+
+    text_hash: str = ""
+    method: str = "list"
+    source: str = ""
+    recipients: tuple[str, ...] = ()
+    is_written: bool = False
+
+
+class EraseAfter(StrEnum):
+    """When names and numbers of a campaign's finished leads are erased."""
+
+    NEVER = "never"
+    DAYS = "days"  # so many days after the lead was finished
+    CAMPAIGN = "after-campaign"  # once every lead is finished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPolicy:
+    """How long personal data of finished leads stays. `days` is for DAYS only."""
+
+    erase_after: EraseAfter = EraseAfter.NEVER
+    days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,4 +290,7 @@ class CampaignPolicy:
     languages: tuple[str, ...] = ()
     script: str | None = None
     is_started: bool = True  # dials as soon as it is loaded
+    compliance: CompliancePolicy = CompliancePolicy()
+    consent: ListConsentPolicy = ListConsentPolicy()
+    retention: RetentionPolicy = RetentionPolicy()
     digest: str = ""

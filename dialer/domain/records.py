@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dialer.domain.outcome import Outcome
+from dialer.domain.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,29 @@ class Attempt:
     rule: str = ""  # the verdict's rule that allowed the call
     number_rank: int = 0  # which of the lead's numbers, from 0
     attempt_rank: int = 1  # the lead's how-many-th attempt, from 1
+    seller: str = ""
+    subject: str = ""  # what the call was about: attempts of one subject count together where a rule says so
+    message_at: float | None = None  # the abandonment message was ordered
+    is_refusal: bool = False  # the person declined, by the agent's word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictRecord:
+    """A verdict with what it was given on, for the evidence.
+
+    `registries` are the copies (registry, version) of the registers in use, `law_digest` that of all rulesets, overrides
+    and holidays, `policy_digest` that of the campaign file.
+    """
+
+    campaign: str
+    seller: str
+    lead_id: int
+    number: str
+    at: float
+    verdict: Verdict
+    policy_digest: str
+    law_digest: str
+    registries: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
