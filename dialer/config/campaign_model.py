@@ -15,6 +15,7 @@ from dialer.config.toml_file import TomlModel, expected
 from dialer.config.values import (
     E164,
     DaySpans,
+    DistinctFiles,
     ExistingFile,
     Language,
     Name,
@@ -94,20 +95,13 @@ def _column_names(columns: dict[str, list[str]]) -> dict[str, list[str]]:
     return columns
 
 
-def _distinct_files(values: list[str]) -> list[str]:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            raise expected("each file once", key=(index,))
-    return values
-
-
 Headings = Annotated[list[Text], BeforeValidator(_headings)]
 
 
 class ListTable(TomlModel):
     """[list]"""
 
-    files: Annotated[list[ExistingFile], AfterValidator(_distinct_files)] = Field(default_factory=list)
+    files: DistinctFiles = Field(default_factory=list)
     columns: Annotated[dict[Word, Headings], AfterValidator(_column_names)] = Field(default_factory=dict)
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
     order: Annotated[list[Annotated[str, AfterValidator(_order_item)]], AfterValidator(_order)] = Field(

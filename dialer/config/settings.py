@@ -1,9 +1,10 @@
-"""The daemon's own configuration: where it keeps things, its gateway and its logs.
+"""The daemon's own configuration: where it keeps things, its gateway, its logs, its rules and who may see what.
 
 One rule governs this module: paths are relative to the folder of the file that names them, never to the working folder.
 """
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +12,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from dialer.config.faults import ConfigFaults, shown
+from dialer.config.faults import ConfigFaults, Fault, quoted, shown
 from dialer.config.toml_file import TomlFile, TomlModel, expected
-from dialer.config.values import ExistingFile, Names, resolved
+from dialer.config.values import DistinctFiles, ExistingFile, Names, resolved
+
+KEYS_VARIABLE = "DIALER_KEYS"
+"""The environment variable that names the keyring in place of config.toml."""
 
 SOCKET_PATH_BYTES_MAX = 107  # Linux keeps 108 bytes for the path of a Unix socket, the last one a NUL
+_VIEWER = re.compile(r"@?[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,11 @@ class LoopbackSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything in config.toml, with absolute paths."""
+    """Everything in config.toml, with absolute paths.
+
+    `rules` are the operator's own ruleset files; `full_view` the users and, with an @ in front, groups of the operating
+    system who may see whole telephone numbers.
+    """
 
     state_dir: Path
     database: Path
@@ -47,6 +56,9 @@ class Settings:
     lines: int
     calls_per_second: float
     loopback: LoopbackSettings
+    keys_file: Path
+    rules: tuple[Path, ...] = ()
+    full_view: tuple[str, ...] = ()
 
 
 def _folder(value: str, info: ValidationInfo) -> str:
@@ -87,6 +99,15 @@ def _instant(value: object) -> float:
     return instant.timestamp()
 
 
+def _viewers(values: list[str]) -> list[str]:
+    for index, value in enumerate(values):
+        if not _VIEWER.fullmatch(value):
+            raise expected('a user of the operating system, or "@" and a group, such as "@privacy"', key=(index,))
+        if value in values[:index]:
+            raise expected("each name once", key=(index,))
+    return values
+
+
 class LogTable(TomlModel):
     """[log]"""
 
@@ -112,6 +133,24 @@ class LoopbackTable(TomlModel):
     start_at: Annotated[float, BeforeValidator(_instant)] | None = None
 
 
+class ComplianceTable(TomlModel):
+    """[compliance]"""
+
+    rules: DistinctFiles = Field(default_factory=list)
+
+
+class KeysTable(TomlModel):
+    """[keys]"""
+
+    file: Annotated[str, AfterValidator(_file)] | None = None
+
+
+class PrivacyTable(TomlModel):
+    """[privacy]"""
+
+    full_view: Annotated[list[str], AfterValidator(_viewers)] = Field(default_factory=list)
+
+
 class SettingsTable(TomlModel):
     """A whole config.toml. The database and the socket lie in the state folder unless they are named."""
 
@@ -123,6 +162,9 @@ class SettingsTable(TomlModel):
     log: LogTable = LogTable()
     gateway: GatewayTable = GatewayTable()
     loopback: LoopbackTable = LoopbackTable()
+    compliance: ComplianceTable = ComplianceTable()
+    keys: KeysTable = KeysTable()
+    privacy: PrivacyTable = PrivacyTable()
 
     @model_validator(mode="after")
     def _socket_fits(self) -> Self:
@@ -168,4 +210,20 @@ def load_settings(path: Path) -> Settings:
             speed=loopback.speed,
             start_at=loopback.start_at,
         ),
+        keys_file=_keys_file(path, table),
+        rules=tuple(map(Path, table.compliance.rules)),
+        full_view=tuple(table.privacy.full_view),
     )
+
+
+def _keys_file(path: Path, table: SettingsTable) -> Path:
+    """Give where the keyring is: where the environment says, else the file, else in the state folder."""
+    named = os.environ.get(KEYS_VARIABLE, "")
+    if not named:
+        return Path(table.keys.file or f"{table.state_dir}/keys.json")
+    if not os.path.isabs(named) or "\0" in named:
+        wanted = f"an absolute path in the environment's {KEYS_VARIABLE}, or none"
+        hint = "the working folder is not the same for every command"
+        fault = Fault(file=shown(path), line=None, key="keys.file", expected=wanted, found=quoted(named), hint=hint)
+        raise ConfigFaults([fault])
+    return Path(named)

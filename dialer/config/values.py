@@ -135,6 +135,13 @@ def _existing_file(value: str, info: ValidationInfo) -> str:
     raise expected("an existing file, its path relative to this file's folder", hint=problem)
 
 
+def _distinct_files(values: list[str]) -> list[str]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise expected("each file once", key=(index,))
+    return values
+
+
 Text = Annotated[str, AfterValidator(_filled)]
 Name = Annotated[str, _matching(_NAME, "1 to 64 letters, digits, - or _, beginning with a letter or digit")]
 Word = Annotated[str, _matching(_WORD, "1 to 40 small letters, digits or _, beginning with a letter")]
@@ -144,5 +151,6 @@ Region = Annotated[str, AfterValidator(_region)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Names = Annotated[list[Name], AfterValidator(_distinct)]
 ExistingFile = Annotated[str, AfterValidator(_existing_file)]
+DistinctFiles = Annotated[list[ExistingFile], AfterValidator(_distinct_files)]
 DaySpans = Annotated[list[Annotated[Span, BeforeValidator(_span)]], AfterValidator(_disjoint)]
 RetryAfter = Annotated[float, BeforeValidator(duration("10s", "90d"))]

@@ -72,6 +72,7 @@ def test_the_commented_keys_of_the_example_are_valid(tmp_path: Path) -> None:
 def test_every_key_is_honoured(tmp_path: Path) -> None:
     """Each key's value arrives where it belongs."""
     (tmp_path / "w.toml").touch()
+    (tmp_path / "house.toml").touch()
     (tmp_path / "c").mkdir()
     settings = load(
         tmp_path,
@@ -90,6 +91,12 @@ def test_every_key_is_honoured(tmp_path: Path) -> None:
         agent_groups = ["a", "b"]
         speed = 60
         start_at = "2026-03-02T09:00:00+09:00"
+        [compliance]
+        rules = ["house.toml"]
+        [keys]
+        file = "ring.json"
+        [privacy]
+        full_view = ["root", "@privacy"]
         """,
     )
     assert settings.state_dir == tmp_path / "s"
@@ -101,11 +108,25 @@ def test_every_key_is_honoured(tmp_path: Path) -> None:
     loopback = settings.loopback
     assert (loopback.world, loopback.seed, loopback.agents) == (tmp_path / "w.toml", 9, 3)
     assert (loopback.agent_groups, loopback.speed, loopback.start_at) == (("a", "b"), 60.0, 1772409600.0)
+    assert (settings.rules, settings.keys_file) == ((tmp_path / "house.toml",), tmp_path / "ring.json")
+    assert settings.full_view == ("root", "@privacy")
 
 
-def test_database_and_socket_follow_the_state_folder(tmp_path: Path) -> None:
-    """Unless they are named, database and socket lie in state_dir."""
+def test_the_environment_names_the_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DIALER_KEYS takes the place of keys.file; it is absolute, since the working folder is anybody's."""
+    monkeypatch.setenv("DIALER_KEYS", "/run/keys/ring.json")
+    assert load(tmp_path, 'keys.file = "other.json"').keys_file == Path("/run/keys/ring.json")
+    monkeypatch.setenv("DIALER_KEYS", "ring.json")
+    (fault,) = faults_of(tmp_path, "")
+    assert (fault.key, fault.found) == ("keys.file", '"ring.json"')
+    monkeypatch.setenv("DIALER_KEYS", "")
+    assert load(tmp_path, "").keys_file == tmp_path / "var" / "keys.json"
+
+
+def test_the_files_of_the_state_follow_its_folder(tmp_path: Path) -> None:
+    """Unless they are named, database, socket and keyring lie in state_dir."""
     settings = load(tmp_path, 'state_dir = "elsewhere"')
+    assert settings.keys_file == tmp_path / "elsewhere" / "keys.json"
     assert settings.database == tmp_path / "elsewhere" / "dialer.db"
     assert settings.control_socket == tmp_path / "elsewhere" / "dialer.sock"
 
@@ -136,6 +157,12 @@ def test_database_and_socket_follow_the_state_folder(tmp_path: Path) -> None:
         ('loopback.start_at = "soon"', "loopback.start_at"),
         ("loopback.start_at = 2026-03-02", "loopback.start_at"),
         ("loopback.start_at = 1999-12-31T00:00:00Z", "loopback.start_at"),
+        ('compliance.rules = ["absent.toml"]', "compliance.rules[0]"),
+        ('compliance.rules = ["config.toml", "config.toml"]', "compliance.rules[1]"),
+        ('keys.file = "campaigns"', "keys.file"),
+        ('privacy.full_view = ["a", "a"]', "privacy.full_view[1]"),
+        ('privacy.full_view = ["@"]', "privacy.full_view[0]"),
+        ('privacy.full_view = ["*"]', "privacy.full_view[0]"),
     ],
 )
 def test_values_out_of_range_are_refused(tmp_path: Path, text: str, key: str) -> None:
