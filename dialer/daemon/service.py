@@ -23,7 +23,9 @@ from dialer.daemon import systemd
 from dialer.daemon.clock import DaemonClock, ScaledClock, SystemClock
 from dialer.daemon.control import CampaignRequest, ImportedRequest, Request, StatusRequest, listen, serve
 from dialer.daemon.driver import Driver
-from dialer.daemon.imports import ImportReport, import_list
+from dialer.daemon.imports import ImportReport
+from dialer.daemon.law import read_law
+from dialer.daemon.lists import Lists
 from dialer.daemon.logs import Narrator, make_logger
 from dialer.daemon.reload import differences
 from dialer.domain.agent import AgentState
@@ -32,7 +34,9 @@ from dialer.domain.events import (
     CampaignControlled,
     CampaignLoaded,
     DrainRequested,
+    LawLoaded,
     LeadsImported,
+    RegistryLoaded,
 )
 from dialer.domain.policy import CampaignPolicy
 from dialer.engine.campaign import CampaignState
@@ -40,7 +44,6 @@ from dialer.engine.engine import Engine
 from dialer.engine.recovery import counts_with, settle_unknown, spent
 from dialer.engine.status import CampaignStatus
 from dialer.errors import ConfigError, ControlError, DialerError, ListError, StorageError
-from dialer.leads.reader import digest_of
 from dialer.ports import Gateway
 from dialer.storage.codec import Entry
 from dialer.storage.sqlite import SqliteStore
@@ -77,7 +80,6 @@ class Service:
         self._log_to = log_to
         self._on_import = on_import
         self._has_signals = has_signals
-        self._read: dict[tuple[str, str], tuple[str, str]] = {}  # (campaign, list) -> digests of both files
         self._policies: dict[str, CampaignPolicy] = {}
         self._retired: dict[str, CampaignStatus] = {}  # as they stood when their files went
         self._stop_reasons: list[str] = []
@@ -135,8 +137,10 @@ class Service:
         self._log.info("starting", version=dialer.__version__, pid=os.getpid(), state_dir=str(self._settings.state_dir))
         self._narrator = Narrator(self._log)
         policies = self._load()
+        law = read_law(self._settings, self._started_at, self._log)
+        self._lists = Lists(store, self._clock, self._log, on_import=self._on_import, progress=self._stop_import)
         for policy in policies:
-            self._import(policy)
+            self._lists.take(policy)
         self._recover(store)
         gateway, self._adopt = self._make_gateway(self._clock, policies)
         self._driver = Driver(
@@ -151,6 +155,10 @@ class Service:
             next_seq=store.next_seq(),
             observers=(self._narrator, self._watch),
         )
+        self._law_digest = law.digest
+        self._driver.post(LawLoaded(law=law))
+        for copy in store.registry_copies():
+            self._driver.post(RegistryLoaded(copy=copy))
         for policy in policies:
             self._policies[policy.name] = policy
             self._driver.post(self._loaded(policy, policies))
@@ -251,61 +259,10 @@ class Service:
             )
         return load_campaigns(paths)
 
-    def _import(self, policy: CampaignPolicy) -> None:
-        """Bring a campaign's lists into the store, except those that it has read under the same campaign file."""
-        for file in policy.list.files:
-            digests = (policy.digest, digest_of(Path(file)))
-            if self._store.has_imported(policy, digests[1]):
-                self._read[policy.name, file] = digests
-                self._log.info("list", campaign=policy.name, path=file, unchanged=True)
-                continue
-            self._imported(file, digests, import_list(file, policy, self._store, self._clock.now()))
-
-    async def _import_anew(self, policy: CampaignPolicy, *, is_dry_run: bool) -> bool:
-        """Import those lists of a campaign that changed, while calls go on; say whether there was any.
-
-        A thread reads the list, and the store's import session has a connection of its own.
-        """
-        is_new = False
-        for file in policy.list.files:
-            digests = (policy.digest, await asyncio.to_thread(digest_of, Path(file)))
-            if self._read.get((policy.name, file)) == digests:
-                continue
-            is_new = True
-            report = await asyncio.to_thread(
-                import_list,
-                file,
-                policy,
-                self._store,
-                self._clock.now(),
-                is_dry_run=is_dry_run,
-                progress=self._stop_import,
-            )
-            if not is_dry_run:
-                self._imported(file, digests, report)
-        return is_new
-
     def _stop_import(self, rows: int, _: float) -> None:
         """Stop an import that the daemon's end would wait for; nothing of it is kept."""
         if self._stopping.is_set():
             raise ListError(f"the daemon ends: the import was stopped after {rows:,} rows. Nothing was loaded.")
-
-    def _imported(self, file: str, digests: tuple[str, str], report: ImportReport) -> None:
-        """Remember and tell that a list was imported."""
-        self._read[report.campaign, file] = digests
-        if self._on_import is not None:
-            self._on_import(report)
-        self._log.info(
-            "list",
-            campaign=report.campaign,
-            path=report.path,
-            rows=report.rows,
-            loaded=report.loaded,
-            merged=report.merged,
-            rejected=report.rejected,
-            rejects=report.rejects_path,
-            elapsed_s=round(report.elapsed_s, 3),
-        )
 
     async def _reload_when_asked(self) -> None:
         while True:
@@ -321,12 +278,16 @@ class Service:
     async def _reload(self) -> None:
         """Take over all campaign files as they are now, or none of them."""
         new = {policy.name: policy for policy in self._load()}
+        law = read_law(self._settings, self._clock.now(), self._log)
         for policy in new.values():
-            await self._import_anew(policy, is_dry_run=True)
+            await self._lists.take_anew(policy, is_dry_run=True)
+        if law.digest != self._law_digest:
+            self._law_digest = law.digest
+            await self._driver.settle(LawLoaded(law=law))
         changed = 0
         for name, policy in new.items():
             old = self._policies.get(name)
-            has_news = await self._import_anew(policy, is_dry_run=False)
+            has_news = await self._lists.take_anew(policy, is_dry_run=False)
             if old != policy:
                 changed += 1
                 for difference in differences(old, policy):

@@ -268,7 +268,10 @@ def _given_up(call: Call, state: CallState, fact: Fact, now: float) -> Call:
         )
     elif call.state in (CallState.QUEUED, CallState.BRIDGING):
         abandoned_at = now if attempt.abandoned_at is None else attempt.abandoned_at
-        attempt = replace(attempt, is_abandoned=True, abandoned_at=abandoned_at, outcome=Outcome.ABANDONED)
+        message_at = now if state is CallState.MESSAGE else attempt.message_at
+        attempt = replace(
+            attempt, is_abandoned=True, abandoned_at=abandoned_at, message_at=message_at, outcome=Outcome.ABANDONED
+        )
     elif call.state is CallState.CONNECTED:
         attempt = replace(attempt, outcome=Outcome.CONNECTED)
     elif call.state is not CallState.MESSAGE:

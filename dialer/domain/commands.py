@@ -1,6 +1,7 @@
 """What the engine orders, in the imperative. Drivers carry them out in the order given.
 
-`Record...` and `SaveLead` go to storage, `ClaimLeads` to the lead store, the others to a gateway or an agent's desk.
+`Record...`, `SaveLead`, `WakeLeads` and `BlockPerson` go to storage, `ClaimLeads` to the lead store, the others to a
+gateway or an agent's desk.
 """
 
 from dataclasses import dataclass
@@ -62,6 +63,14 @@ class ClaimLeads:
 
     campaign: str
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeLeads:
+    """Make the campaign's leads due at `at` that a rule put off without an instant: what it lacked may be there now."""
+
+    campaign: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +138,7 @@ GatewayCommand = PlaceCall | BridgeCall | PlayMessage | HangUp
 DeskCommand = OfferPreview
 StoreCommand = (
     ClaimLeads
+    | WakeLeads
     | SaveLead
     | BlockPerson
     | RecordAttempt

@@ -20,7 +20,8 @@ class LeadState(StrEnum):
 class PhoneNumber:
     """One number of a lead. `zones` holds every time zone in which its holder may plausibly be.
 
-    `jurisdictions` holds every place whose law may apply ("US-FL"); "US" alone means any of its states. Empty: `region`.
+    `jurisdictions` holds every place whose law may apply ("US-FL"); "US" alone means any of its states. With none it is
+    `region`.
     """
 
     e164: str  # "+821012345678"
@@ -65,7 +66,7 @@ class Lead:
     external_id: str = ""
     source: str = ""
     contact_hours: tuple[Span, ...] = ()
-    relationship: Relationship = Relationship()
+    relationship: Relationship = field(default_factory=Relationship)
     fields: Mapping[str, str] = field(default_factory=dict)
     state: LeadState = LeadState.PENDING
     reason: str = ""

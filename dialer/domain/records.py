@@ -54,8 +54,8 @@ class Attempt:
 class VerdictRecord:
     """A verdict with what it was given on, for the evidence.
 
-    `registries` are the copies (registry, version) of the registers in use, `law_digest` that of all rulesets, overrides
-    and holidays, `policy_digest` that of the campaign file.
+    `registries` are the copies (registry, version) of the registers in use, `law_digest` is that of all rulesets,
+    overrides and holidays, `policy_digest` that of the campaign file.
     """
 
     campaign: str

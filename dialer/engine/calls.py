@@ -22,7 +22,7 @@ from dialer.domain.events import (
 )
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
-from dialer.engine import agents, dispositions, leads, learning, retry, shadowing
+from dialer.engine import agents, dispositions, leads, learning, retry, shadowing, standing
 from dialer.engine.campaign import Campaign, Resolution
 from dialer.engine.leads import Dialable
 from dialer.engine.state import Dialed, State, Undisposed
@@ -57,6 +57,8 @@ def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | N
         rule=dialable.verdict.rule,
         number_rank=dialable.index,
         attempt_rank=lead.attempts,
+        seller=policy.seller,
+        subject=policy.compliance.subject,
     )
     agent_id = None
     if agent is not None:
@@ -79,6 +81,7 @@ def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | N
     campaign.calls[call_id] = None
     learning.placed(campaign, call_id)
     campaign.counts.dials += 1
+    standing.on_placed(state, attempt)
     shadowing.on_placed(campaign, call_id, now)
     state.timers.set(("call", call_id), now + policy.pacing.ring_timeout_s + SETUP_MAX_S)
     state.save(lead, campaign)
@@ -315,6 +318,7 @@ def _finish(state: State, campaign: Campaign, before: Call, call: Call, now: flo
     learning.over(campaign, call.call_id)
     campaign.counts.finished += 1
     dialed = state.dialed.pop(call.call_id)
+    standing.on_over(state, attempt)
     state.record(attempt)
     if attempt.outcome is Outcome.ABANDONED_BY_CALLEE:
         campaign.counts.abandoned_by_callee += 1

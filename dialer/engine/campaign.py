@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dialer.compliance.gate import Gate
 from dialer.compliance.hours import zone
+from dialer.domain.law import Law
 from dialer.domain.policy import CampaignPolicy, PacingMode
 from dialer.domain.records import BudgetSnapshot, PacingDecision
 from dialer.engine.hopper import Hopper
@@ -105,6 +106,7 @@ class Campaign:
     queue: list[int] = field(default_factory=list)  # ids of live answers waiting for an agent, oldest first
     agents: dict[str, None] = field(default_factory=dict)  # ids of the agents who work for it now
     is_claiming: bool = False
+    is_claim_outdated: bool = False  # people's standing changed while it was under way: give the leads back
     dry_claims: int = 0  # claims since a lead could last be dialed
     has_asked: bool = False
     next_due_at: float | None = None  # when the store may have leads again; None: only after an import
@@ -130,7 +132,7 @@ def new_campaign(policy: CampaignPolicy, spent: BudgetSnapshot | None = None) ->
     """Set up a campaign from its policy, with nothing learned, and with what was spent of its budget before."""
     return Campaign(
         policy=policy,
-        gate=Gate(policy),
+        gate=Gate(policy, Law()),
         hopper=Hopper(policy.list.order),
         pacer=new_pacer(policy),
         budget=AbandonmentBudget(

@@ -5,12 +5,13 @@ Every change is kept with who made it, why, and the digest of the campaign file 
 
 from dataclasses import replace
 
+from dialer.compliance.gate import Gate
 from dialer.domain.agent import AgentInput, AgentState
 from dialer.domain.commands import RecordChange
-from dialer.domain.events import CampaignControlled, CampaignLoaded
+from dialer.domain.events import CampaignControlled, CampaignLoaded, LawEvent, LawLoaded, PersonRefused
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import CampaignChange
-from dialer.engine import agents, calls, dialing, leads, recovery, retry
+from dialer.engine import agents, calls, dialing, leads, recovery, retry, standing
 from dialer.engine.campaign import ACTIONS, Campaign, CampaignState, new_campaign, new_regulator
 from dialer.engine.state import State
 from dialer.pacing.budget import AbandonmentBudget
@@ -36,6 +37,7 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
     campaign = state.campaigns.get(policy.name)
     if campaign is None:
         campaign = state.campaigns[policy.name] = state.equip(policy, event.spent)
+        campaign.gate = Gate(policy, state.law)
         _share_budgets(state)
         _record(state, campaign, now, "load", "", "campaign file", "dialer")
         return campaign
@@ -43,7 +45,7 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
         return campaign
     before = campaign.policy
     fresh = state.equip(policy, None)
-    campaign.policy, campaign.gate = policy, fresh.gate
+    campaign.policy, campaign.gate = policy, Gate(policy, state.law)
     campaign.hopper.reorder(policy.list.order)
     if (before.pacing, before.abandonment) != (policy.pacing, policy.abandonment):
         base = 0.0 if campaign.regulator is None else campaign.regulator.base
@@ -58,6 +60,17 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
     _share_budgets(state)
     _record(state, campaign, now, "reload", campaign.state, "campaign file changed", "dialer")
     return campaign
+
+
+def on_law_event(state: State, event: LawEvent, now: float) -> None:
+    """Take in what changes who may be called; all leads in hand are looked up anew, but for one person's refusal."""
+    standing.on_law_event(state, event, now)
+    if isinstance(event, PersonRefused):
+        return
+    for campaign in state.campaigns.values():
+        if isinstance(event, LawLoaded):
+            campaign.gate = Gate(campaign.policy, state.law)
+        leads.renew(state, campaign, now)
 
 
 def _share_budgets(state: State) -> None:

@@ -65,7 +65,8 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
 
 def _start(state: State, campaign: Campaign, decision: DialDecision, now: float) -> int:
     free = agents.available(state, campaign, now) if decision.calls else []
-    for started in range(decision.calls):
+    started = 0
+    while started < decision.calls:
         dialable = leads.next_dialable(state, campaign, now)
         if dialable is None:
             return started
@@ -73,14 +74,18 @@ def _start(state: State, campaign: Campaign, decision: DialDecision, now: float)
         if dialable.agent_id is not None:
             agent = state.agents[dialable.agent_id]
             free = [each for each in free if each.agent_id != dialable.agent_id]
-        elif decision.reserve:
-            if not free:
-                campaign.hopper.push(dialable.lead)
-                return started
+        elif free and (decision.reserve or dialable.verdict.needs_agent):
             agent = free.pop(0)
+        elif decision.reserve:
+            campaign.hopper.push(dialable.lead)
+            return started
+        elif dialable.verdict.needs_agent:
+            leads.await_free_agent(state, campaign, dialable.lead, now)
+            continue
         state.bucket.take()
         calls.place(state, campaign, dialable, agent, now)
-    return decision.calls
+        started += 1
+    return started
 
 
 def _keep_decision(state: State, campaign: Campaign, decision: DialDecision, started: int, now: float) -> None:
@@ -149,7 +154,7 @@ def on_preview(state: State, event: PreviewAccepted | PreviewSkipped, now: float
     verdict, index = leads.judge(state, campaign, offer.lead, now)
     if not verdict.allowed:
         campaign.counts.refused += 1
-        leads.refuse(state, campaign, offer.lead, verdict)
+        leads.refuse(state, campaign, offer.lead, verdict, now)
         agents.change(state, agent, AgentInput.FREED, now)
         return campaign
     state.bucket.take()

@@ -5,11 +5,10 @@ One rule governs: a lead without a word is finished, and a word that comes late 
 
 from dataclasses import replace
 
-from dialer.domain.commands import BlockPerson
 from dialer.domain.events import CallDisposed
 from dialer.domain.lead import Callback, Lead, LeadState
 from dialer.domain.policy import DispositionPolicy
-from dialer.engine import leads, retry
+from dialer.engine import leads, retry, standing
 from dialer.engine.campaign import Campaign
 from dialer.engine.state import State, Undisposed
 
@@ -35,7 +34,7 @@ def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | Non
     A second word on the same call changes nothing, except that a "do not call" is always kept.
     """
     if event.call_id in state.calls:
-        _keep_early(state, event)
+        _keep_early(state, event, now)
         return None
     undisposed = state.undisposed.get(event.call_id)
     if undisposed is None:
@@ -44,7 +43,7 @@ def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | Non
     disposition = _meaning(campaign, event.disposition)
     if undisposed.has_word:
         if disposition.is_do_not_call:
-            _block(state, campaign, undisposed.dialed.lead, disposition)
+            _block(state, campaign, undisposed.dialed.lead, disposition, event.agent_id, now)
         return campaign
     state.undisposed[event.call_id] = replace(undisposed, has_word=True)
     _keep(state, campaign, undisposed, disposition, now)
@@ -54,7 +53,7 @@ def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | Non
         agent_id = event.agent_id if event.is_personal else None
         callback = Callback(at=event.callback_at, agent_id=agent_id, note=event.note)
     if disposition.is_do_not_call:
-        _block(state, campaign, lead, disposition)
+        _block(state, campaign, lead, disposition, event.agent_id, now)
     lead = retry.after_disposition(lead, index, disposition, campaign.policy, now, callback)
     if undisposed.is_settled and lead.state is LeadState.PENDING:
         campaign.open_leads += 1
@@ -66,13 +65,13 @@ def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | Non
     return campaign
 
 
-def _keep_early(state: State, event: CallDisposed) -> None:
+def _keep_early(state: State, event: CallDisposed, now: float) -> None:
     """Keep a word said during the call until its end; the last one counts, but a "do not call" acts now and stays."""
     call = state.calls[event.call_id]
     campaign = state.campaigns[call.campaign]
     disposition = _meaning(campaign, event.disposition)
     if disposition.is_do_not_call:
-        _block(state, campaign, state.dialed[event.call_id].lead, disposition)
+        _block(state, campaign, state.dialed[event.call_id].lead, disposition, event.agent_id, now)
     before = state.early.get(event.call_id)
     if before is None or not _meaning(campaign, before.disposition).is_do_not_call:
         state.early[event.call_id] = event
@@ -94,10 +93,11 @@ def on_wrap_up_over(state: State, call_id: int, now: float) -> None:
     leads.settle(state, campaign, retry.finished(undisposed.dialed.lead, "undisposed"))
 
 
-def _block(state: State, campaign: Campaign, lead: Lead, disposition: DispositionPolicy) -> None:
+def _block(
+    state: State, campaign: Campaign, lead: Lead, disposition: DispositionPolicy, agent_id: str, now: float
+) -> None:
     numbers = tuple(number.e164 for number in lead.numbers)
-    state.blocked.setdefault(campaign.policy.seller, {}).update(dict.fromkeys(numbers))
-    state.out.append(BlockPerson(seller=campaign.policy.seller, numbers=numbers, reason=disposition.name))
+    standing.block(state, campaign.policy.seller, numbers, disposition.name, agent_id, now)
 
 
 def _keep(state: State, campaign: Campaign, undisposed: Undisposed, disposition: DispositionPolicy, now: float) -> None:
@@ -107,6 +107,7 @@ def _keep(state: State, campaign: Campaign, undisposed: Undisposed, disposition:
         disposed_at=now,
         is_success=disposition.is_success,
         is_right_party=disposition.is_right_party and not disposition.is_machine,
+        is_refusal=disposition.is_refusal or disposition.is_do_not_call,
     )
     if disposition.is_machine and attempt.is_live:
         # No person answered, so nobody could be abandoned either.
@@ -118,4 +119,5 @@ def _keep(state: State, campaign: Campaign, undisposed: Undisposed, disposition:
             campaign.counts.abandoned -= 1
             campaign.budget.retract_abandoned(now)
         attempt = replace(attempt, is_live=False, is_abandoned=False, abandoned_at=None)
+    standing.note(state, attempt)
     state.record(attempt)

@@ -26,10 +26,14 @@ from dialer.domain.events import (
     CampaignLoaded,
     DrainRequested,
     Event,
+    LawLoaded,
     LeadsClaimed,
     LeadsImported,
+    PersonRefused,
     PreviewAccepted,
     PreviewSkipped,
+    RegistryLoaded,
+    StandingsChanged,
 )
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import BudgetSnapshot
@@ -145,6 +149,10 @@ class Engine:
                 self._on_imported(state.campaigns.get(event.campaign), now)
             case CampaignLoaded():
                 self._recruit(control.on_loaded(state, event, now), now)
+            case LawLoaded() | RegistryLoaded() | StandingsChanged() | PersonRefused():
+                control.on_law_event(state, event, now)
+                for campaign in state.campaigns.values():
+                    self._settle(campaign, now)
             case CampaignControlled():
                 campaign = control.on_controlled(state, event, now)
                 if campaign is not None:

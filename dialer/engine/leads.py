@@ -6,12 +6,13 @@ One rule governs: a lead taken from the hopper is dialed, offered, given back wi
 from dataclasses import dataclass
 from math import inf
 
-from dialer.compliance.gate import Verdict
 from dialer.domain.agent import AgentState
-from dialer.domain.commands import ClaimLeads
+from dialer.domain.commands import ClaimLeads, RecordVerdict, WakeLeads
 from dialer.domain.events import LeadsClaimed
-from dialer.domain.lead import Lead, LeadState
-from dialer.engine import retry
+from dialer.domain.lead import Lead, LeadState, PhoneNumber
+from dialer.domain.records import VerdictRecord
+from dialer.domain.verdict import Verdict
+from dialer.engine import retry, standing
 from dialer.engine.campaign import Campaign, CampaignState
 from dialer.engine.state import State
 
@@ -20,6 +21,12 @@ _HOPPER_PER_AGENT = 4
 _CLAIM_MAX = 1000  # a list of a million leads, all outside their hours, is put off in large steps
 _PERSONAL_POLL_S = 30.0
 _CALLBACKS_POLL_S = 30.0
+_IN_FLIGHT_POLL_S = 60.0
+_PUT_OFF_S = 86_400.0
+"""How soon a lead is looked at again that a rule refuses without an instant: only new facts can change that."""
+
+FINAL_RULES = ("do_not_call", "number_invalid", "attempts_max", "attempts_each", "no_number_left")
+"""Refusals without an instant that end a lead; after all others it waits for what it lacks: a consent, a registry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +69,9 @@ def claim(state: State, campaign: Campaign, count: int) -> None:
 
 def on_claimed(state: State, campaign: Campaign, event: LeadsClaimed, now: float) -> None:
     """Take over the leads that the store handed out: promised calls, and others as far as there is room."""
-    is_open = campaign.is_claiming and campaign.is_dialing and not state.is_draining
+    is_open = campaign.is_claiming and not campaign.is_claim_outdated and campaign.is_dialing and not state.is_draining
     room = 0 if campaign.is_callbacks_only else _room(campaign)
-    campaign.is_claiming = False
+    campaign.is_claiming = campaign.is_claim_outdated = False
     campaign.has_asked = True
     campaign.dry_claims += 1
     campaign.open_leads = event.open_leads
@@ -106,6 +113,14 @@ def release(state: State, campaign: Campaign) -> None:
     campaign.is_exhausted = False
 
 
+def renew(state: State, campaign: Campaign, now: float) -> None:
+    """Give back all leads in hand, and those on their way, and ask again: what is known of people has changed."""
+    campaign.is_claim_outdated = campaign.is_claiming
+    state.out.append(WakeLeads(campaign=campaign.name, at=now))
+    release(state, campaign)
+    wake(state, campaign, now)
+
+
 def settle(state: State, campaign: Campaign, lead: Lead) -> None:
     """Keep a lead that is done with for now: due again later, or finished."""
     state.save(lead, campaign)
@@ -144,6 +159,9 @@ def _examine(state: State, campaign: Campaign, lead: Lead, now: float) -> Dialab
     if agent_id is not None and not _is_free(state, agent_id, now):
         _await_agent(state, campaign, lead, now)
         return None
+    if standing.is_in_flight(state, campaign.policy.seller, lead):
+        settle(state, campaign, retry.pending(lead, now + _IN_FLIGHT_POLL_S))
+        return None
     verdict, index = judge(state, campaign, lead, now)
     if verdict.allowed and lead.callback is None:
         at = retry.other_hour(lead, lead.numbers[index], now, campaign.policy)
@@ -154,20 +172,20 @@ def _examine(state: State, campaign: Campaign, lead: Lead, now: float) -> Dialab
         campaign.dry_claims = 0
         return Dialable(lead=lead, index=index, verdict=verdict, agent_id=agent_id)
     campaign.counts.refused += 1
-    refuse(state, campaign, lead, verdict)
+    refuse(state, campaign, lead, verdict, now)
     return None
 
 
 def judge(state: State, campaign: Campaign, lead: Lead, now: float) -> tuple[Verdict, int]:
-    """Ask the gate about each of the lead's numbers, the next to try first.
+    """Ask the gate about each of the lead's numbers, the next to try first; every answer is kept as evidence.
 
     Gives the first verdict that allows with its number's index; else the refusal that may change soonest.
     """
-    blocked = state.blocked.get(campaign.policy.seller, {})
-    is_blocked = any(number.e164 in blocked for number in lead.numbers)
+    known = standing.known(state, campaign.policy.seller, lead)
     best: tuple[Verdict, int] | None = None
     for index in retry.callable_numbers(lead, campaign.policy):
-        verdict = campaign.gate.decide(lead, lead.numbers[index], now, is_blocked=is_blocked)
+        verdict = campaign.gate.decide(lead, lead.numbers[index], now, known)
+        _record(state, campaign, lead, lead.numbers[index], verdict, now)
         if verdict.allowed:
             return verdict, index
         if best is None or _asks_at(verdict) < _asks_at(best[0]):
@@ -175,16 +193,38 @@ def judge(state: State, campaign: Campaign, lead: Lead, now: float) -> tuple[Ver
     return best or (Verdict(allowed=False, rule="no_number_left", inputs=(), next_at=None), 0)
 
 
+def _record(state: State, campaign: Campaign, lead: Lead, number: PhoneNumber, verdict: Verdict, now: float) -> None:
+    record = VerdictRecord(
+        campaign=campaign.name,
+        seller=campaign.policy.seller,
+        lead_id=lead.lead_id,
+        number=number.e164,
+        at=now,
+        verdict=verdict,
+        policy_digest=campaign.policy.digest,
+        law_digest=state.law.digest,
+        registries=tuple((copy.registry, copy.version) for copy in state.registries.values()),
+    )
+    state.out.append(RecordVerdict(record=record))
+
+
 def _asks_at(verdict: Verdict) -> float:
     return inf if verdict.next_at is None else verdict.next_at
 
 
-def refuse(state: State, campaign: Campaign, lead: Lead, verdict: Verdict) -> None:
+def refuse(state: State, campaign: Campaign, lead: Lead, verdict: Verdict, now: float) -> None:
     """Give back a lead that the gate did not allow: until the verdict may change, or for good."""
-    if verdict.next_at is None:
+    if verdict.next_at is not None:
+        settle(state, campaign, retry.pending(lead, verdict.next_at))
+    elif verdict.rule in FINAL_RULES:
         settle(state, campaign, retry.finished(lead, verdict.rule))
     else:
-        settle(state, campaign, retry.pending(lead, verdict.next_at))
+        settle(state, campaign, retry.put_off(lead, now + _PUT_OFF_S, verdict.rule))
+
+
+def await_free_agent(state: State, campaign: Campaign, lead: Lead, now: float) -> None:
+    """Put off a lead that may be dialed only with an agent reserved, while no agent is free."""
+    settle(state, campaign, retry.pending(lead, now + _PERSONAL_POLL_S))
 
 
 def _is_free(state: State, agent_id: str, now: float) -> bool:

@@ -131,7 +131,12 @@ def finished(lead: Lead, reason: str) -> Lead:
 
 def pending(lead: Lead, due_at: float) -> Lead:
     """Give the lead as callable from `due_at` on."""
-    return replace(lead, state=LeadState.PENDING, due_at=due_at)
+    return replace(lead, state=LeadState.PENDING, due_at=due_at, reason="")
+
+
+def put_off(lead: Lead, due_at: float, rule: str) -> Lead:
+    """Give the lead as waiting for what a rule lacks; it is looked at again at `due_at`, or when it is woken."""
+    return replace(lead, state=LeadState.PENDING, due_at=due_at, reason=rule)
 
 
 def _with(lead: Lead, index: int, number: PhoneNumber) -> tuple[PhoneNumber, ...]:

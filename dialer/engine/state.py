@@ -3,17 +3,20 @@
 Nothing here decides anything. Commands are collected in the order in which they are given.
 """
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from dialer.domain.agent import Agent
 from dialer.domain.call import Call
 from dialer.domain.commands import Command, RecordAttempt, SaveLead
 from dialer.domain.events import CallDisposed
+from dialer.domain.law import Law
 from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import Attempt, BudgetSnapshot
+from dialer.domain.standing import PastAttempt, RegistryCopy
 from dialer.engine.campaign import Campaign, new_campaign
 from dialer.engine.hopper import order_key
 from dialer.engine.timers import Timers
@@ -62,7 +65,13 @@ class State:
     offers: dict[str, Offer] = field(default_factory=dict)  # by agent id
     undisposed: dict[int, Undisposed] = field(default_factory=dict)  # by call id, oldest first
     early: dict[int, CallDisposed] = field(default_factory=dict)  # by call id: said while the call was on
-    blocked: dict[str, dict[str, None]] = field(default_factory=dict)  # seller -> numbers, since the engine started
+    law: Law = field(default_factory=Law)  # with no ruleset nothing may be called
+    registries: dict[str, RegistryCopy] = field(default_factory=dict)  # the copies in use
+    standings_changed_at: float = 0.0  # what was known of people before is out of date
+    blocked: dict[str, dict[str, float]] = field(default_factory=dict)  # seller -> number -> since; this run's
+    recent: dict[tuple[str, str], dict[int, PastAttempt]] = field(default_factory=dict)  # (seller, number) -> by call
+    recent_order: deque[tuple[float, str, str, int]] = field(default_factory=deque)  # the same, oldest first
+    in_flight: dict[tuple[str, str], int] = field(default_factory=dict)  # (seller, number) -> calls up now
     work: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # agent id -> busy spans, last hour
     timers: Timers = field(default_factory=Timers)
     joined: dict[str, None] = field(default_factory=dict)  # campaigns that agents came to and that were not paced since
@@ -71,6 +80,7 @@ class State:
 
     def save(self, lead: Lead, campaign: Campaign) -> None:
         """Order the store to keep a lead."""
+        lead = replace(lead, standing=None)  # it was true for this claim; the next one brings a new one
         self.out.append(SaveLead(lead=lead, order_key=order_key(lead, campaign.policy.list.order)))
 
     def record(self, attempt: Attempt) -> None:

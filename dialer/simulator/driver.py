@@ -11,12 +11,13 @@ from datetime import datetime
 
 from dialer.compliance.hours import opening, zone
 from dialer.domain.commands import BridgeCall, ClaimLeads, HangUp, OfferPreview, PlaceCall, PlayMessage
-from dialer.domain.events import CampaignLoaded, Event
+from dialer.domain.events import CampaignLoaded, Event, LawLoaded
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import BudgetSnapshot
 from dialer.engine.campaign import Campaign, new_campaign
 from dialer.engine.engine import Engine
 from dialer.errors import UsageError
+from dialer.simulator.law import no_law
 from dialer.simulator.scenario import Scenario
 from dialer.simulator.supply import EndlessLeads
 from dialer.simulator.world import World
@@ -107,7 +108,7 @@ class Driver:
             lines=network.lines, calls_per_second=network.calls_per_second, ends_at=self._shift.end_at, equip=equip
         )
         self._journal = journal
-        self._queue: deque[Event] = deque([CampaignLoaded(policy=policy)])
+        self._queue: deque[Event] = deque([LawLoaded(law=no_law(policy.jurisdiction)), CampaignLoaded(policy=policy)])
         self._events = self._timers = 0
 
     def run(self) -> Run:

@@ -1,8 +1,8 @@
 """A lead list without an end, for runs that ask how a floor behaves and not how long a list lasts.
 
 One rule governs this module: leads that came due (retries, promised callbacks) are handed out first, and what is still
-wanted is made up on the spot. Everybody lives in the campaign's time zone (`abandonment.time_zone`). The numbers have
-the national prefix 00, which no country assigns.
+wanted is made up on the spot. Nothing is known against anybody. Everybody lives in the campaign's time zone
+(`abandonment.time_zone`). The numbers have the national prefix 00, which no country assigns.
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ from dialer.domain.commands import Command
 from dialer.domain.events import LeadsClaimed
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
+from dialer.domain.standing import Standing
 from dialer.storage.memory import MemoryStore
 
 OPEN_LEADS = 1_000_000_000
@@ -41,7 +42,9 @@ class EndlessLeads:
             self._make(now)
             claimed = self._store.claim(campaign, count - len(leads), now)
             leads += claimed.leads
-        return replace(claimed, leads=leads, open_leads=OPEN_LEADS)
+        standing = Standing(as_of_at=now)
+        known = tuple([replace(lead, standing=standing) for lead in leads])
+        return replace(claimed, leads=known, open_leads=OPEN_LEADS)
 
     def apply(self, commands: Iterable[Command]) -> None:
         """Keep what the commands say."""
