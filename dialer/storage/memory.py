@@ -20,6 +20,7 @@ from dialer.domain.commands import (
     RecordChange,
     RecordDecision,
     SaveLead,
+    WakeLeads,
 )
 from dialer.domain.events import CampaignLoaded, Event, LeadsClaimed
 from dialer.domain.lead import Lead, LeadState
@@ -70,6 +71,7 @@ class MemoryStore:
         self._is_importing = False
         self._appliers: dict[type, Callable[[Any], None]] = {
             SaveLead: self._save_lead,
+            WakeLeads: self._wake,
             BlockPerson: self._block,
             RecordAttempt: self._record_attempt,
             RecordAgentSpan: lambda command: self._spans.append(command.span),
@@ -235,6 +237,14 @@ class MemoryStore:
             self._place(home, row)
         else:
             row.is_ready = False
+
+    def _wake(self, command: WakeLeads) -> None:
+        home = self._campaigns.get(command.campaign)
+        for lead_id in () if home is None else home.lead_ids:
+            row = self._rows[lead_id]
+            if home is not None and row.lead.state is LeadState.PENDING and row.lead.reason:
+                row.lead = replace(row.lead, due_at=command.at, reason="")
+                self._place(home, row)
 
     def _block(self, command: BlockPerson) -> None:
         self._blocked.setdefault(command.seller, set()).update(command.numbers)

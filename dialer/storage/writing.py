@@ -18,6 +18,7 @@ from dialer.domain.commands import (
     RecordChange,
     RecordDecision,
     SaveLead,
+    WakeLeads,
 )
 from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
@@ -37,6 +38,7 @@ _ADD_SPAN = insert("agent_spans", rows.SPAN_COLUMNS)
 _ADD_DECISION = insert("decisions", rows.DECISION_COLUMNS)
 _ADD_CHANGE = insert("changes", rows.CHANGE_COLUMNS)
 _BLOCK = insert("blocked", ("seller", "e164", "reason"), verb="INSERT OR IGNORE")
+_WAKE = "UPDATE leads SET due_at = ?, reason = '' WHERE campaign = ? AND place = 1 AND reason <> ''"
 _SAVE_CAMPAIGN = (
     "INSERT INTO campaigns (name, seller, digest, policy, open_leads) VALUES (?, ?, ?, ?, 0)"
     " ON CONFLICT (name) DO UPDATE SET seller = excluded.seller, digest = excluded.digest, policy = excluded.policy"
@@ -53,6 +55,7 @@ class Gathered:
         self._decisions: list[rows.Row] = []
         self._changes: list[rows.Row] = []
         self._blocked: list[rows.Row] = []
+        self._woken: dict[str, float] = {}  # campaign -> from when
         self._last_call_id = 0
 
     def take(self, commands: Iterable[Command]) -> None:
@@ -72,6 +75,8 @@ class Gathered:
                     self._decisions.append(rows.decision_values(decision))
                 case RecordChange(change=change):
                     self._changes.append(rows.change_values(change))
+                case WakeLeads():
+                    self._woken[command.campaign] = command.at
                 case BlockPerson():
                     self._blocked += [(command.seller, e164, command.reason) for e164 in command.numbers]
                 case _:
@@ -81,6 +86,7 @@ class Gathered:
         """Write everything, once."""
         for command in self._leads.values():
             save_lead(connection, command)
+        connection.executemany(_WAKE, [(at, name) for name, at in self._woken.items()])
         for statement, values in (
             (_SAVE_ATTEMPT, list(self._attempts.values())),
             (_ADD_SPAN, self._spans),
