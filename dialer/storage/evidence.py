@@ -1,0 +1,214 @@
+"""The evidence: what was decided, dialed, abandoned, refused and looked at, in a log that shows every later change.
+
+One rule governs this module: nothing in the log names a person. A number is its keyed hash (`subject`), a name is not
+there at all, so that the log may be kept, copied and checked after the person's data were erased.
+
+Entry n has hash_n = SHA-256(hash_n-1 || n as eight bytes, big-endian || SHA-256(body)); the body is JSON that begins
+with `at` and `kind`. The first entry follows 32 zero bytes. The inner hash lets an export leave a body out (another
+campaign's, say) and still prove that the entry was there. Entries are written inside the transaction of the journal.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+import msgspec
+
+import dialer
+from dialer.domain.commands import BlockPerson, Command, RecordAttempt, RecordChange, RecordVerdict
+from dialer.domain.events import CampaignLoaded, Event, LawLoaded, RegistryLoaded
+from dialer.domain.law import Law, Ruleset
+from dialer.domain.records import Attempt
+from dialer.storage import evidence_bodies as bodies
+from dialer.storage import rows
+from dialer.storage.codec import dumps
+from dialer.storage.evidence_bodies import NO_TERMS, Body, Terms
+from dialer.storage.vault import Vault
+
+GENESIS = bytes(32)
+"""What stands before the first entry."""
+
+TRIMMED = "trimmed"
+"""The kind of the row that stands for all entries before it; only its number and its hash are left."""
+
+_ENCODE = msgspec.json.Encoder().encode
+_LAST = "SELECT seq, hash FROM evidence ORDER BY seq DESC LIMIT 1"
+_APPEND = "INSERT INTO evidence (seq, at, kind, body, hash) VALUES (?, ?, ?, ?, ?)"
+_KEEP_TEXT = "INSERT OR IGNORE INTO evidence_texts (digest, body) VALUES (?, ?)"
+_WAS_ABANDONED = "SELECT is_abandoned FROM attempts WHERE call_id = ?"
+_POLICY = "SELECT policy FROM campaigns WHERE name = ?"
+
+
+def link(before: bytes, seq: int, digest: bytes) -> bytes:
+    """Give the hash of entry `seq`, whose body has this SHA-256, after an entry with the hash `before`."""
+    return sha256(before + seq.to_bytes(8, "big") + digest).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One entry as it lies in the log."""
+
+    seq: int
+    at: float
+    kind: str
+    body: bytes
+    hash: bytes
+
+
+# ----------------------------------------------------------------------------------------- the writer
+class EvidenceWriter:
+    """Turns what goes into the journal into entries; `flush` links and writes them.
+
+    `terms` is the caller's memory of campaigns between transactions.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, vault: Vault, terms: dict[str, Terms]) -> None:
+        self._connection = connection
+        self._vault = vault
+        self._terms = terms
+        self._lines: list[tuple[float, str, bytes]] = []
+        self._texts: list[tuple[bytes, bytes]] = []
+        self._abandoned: set[int] = set()
+
+    def take(self, at: float | None, event: Event | None, commands: Iterable[Command]) -> None:
+        """Add what an event and the orders that follow from it prove. `at` None: each order says its own instant.
+
+        To be called before the attempts among the orders are written.
+        """
+        if event is not None:
+            self._take_event(at or 0.0, event)
+        for command in commands:
+            match command:
+                case RecordAttempt(attempt=attempt):
+                    self._take_attempt(at, attempt)
+                case RecordVerdict(record=record):
+                    self.add(bodies.verdict_body(record, self._subject(record.number)))
+                case BlockPerson():
+                    self._take_refusal(at, command)
+                case RecordChange(change=change):
+                    self.add(bodies.change_body(change))
+                case _:
+                    pass
+
+    def add(self, body: Body) -> None:
+        """Add one entry."""
+        self._lines.append((body.at, body.kind, _ENCODE(body)))
+
+    def flush(self) -> None:
+        """Write what was added behind what is there."""
+        if self._texts:
+            self._connection.executemany(_KEEP_TEXT, self._texts)
+        if not self._lines:
+            return
+        seq, before = last_link(self._connection)
+        written: list[tuple[int, float, str, bytes, bytes]] = []
+        for at, kind, body in self._lines:
+            seq += 1
+            before = link(before, seq, sha256(body).digest())
+            written.append((seq, at, kind, body, before))
+        self._connection.executemany(_APPEND, written)
+        self._lines.clear()
+
+    # --------------------------------------------------------------------------------- events
+    def _take_event(self, at: float, event: Event) -> None:
+        match event:
+            case LawLoaded(law=law):
+                self.add(self._law_body(at, law))
+            case CampaignLoaded(policy=policy):
+                self._terms[policy.name] = Terms.of(policy)
+                self.add(bodies.campaign_body(at, policy))
+            case RegistryLoaded(copy=copy):
+                self.add(bodies.registry_body(at, copy))
+            case _:
+                pass
+
+    def _law_body(self, at: float, law: Law) -> bodies.LawBody:
+        return bodies.LawBody(
+            at=at,
+            digest=law.digest,
+            dialer=dialer.__version__,
+            rulesets=tuple([self._ruleset_body(ruleset) for ruleset in law.rulesets]),
+            overrides=law.overrides,
+            holidays=self._text(law.holidays),
+            holiday_years=law.holiday_years,
+        )
+
+    def _ruleset_body(self, ruleset: Ruleset) -> bodies.RulesetBody:
+        return bodies.RulesetBody(
+            code=ruleset.code,
+            version=ruleset.version,
+            digest=ruleset.digest,
+            origin=ruleset.origin,
+            text=self._text(ruleset),
+        )
+
+    def _text(self, value: object) -> str:
+        """Keep a long value beside the log, once, and give the SHA-256 by which entries name it."""
+        body = dumps(value)
+        digest = sha256(body)
+        self._texts.append((digest.digest(), body))
+        return digest.hexdigest()
+
+    # ------------------------------------------------------------------------------- commands
+    def _subject(self, number: str) -> str:
+        return self._vault.index(number).hex()
+
+    def _take_attempt(self, at: float | None, attempt: Attempt) -> None:
+        if at is None:
+            at = bodies.last_instant(attempt)
+        subject = self._subject(attempt.number)
+        terms = self._terms_of(attempt.campaign)
+        self.add(bodies.attempt_body(at, attempt, subject, terms))
+        if attempt.is_abandoned and not self._was_abandoned(attempt.call_id):
+            self._abandoned.add(attempt.call_id)
+            self.add(bodies.abandonment_body(at, attempt, subject, terms))
+
+    def _was_abandoned(self, call_id: int) -> bool:
+        """Whether an earlier record of the call said so."""
+        if call_id in self._abandoned:
+            return True
+        found = self._connection.execute(_WAS_ABANDONED, (call_id,)).fetchone()
+        return found is not None and bool(found[0])
+
+    def _take_refusal(self, at: float | None, command: BlockPerson) -> None:
+        self.add(
+            bodies.RefusalBody(
+                at=command.at or at or 0.0,
+                seller=command.seller,
+                subjects=tuple([self._subject(number) for number in command.numbers]),
+                reason=command.reason,
+                who=command.who,
+            )
+        )
+
+    def _terms_of(self, campaign: str) -> Terms:
+        terms = self._terms.get(campaign)
+        if terms is None:
+            found = self._connection.execute(_POLICY, (campaign,)).fetchone()
+            terms = NO_TERMS if found is None else Terms.of(rows.to_policy(found[0]))
+            self._terms[campaign] = terms
+        return terms
+
+
+# ----------------------------------------------------------------------------------------- reading
+def last_link(connection: sqlite3.Connection) -> tuple[int, bytes]:
+    """Give number and hash of the last entry."""
+    found = connection.execute(_LAST).fetchone()
+    return (0, GENESIS) if found is None else (int(found[0]), bytes(found[1]))
+
+
+def entries(connection: sqlite3.Connection, first: int, last: int) -> Iterator[Evidence]:
+    """Give the entries of a span of numbers, in order."""
+    found = connection.execute(
+        "SELECT seq, at, kind, body, hash FROM evidence WHERE seq BETWEEN ? AND ? ORDER BY seq", (first, last)
+    )
+    for seq, at, kind, body, hash_ in found:
+        yield Evidence(seq=seq, at=at, kind=kind, body=bytes(body), hash=bytes(hash_))
+
+
+def record(connection: sqlite3.Connection, vault: Vault, body: Body) -> None:
+    """Append one entry, within a transaction that somebody else began."""
+    writer = EvidenceWriter(connection, vault, {})
+    writer.add(body)
+    writer.flush()
