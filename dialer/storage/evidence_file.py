@@ -112,8 +112,9 @@ def texts_of(law: bytes) -> list[str]:
 
 
 class Scope(msgspec.Struct):
-    """Whose an entry is."""
+    """When an entry was made, and whose it is."""
 
+    at: float
     kind: str
     campaign: str | None = None
     seller: str | None = None
@@ -133,11 +134,10 @@ class Wanted:
     campaign: str | None = None
     seller: str | None = None
 
-    def shows(self, body: bytes) -> bool:
+    def shows(self, scope: Scope) -> bool:
         """Whether an entry is written with its body."""
         if self.campaign is None:
             return True
-        scope = _SCOPE.decode(body)
         if scope.campaign is not None:
             return scope.campaign == self.campaign
         return scope.kind in _EVERYBODYS or (scope.seller is not None and scope.seller == self.seller)
@@ -171,13 +171,13 @@ class EvidenceExport:
         seq = first - 1
         for entry in _in_chunks(self._connection, first, last):
             seq += 1
-            before = _checked(entry, seq, before)
-            if wanted.shows(entry.body):
+            before, scope = _checked(entry, seq, before)
+            if wanted.shows(scope):
                 self._put(EntryLine(seq=seq, hash=before.hex(), body=msgspec.Raw(entry.body)))
             else:
                 hidden += 1
                 self._put(HiddenLine(seq=seq, hash=before.hex(), sha256=sha256(entry.body).hexdigest()))
-            if entry.kind == "law":
+            if scope.kind == "law":
                 self._write_texts(entry.body)
         if seq != last:
             raise EvidenceError(f"evidence: entry {seq + 1} is missing: the log was cut; restore the database's backup")
@@ -248,8 +248,8 @@ def _in_chunks(connection: sqlite3.Connection, first: int, last: int) -> Iterato
         yield from list(entries(connection, start, min(start + CHUNK - 1, last)))
 
 
-def _checked(entry: Evidence, seq: int, before: bytes) -> bytes:
-    """Give an entry's hash; raise EvidenceError when it is not what the log says."""
+def _checked(entry: Evidence, seq: int, before: bytes) -> tuple[bytes, Scope]:
+    """Give an entry's hash and scope; raise EvidenceError when it is not what the log says."""
     if entry.seq != seq:
         raise EvidenceError(f"evidence: entry {seq} is missing: the log was cut; restore the database's backup")
     hash_ = link(before, seq, sha256(entry.body).digest())
@@ -258,7 +258,13 @@ def _checked(entry: Evidence, seq: int, before: bytes) -> bytes:
             f"evidence: entry {seq} was changed after it was written: its hash is not that of its body and of the "
             "entries before it; restore the database's backup"
         )
-    return hash_
+    scope = _SCOPE.decode(entry.body)
+    if (scope.at, scope.kind) != (entry.at, entry.kind):
+        raise EvidenceError(
+            f"evidence: entry {seq} was changed after it was written: its row says {entry.kind} at {entry.at}, its "
+            f"body {scope.kind} at {scope.at}; restore the database's backup"
+        )
+    return hash_, scope
 
 
 def _finite(at: float) -> float | None:
