@@ -6,13 +6,16 @@ One rule governs this module: what SQLite complains of leaves as a `StorageError
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dialer.errors import StorageError
+from dialer.storage.proofs import check_keys, introduce
 from dialer.storage.upgrade import STEPS, upgrade
+from dialer.storage.upgrade_to_3 import PLAIN_TEXT_LEFT
+from dialer.storage.vault import Vault
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_MS = 5000
 
 _HINTS = (
@@ -35,7 +38,7 @@ def explained(path: Path) -> Iterator[None]:
         raise StorageError(f"database {path}: {hint} ({error})") from error
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, vault: Vault) -> sqlite3.Connection:
     """Open a database for writing, making it and its folder, for this user alone, where they do not exist."""
     _refuse_folder(path)
     try:
@@ -48,14 +51,16 @@ def open_writer(path: Path) -> sqlite3.Connection:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            _check_or_create(connection, path)
+            connection.execute("PRAGMA secure_delete = ON")  # what is erased is gone from the file's pages, too
+            _check_or_create(connection, path, vault)
+            _scrub(connection, path)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path, vault: Vault) -> sqlite3.Connection:
     """Open an existing database for reading only."""
     _refuse_folder(path)
     if not path.exists():
@@ -66,10 +71,20 @@ def open_reader(path: Path) -> sqlite3.Connection:
             # Not mode=ro: the first reader after a clean shutdown has to make the WAL's index.
             connection.execute("PRAGMA query_only = ON")
             _check(connection, path)
+            check_keys(connection, vault, path)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def has_sealed(path: Path) -> bool:
+    """Say whether there is a database with sealed values at a path."""
+    if not path.is_file():
+        return False
+    with explained(path), closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
+        found = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'keys'").fetchone()
+        return found is not None
 
 
 def _refuse_folder(path: Path) -> None:
@@ -90,20 +105,36 @@ def _make_private(path: Path) -> None:
         ) from error
 
 
-def _check_or_create(connection: sqlite3.Connection, path: Path) -> None:
+def _check_or_create(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
     """Create the tables in an empty database; upgrade an earlier version's; else accept only this version's."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             _create(connection)
         elif (version := _version(connection, path)) in STEPS:
-            upgrade(connection, version)
+            upgrade(connection, version, vault)
         else:
             _check(connection, path)
+            check_keys(connection, vault, path)
+        introduce(connection, vault)
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _scrub(connection: sqlite3.Connection, path: Path) -> None:
+    """Take what an upgrade left behind in plain text out of the file: free pages, and the write-ahead log."""
+    if connection.execute("SELECT 1 FROM meta WHERE key = ? AND value <> 0", (PLAIN_TEXT_LEFT,)).fetchone() is None:
+        return
+    connection.execute("VACUUM")
+    is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if is_busy:
+        raise StorageError(
+            f"database {path}: it is brought up to date, but another process still reads it as it was, in plain text: "
+            "end that process, then start again"
+        )
+    connection.execute("DELETE FROM meta WHERE key = ?", (PLAIN_TEXT_LEFT,))
 
 
 def _create(connection: sqlite3.Connection) -> None:

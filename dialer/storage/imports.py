@@ -4,13 +4,15 @@ One rule governs this module: what is known already stands. A merge adds numbers
 list again changes nothing, whatever the order of its rows.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
+from dialer.domain.standing import Consent, Relationship
+from dialer.errors import StorageError
 
 Added = Literal["loaded", "merged", "unchanged"]
 DO_NOT_CALL = "do_not_call"
@@ -22,8 +24,11 @@ class ImportSession(Protocol):
 
     tally: "Tally"
 
-    def add(self, candidate: Lead) -> Added:
-        """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number."""
+    def add(self, candidate: Lead, consents: Iterable[Consent] = ()) -> Added:
+        """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number.
+
+        `consents` are those that the row tells of; they are kept with the leads, in the same transaction.
+        """
 
     def rollback(self) -> None:
         """Forget everything at the end, as a dry run does."""
@@ -61,6 +66,20 @@ class ListCounts:
     tried: int
 
 
+def not_its_own(campaign: str, candidate: Lead) -> StorageError:
+    """Say that a lead is none of a campaign's, without saying whose it is."""
+    found = f"one of {candidate.campaign!r} with {len(candidate.numbers)} numbers"
+    return StorageError(f"import into {campaign!r}: expected its own lead with a number, found {found}")
+
+
+def own_consents(policy: CampaignPolicy, consents: Iterable[Consent]) -> list[Consent]:
+    """Give the consents of a row, all of which have to be the campaign's seller's."""
+    found = list(consents)
+    if any(consent.seller != policy.seller for consent in found):
+        raise StorageError(f"import into {policy.name!r}: expected consents given to its seller, found another's")
+    return found
+
+
 def distinct(numbers: tuple[PhoneNumber, ...]) -> tuple[PhoneNumber, ...]:
     """Keep the first of equal numbers."""
     if len(numbers) == 1:
@@ -86,10 +105,23 @@ def merge(known: Lead, candidate: Lead, foreign: Collection[str]) -> Lead:
         segment=known.segment or candidate.segment,
         priority=known.priority or candidate.priority,
         zone=known.zone or candidate.zone,
+        jurisdiction=known.jurisdiction or candidate.jurisdiction,
         external_id=known.external_id or candidate.external_id,
+        source=known.source or candidate.source,
+        contact_hours=known.contact_hours or candidate.contact_hours,
+        relationship=_merge_relationships(known.relationship, candidate.relationship),
         fields={**known.fields, **fields},
     )
     return known if merged == known else merged
+
+
+def _merge_relationships(known: Relationship, candidate: Relationship) -> Relationship:
+    """Fill what is not known of a person's business with the seller."""
+    return Relationship(
+        bought_at=candidate.bought_at if known.bought_at is None else known.bought_at,
+        inquired_at=candidate.inquired_at if known.inquired_at is None else known.inquired_at,
+        has_contract=known.has_contract or candidate.has_contract,
+    )
 
 
 def reconcile(stored: Lead, saved: Lead) -> Lead:
@@ -106,6 +138,10 @@ def reconcile(stored: Lead, saved: Lead) -> Lead:
         segment=stored.segment,
         priority=stored.priority,
         zone=stored.zone,
+        jurisdiction=stored.jurisdiction,
         external_id=stored.external_id,
+        source=stored.source,
+        contact_hours=stored.contact_hours,
+        relationship=stored.relationship,
         fields=stored.fields,
     )

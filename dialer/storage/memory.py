@@ -19,17 +19,30 @@ from dialer.domain.commands import (
     RecordAttempt,
     RecordChange,
     RecordDecision,
+    RecordVerdict,
     SaveLead,
     WakeLeads,
 )
 from dialer.domain.events import CampaignLoaded, Event, LeadsClaimed
 from dialer.domain.lead import Lead, LeadState
 from dialer.domain.policy import CampaignPolicy
-from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision, VerdictRecord
+from dialer.domain.standing import Consent, RegistryCopy, Standing
 from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage.codec import Entry
-from dialer.storage.imports import DO_NOT_CALL, Added, ListCounts, Tally, distinct, merge, reconcile
+from dialer.storage.imports import (
+    DO_NOT_CALL,
+    Added,
+    ListCounts,
+    Tally,
+    distinct,
+    merge,
+    not_its_own,
+    own_consents,
+    reconcile,
+)
+from dialer.storage.memory_standing import MemoryStandings
 
 
 @dataclass(slots=True)
@@ -60,11 +73,12 @@ class MemoryStore:
     def __init__(self) -> None:
         self._campaigns: dict[str, _Campaign] = {}
         self._rows: dict[int, _Row] = {}
-        self._blocked: dict[str, set[str]] = {}
-        self._attempts: dict[int, Attempt] = {}
+        self._standings = MemoryStandings()
+        self._attempts = self._standings.attempts
         self._spans: list[AgentSpan] = []
         self._decisions: list[PacingDecision] = []
         self._changes: list[CampaignChange] = []
+        self._verdicts: list[VerdictRecord] = []
         self._journal: list[Entry] = []
         self._next_lead_id = 1
         self._next_call_id = 1
@@ -77,6 +91,7 @@ class MemoryStore:
             RecordAgentSpan: lambda command: self._spans.append(command.span),
             RecordDecision: lambda command: self._decisions.append(command.decision),
             RecordChange: lambda command: self._changes.append(command.change),
+            RecordVerdict: lambda command: self._verdicts.append(command.record),
         }
 
     # ------------------------------------------------------------------------------ leads
@@ -107,7 +122,7 @@ class MemoryStore:
             if self._waits(row, due_at):
                 row.is_ready = True
                 heapq.heappush(home.ready, (row.key, lead_id))
-        leads = self._take(home, count)
+        leads = self._take(home, count, now)
         while waiting and not self._waits(self._rows[waiting[0][1]], waiting[0][0]):
             heapq.heappop(waiting)
         next_due_at = waiting[0][0] if waiting else None
@@ -117,22 +132,22 @@ class MemoryStore:
     def _waits(row: _Row, due_at: float) -> bool:
         return not row.is_ready and row.lead.due_at == due_at and row.lead.state is LeadState.PENDING
 
-    def _take(self, home: _Campaign, count: int) -> tuple[Lead, ...]:
-        """Take the first ready leads out of their heap."""
+    def _take(self, home: _Campaign, count: int, now: float) -> tuple[Lead, ...]:
+        """Take the first ready leads out of their heap, each with its standing."""
         leads: list[Lead] = []
-        blocked = self._blocked.get(home.policy.seller, frozenset[str]())
+        standings, seller = self._standings, home.policy.seller
         while home.ready and len(leads) < count:
             key, lead_id = heapq.heappop(home.ready)
             row = self._rows[lead_id]
             if not row.is_ready or row.key != key:
                 continue
             row.is_ready = False
-            if blocked and any(number.e164 in blocked for number in row.lead.numbers):
+            if standings.blocked_at(seller, row.lead) is not None:
                 row.lead = replace(row.lead, state=LeadState.FINISHED, reason=DO_NOT_CALL)
                 home.open_leads -= 1
                 continue
             row.lead = replace(row.lead, state=LeadState.CLAIMED)
-            leads.append(row.lead)
+            leads.append(replace(row.lead, standing=standings.of(row.lead, seller, now)))
         return tuple(leads)
 
     def release_claims(self) -> int:
@@ -190,7 +205,23 @@ class MemoryStore:
 
     def is_blocked(self, seller: str, e164: str) -> bool:
         """Say whether nobody of this seller may call the number."""
-        return e164 in self._blocked.get(seller, ())
+        return self._standings.is_blocked(seller, e164)
+
+    def add_consents(self, consents: Iterable[Consent]) -> None:
+        """Keep consents; one that is here already only takes a later confirmation, or its revocation."""
+        self._standings.add_consents(consents)
+
+    def add_registry(self, copy: RegistryCopy, numbers: Iterable[str]) -> None:
+        """Take a copy of a register into use."""
+        self._standings.add_registry(copy, numbers)
+
+    def registry_copies(self) -> tuple[RegistryCopy, ...]:
+        """Give the copies of registers in use, by register."""
+        return self._standings.registry_copies()
+
+    def standing_at(self, lead: Lead, seller: str, at: float) -> Standing:
+        """Give what was known of a lead's person at an instant."""
+        return self._standings.of(lead, seller, at)
 
     # ---------------------------------------------------------------------------- changes
     def apply(self, commands: Iterable[Command]) -> None:
@@ -247,11 +278,11 @@ class MemoryStore:
                 self._place(home, row)
 
     def _block(self, command: BlockPerson) -> None:
-        self._blocked.setdefault(command.seller, set()).update(command.numbers)
+        self._standings.block(command.seller, command.numbers, command.at)
 
     def _record_attempt(self, command: RecordAttempt) -> None:
         attempt = command.attempt
-        self._attempts[attempt.call_id] = attempt
+        self._standings.record(attempt)
         if attempt.call_id >= self._next_call_id:
             self._next_call_id = attempt.call_id + 1
 
@@ -301,6 +332,10 @@ class MemoryStore:
         found = [c for c in self._changes if campaign in (None, c.campaign) and from_at <= c.at < to_at]
         return sorted(found, key=lambda change: change.at)
 
+    def verdicts(self) -> list[VerdictRecord]:
+        """Give what the gate said, in order."""
+        return list(self._verdicts)
+
     def first_live_at(self, campaign: str) -> float | None:
         """Give the instant of a campaign's first live answer, from which blocks of 30 days are counted."""
         return min(
@@ -340,11 +375,13 @@ class MemoryImport:
         self._next_lead_id = store._next_lead_id
         self._numbers: dict[str, int] = {}
         self._leads: dict[int, Lead] = {}
+        self._consents: list[Consent] = []
 
-    def add(self, candidate: Lead) -> Added:
+    def add(self, candidate: Lead, consents: Iterable[Consent] = ()) -> Added:
         """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number."""
         if candidate.campaign != self._policy.name or not candidate.numbers:
-            raise StorageError(f"import into {self._policy.name!r}: expected its own lead with a number: {candidate!r}")
+            raise not_its_own(self._policy.name, candidate)
+        self._consents += own_consents(self._policy, consents)
         owners = {number.e164: self._owner(number.e164) for number in candidate.numbers}
         lead_id = next((owner for owner in owners.values() if owner is not None), None)
         if lead_id is None:
@@ -388,3 +425,4 @@ class MemoryImport:
             if lead.state is LeadState.PENDING:
                 store._place(home, row)
         store._next_lead_id = self._next_lead_id
+        store.add_consents(self._consents)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -9,10 +10,15 @@ from typing import Any, Self
 from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+from dialer.domain.standing import RegistryCopy, Standing
 from dialer.storage import rows
-from dialer.storage.codec import Entry, decode_entry
+from dialer.storage.codec import Entry
 from dialer.storage.connection import explained, open_reader
+from dialer.storage.consents import KeptConsent, consents_of, standing_consents
 from dialer.storage.imports import ListCounts
+from dialer.storage.registries import FOLDER, KeptCopy, Shelf, copies_in_use, kept_copies
+from dialer.storage.standing import Standings
+from dialer.storage.vault import Vault
 
 _LEAD = ", ".join(rows.LEAD_COLUMNS)
 _QUALIFIED_LEAD = ", ".join(f"leads.{name}" for name in rows.LEAD_COLUMNS)
@@ -25,9 +31,12 @@ _CHANGE = ", ".join(rows.CHANGE_COLUMNS)
 class SqliteRecords:
     """What reports and exports read; sees only what is committed. Results stream: a list of millions fits."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, vault: Vault) -> None:
         self.path = Path(path)
-        self._reader: sqlite3.Connection = open_reader(self.path)
+        self.vault = vault
+        self._reader: sqlite3.Connection = open_reader(self.path, vault)
+        self._shelf = Shelf(self.path.parent / FOLDER, vault)
+        self._standings = Standings(vault, self._shelf)
 
     def __enter__(self) -> Self:
         return self
@@ -47,26 +56,33 @@ class SqliteRecords:
             for row in self._reader.execute(sql, parameters):  # noqa: UP028
                 yield row
 
+    def _to_lead(self, row: rows.Row) -> Lead:
+        return rows.to_lead(row, self.vault)
+
+    def _to_attempt(self, row: rows.Row) -> Attempt:
+        return rows.to_attempt(row, self.vault)
+
     # ------------------------------------------------------------------------------ leads
     def lead(self, lead_id: int) -> Lead | None:
         """Give one lead; None when there is none of this id."""
         found = self._rows(f"SELECT {_LEAD} FROM leads WHERE lead_id = ?", lead_id)
-        return next(map(rows.to_lead, found), None)
+        return next(map(self._to_lead, found), None)
 
     def find_number(self, e164: str, campaign: str | None = None) -> list[Lead]:
         """Give the leads that hold a number, at most one per campaign, by lead id."""
         found = self._rows(
-            f"SELECT {_QUALIFIED_LEAD} FROM lead_numbers JOIN leads USING (lead_id) WHERE lead_numbers.e164 = ?1"
+            f"SELECT {_QUALIFIED_LEAD} FROM lead_numbers JOIN leads USING (lead_id)"
+            " WHERE lead_numbers.number_index = ?1"
             " AND (?2 IS NULL OR lead_numbers.campaign = ?2) ORDER BY lead_id",
-            e164,
+            self.vault.index(e164),
             campaign,
         )
-        return [rows.to_lead(row) for row in found]
+        return [self._to_lead(row) for row in found]
 
     def leads(self, campaign: str) -> Iterator[Lead]:
         """Give every lead of a campaign, by lead id."""
         found = self._rows(f"SELECT {_LEAD} FROM leads WHERE campaign = ? ORDER BY lead_id", campaign)
-        return map(rows.to_lead, found)
+        return map(self._to_lead, found)
 
     def counts(self, campaign: str) -> ListCounts:
         """Count a campaign's leads."""
@@ -85,8 +101,49 @@ class SqliteRecords:
 
     def is_blocked(self, seller: str, e164: str) -> bool:
         """Say whether nobody of this seller may call the number."""
-        found = self._rows("SELECT 1 FROM blocked WHERE seller = ? AND e164 = ?", seller, e164)
+        found = self._rows(
+            "SELECT 1 FROM blocked WHERE seller = ? AND number_index = ?", seller, self.vault.index(e164)
+        )
         return next(found, None) is not None
+
+    def leads_of(self, seller: str, e164: str) -> list[Lead]:
+        """Give the leads of a seller's campaigns that hold a number, by lead id."""
+        sellers = dict(self._rows("SELECT name, seller FROM campaigns"))
+        return [lead for lead in self.find_number(e164) if sellers.get(lead.campaign) == seller]
+
+    # --------------------------------------------------------------------------- standing
+    def standing_at(self, lead: Lead, seller: str, at: float) -> Standing:
+        """Give what was known of a lead's person at an instant, for this seller."""
+        with explained(self.path):
+            return self._standings.of(self._reader, [lead], seller, at)[0]
+
+    def consents(self, seller: str, e164: str) -> list[KeptConsent]:
+        """Give every consent of a number to a seller or naming it as a recipient, revoked ones too, oldest first."""
+        with explained(self.path):
+            return consents_of(self._reader, seller, {self.vault.index(e164): e164})
+
+    def standing_consents(self, seller: str) -> Iterator[KeptConsent]:
+        """Give every consent of a seller's that nobody revoked."""
+        with explained(self.path):
+            yield from standing_consents(self._reader, seller, self.vault)
+
+    def registry_copies(self, at: float = inf) -> tuple[RegistryCopy, ...]:
+        """Give the copy of each register that is in use, or was at an instant."""
+        return tuple(kept.copy for kept in self.copies_in_use(at))
+
+    def copies_in_use(self, at: float = inf) -> list[KeptCopy]:
+        """Give the copy of each register that is in use, or was at an instant, and how it came."""
+        with explained(self.path):
+            return copies_in_use(self._reader, at)
+
+    def kept_copies(self, registry: str | None = None) -> list[KeptCopy]:
+        """Give every copy ever imported, of one register or of all (None), the oldest first."""
+        with explained(self.path):
+            return kept_copies(self._reader, registry)
+
+    def is_listed(self, copy: KeptCopy, e164: str) -> bool:
+        """Say whether a copy of a register holds a number."""
+        return self._shelf.holds(copy.path, self.vault.index(e164))
 
     # ---------------------------------------------------------------------------- journal
     def next_seq(self) -> int:
@@ -96,7 +153,7 @@ class SqliteRecords:
     def entries(self, from_seq: int = 1) -> Iterator[Entry]:
         """Give the journal from a sequence number on, in order."""
         found = self._rows("SELECT entry FROM journal WHERE seq >= ? ORDER BY seq", from_seq)
-        return (decode_entry(entry) for (entry,) in found)
+        return (rows.to_entry(entry, self.vault) for (entry,) in found)
 
     # ---------------------------------------------------------------------------- records
     def attempts(self, campaign: str | None, from_at: float, to_at: float) -> Iterator[Attempt]:
@@ -109,7 +166,7 @@ class SqliteRecords:
             from_at,
             to_at,
         )
-        return map(rows.to_attempt, found)
+        return map(self._to_attempt, found)
 
     def has_imported(self, policy: CampaignPolicy, digest: str) -> bool:
         """Tell whether a list of this digest was imported under the campaign file as it is now."""
@@ -124,7 +181,7 @@ class SqliteRecords:
     def open_attempts(self) -> Iterator[Attempt]:
         """Give the attempts that nobody has seen end, by call id."""
         return map(
-            rows.to_attempt, self._rows(f"SELECT {_ATTEMPT} FROM attempts WHERE released_at IS NULL ORDER BY call_id")
+            self._to_attempt, self._rows(f"SELECT {_ATTEMPT} FROM attempts WHERE released_at IS NULL ORDER BY call_id")
         )
 
     def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> Iterator[AgentSpan]:

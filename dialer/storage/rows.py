@@ -1,16 +1,23 @@
-"""Values of the domain as rows of the tables, and back. Columns stand in the order of the tuples named here."""
+"""Values of the domain as rows of the tables, and back. Columns stand in the order of the tuples named here.
 
-from dataclasses import fields
+One rule governs this module: what is personal is sealed here on its way into a table, and opened here on its way out.
+What is empty says nothing of anybody and stays empty.
+"""
+
+from dataclasses import dataclass, fields
 from typing import Any
 
 import msgspec
 
+from dialer.domain.law import Span
 from dialer.domain.lead import Callback, Lead, LeadState, PhoneNumber
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+from dialer.domain.standing import Relationship
 from dialer.errors import StorageError
-from dialer.storage.codec import dumps, terms_to_plain
+from dialer.storage.codec import Entry, decode_entry, dumps, encode_entry, terms_to_plain
+from dialer.storage.vault import Vault
 
 READY, WAITING, CLAIMED, FINISHED = range(4)
 
@@ -31,25 +38,72 @@ ENGINE_COLUMNS = (
     "number_count",
 )
 """What the engine says of a lead; the other columns belong to the list it came from."""
-LIST_COLUMNS = ("shuffle", "name", "segment", "priority", "zone", "external_id", "fields")
+LIST_COLUMNS = (
+    "shuffle",
+    "name",
+    "segment",
+    "priority",
+    "zone",
+    "external_id",
+    "fields",
+    "jurisdiction",
+    "source",
+    "contact_hours",
+    "relationship",
+)
 LEAD_COLUMNS = ("lead_id", "campaign", *ENGINE_COLUMNS, *LIST_COLUMNS)
+ORDER_COLUMNS = ("lead_id", "campaign", "shuffle", "segment", "priority", "due_at", "attempts", "callback")
+"""What a lead's place in the published order follows from."""
 
-ATTEMPT_COLUMNS = tuple(field.name for field in fields(Attempt))
+_ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
+ATTEMPT_COLUMNS = (*_ATTEMPT_FIELDS, "number_index")
 SPAN_COLUMNS = tuple(field.name for field in fields(AgentSpan))
 DECISION_COLUMNS = tuple(field.name for field in fields(PacingDecision))
 CHANGE_COLUMNS = tuple(field.name for field in fields(CampaignChange))
 
-_OUTCOME = ATTEMPT_COLUMNS.index("outcome")
-_ATTEMPT_FLAGS = tuple(index for index, name in enumerate(ATTEMPT_COLUMNS) if name.startswith("is_"))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedColumns:
+    """The columns of a table that hold sealed values, and the table's key."""
+
+    table: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+SEALED = (
+    SealedColumns(table="leads", key=("lead_id",), columns=("numbers", "name", "external_id", "fields", "callback")),
+    SealedColumns(table="attempts", key=("call_id",), columns=("number",)),
+    SealedColumns(table="journal", key=("seq",), columns=("entry",)),
+    SealedColumns(table="consents", key=("consent_id",), columns=("number",)),
+    SealedColumns(table="retained", key=("seller", "number_index"), columns=("number",)),
+)
+"""Every place with sealed values: what a change of keys has to go through."""
+
+NUMBERS = b"leads.numbers"
+NAME = b"leads.name"
+EXTERNAL_ID = b"leads.external_id"
+FIELDS = b"leads.fields"
+CALLBACK = b"leads.callback"
+ATTEMPT_NUMBER = b"attempts.number"
+ENTRY = b"journal.entry"
+
+_OUTCOME = _ATTEMPT_FIELDS.index("outcome")
+_NUMBER = _ATTEMPT_FIELDS.index("number")
+_ATTEMPT_FLAGS = tuple(index for index, name in enumerate(_ATTEMPT_FIELDS) if name.startswith("is_"))
 
 _NUMBERS: msgspec.json.Decoder[tuple[PhoneNumber, ...]] = msgspec.json.Decoder(tuple[PhoneNumber, ...])
 _CALLBACK: msgspec.json.Decoder[Callback] = msgspec.json.Decoder(Callback)
 _TRIES: msgspec.json.Decoder[dict[str, int]] = msgspec.json.Decoder(dict[str, int])
 _FIELDS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(dict[str, str])
+_HOURS: msgspec.json.Decoder[tuple[Span, ...]] = msgspec.json.Decoder(tuple[Span, ...])
+_RELATIONSHIP: msgspec.json.Decoder[Relationship] = msgspec.json.Decoder(Relationship)
 _TERMS: msgspec.json.Decoder[tuple[tuple[str, float], ...]] = msgspec.json.Decoder(
     tuple[tuple[str, float], ...], strict=False
 )
 _POLICY: msgspec.json.Decoder[CampaignPolicy] = msgspec.json.Decoder(CampaignPolicy)
+
+_NO_RELATIONSHIP = Relationship()
 
 Row = tuple[Any, ...]
 
@@ -67,7 +121,17 @@ def place_of(lead: Lead) -> int:
     return WAITING if lead.due_at > 0.0 else READY
 
 
-def engine_values(lead: Lead, order_key: str) -> Row:
+def seal_text(vault: Vault, value: str, place: bytes) -> bytes:
+    """Seal a text; an empty one stays empty."""
+    return vault.seal(value.encode(), place) if value else b""
+
+
+def open_text(vault: Vault, column: bytes, place: bytes) -> str:
+    """Open what `seal_text` made."""
+    return vault.open(column, place).decode() if column else ""
+
+
+def engine_values(lead: Lead, order_key: str, vault: Vault) -> Row:
     """Give the values of ENGINE_COLUMNS."""
     return (
         place_of(lead),
@@ -75,64 +139,120 @@ def engine_values(lead: Lead, order_key: str) -> Row:
         lead.due_at,
         lead.reason,
         lead.attempts,
-        text(lead.tries),
+        text(lead.tries) if lead.tries else "",
         lead.last_attempt_at,
         lead.last_outcome,
-        None if lead.callback is None else text(lead.callback),
-        text(lead.numbers),
+        None if lead.callback is None else vault.seal(dumps(lead.callback), CALLBACK),
+        seal_numbers(lead.numbers, vault),
         len(lead.numbers),
     )
 
 
-def list_values(lead: Lead) -> Row:
+def list_values(lead: Lead, vault: Vault) -> Row:
     """Give the values of LIST_COLUMNS."""
-    return (lead.shuffle, lead.name, lead.segment, lead.priority, lead.zone, lead.external_id, text(lead.fields))
+    return (
+        lead.shuffle,
+        seal_text(vault, lead.name, NAME),
+        lead.segment,
+        lead.priority,
+        lead.zone,
+        seal_text(vault, lead.external_id, EXTERNAL_ID),
+        vault.seal(dumps(lead.fields), FIELDS) if lead.fields else b"",
+        lead.jurisdiction,
+        lead.source,
+        text(lead.contact_hours) if lead.contact_hours else "",
+        text(lead.relationship) if lead.relationship != _NO_RELATIONSHIP else "",
+    )
 
 
-def to_lead(row: Row) -> Lead:
+def to_lead(row: Row, vault: Vault) -> Lead:
     """Read a row of LEAD_COLUMNS."""
     (lead_id, campaign, place, _, due_at, reason, attempts, tries, last_attempt_at, last_outcome, callback) = row[:11]
-    numbers, _, shuffle, name, segment, priority, zone, external_id, extra = row[11:]
+    numbers, _, shuffle, name, segment, priority, zone, external_id, extra = row[11:20]
+    jurisdiction, source, contact_hours, relationship = row[20:]
     return Lead(
         lead_id=lead_id,
         campaign=campaign,
-        numbers=_NUMBERS.decode(numbers),
+        numbers=to_numbers(numbers, vault),
         shuffle=shuffle,
-        name=name,
+        name=open_text(vault, name, NAME),
         segment=segment,
         priority=priority,
         zone=zone,
-        external_id=external_id,
-        fields=_FIELDS.decode(extra),
+        jurisdiction=jurisdiction,
+        external_id=open_text(vault, external_id, EXTERNAL_ID),
+        source=source,
+        contact_hours=_HOURS.decode(contact_hours) if contact_hours else (),
+        relationship=_RELATIONSHIP.decode(relationship) if relationship else _NO_RELATIONSHIP,
+        fields=_FIELDS.decode(vault.open(extra, FIELDS)) if extra else {},
         state=_STATES[place],
         reason=reason,
         due_at=due_at,
         attempts=attempts,
-        tries=_TRIES.decode(tries),
+        tries=_TRIES.decode(tries) if tries else {},
         last_attempt_at=last_attempt_at,
         last_outcome=last_outcome,
-        callback=None if callback is None else _CALLBACK.decode(callback),
+        callback=_to_callback(callback, vault),
     )
 
 
-def to_numbers(column: str) -> tuple[PhoneNumber, ...]:
+def to_ordered(row: Row, vault: Vault) -> Lead:
+    """Read a row of ORDER_COLUMNS: a lead without the person."""
+    lead_id, campaign, shuffle, segment, priority, due_at, attempts, callback = row
+    return Lead(
+        lead_id=lead_id,
+        campaign=campaign,
+        numbers=(),
+        shuffle=shuffle,
+        segment=segment,
+        priority=priority,
+        due_at=due_at,
+        attempts=attempts,
+        callback=_to_callback(callback, vault),
+    )
+
+
+def _to_callback(column: bytes | None, vault: Vault) -> Callback | None:
+    return None if column is None else _CALLBACK.decode(vault.open(column, CALLBACK))
+
+
+def seal_numbers(numbers: tuple[PhoneNumber, ...], vault: Vault) -> bytes:
+    """Give the column `numbers`."""
+    return vault.seal(dumps(numbers), NUMBERS)
+
+
+def to_numbers(column: bytes, vault: Vault) -> tuple[PhoneNumber, ...]:
     """Read the column `numbers`."""
-    return _NUMBERS.decode(column)
+    return _NUMBERS.decode(vault.open(column, NUMBERS))
 
 
-def attempt_values(attempt: Attempt) -> Row:
+def attempt_values(attempt: Attempt, vault: Vault) -> Row:
     """Give the values of ATTEMPT_COLUMNS."""
-    return tuple([getattr(attempt, name) for name in ATTEMPT_COLUMNS])
+    values = [getattr(attempt, name) for name in _ATTEMPT_FIELDS]
+    values[_NUMBER] = seal_text(vault, attempt.number, ATTEMPT_NUMBER)
+    return (*values, vault.index(attempt.number))
 
 
-def to_attempt(row: Row) -> Attempt:
+def to_attempt(row: Row, vault: Vault) -> Attempt:
     """Read a row of ATTEMPT_COLUMNS."""
-    values = list(row)
+    values = list(row[:-1])
     for index in _ATTEMPT_FLAGS:
         values[index] = bool(values[index])
+    values[_NUMBER] = open_text(vault, values[_NUMBER], ATTEMPT_NUMBER)
     if values[_OUTCOME] is not None:
         values[_OUTCOME] = Outcome(values[_OUTCOME])
-    return Attempt(**dict(zip(ATTEMPT_COLUMNS, values, strict=True)))
+    return Attempt(**dict(zip(_ATTEMPT_FIELDS, values, strict=True)))
+
+
+def entry_values(entry: Entry, vault: Vault) -> Row:
+    """Give the values of the columns seq, at and entry of the journal."""
+    line = encode_entry(entry.seq, entry.at, entry.event, entry.commands)
+    return (entry.seq, entry.at, vault.seal(line, ENTRY))
+
+
+def to_entry(column: bytes, vault: Vault) -> Entry:
+    """Read the column `entry`."""
+    return decode_entry(vault.open(column, ENTRY))
 
 
 def span_values(span: AgentSpan) -> Row:

@@ -2,12 +2,13 @@
 
 One rule governs this module: it describes and never queries. Hot paths use hand-written SQL, so the classes are
 imported only where a database is made. Columns that hold several values are JSON text made by `dialer.storage.codec`.
+Columns of bytes hold what is personal, sealed by `dialer.storage.vault`, or the keyed hash by which a number is found.
 
 A lead's `place` is 0 ready (pending and found due), 1 waiting (pending, due later), 2 claimed, 3 finished. The partial
 indexes follow the order in which `claim` reads, so that it never scans, however long the list is.
 """
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, text
+from sqlalchemy import Column, Index, Integer, LargeBinary, String, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import Field, SQLModel
@@ -37,26 +38,30 @@ class LeadRow(SQLModel, table=True):
     tries: str
     last_attempt_at: float | None
     last_outcome: str
-    callback: str | None
-    numbers: str
+    callback: bytes | None
+    numbers: bytes
     number_count: int
     shuffle: int
-    name: str
+    name: bytes
     segment: str
     priority: int
     zone: str | None
-    external_id: str
-    fields: str
+    external_id: bytes
+    fields: bytes
+    jurisdiction: str | None
+    source: str
+    contact_hours: str
+    relationship: str
 
 
 class LeadNumberRow(SQLModel, table=True):
     """Which lead of a campaign holds a number; a number has one holder per campaign."""
 
     __tablename__ = "lead_numbers"
-    __table_args__ = (Index("lead_numbers_e164", "e164"), {"sqlite_with_rowid": False})
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
+    number_index: bytes = Field(primary_key=True)
     campaign: str = Field(primary_key=True)
-    e164: str = Field(primary_key=True)
     lead_id: int
 
 
@@ -89,12 +94,13 @@ class ImportRow(SQLModel, table=True):
 
 
 class AttemptRow(SQLModel, table=True):
-    """An attempt: see `dialer.domain.records.Attempt`, whose fields are the columns."""
+    """An attempt: see `dialer.domain.records.Attempt`, whose fields are the columns, and its number's keyed hash."""
 
     __tablename__ = "attempts"
     __table_args__ = (
         Index("attempts_placed_at", "placed_at"),
         Index("attempts_campaign_placed_at", "campaign", "placed_at"),
+        Index("attempts_number_index_placed_at", "number_index", "placed_at"),
         Index(
             "attempts_open",
             "call_id",
@@ -113,7 +119,7 @@ class AttemptRow(SQLModel, table=True):
     call_id: int = Field(primary_key=True)
     campaign: str
     lead_id: int
-    number: str
+    number: bytes
     mode: str
     placed_at: float
     ringing_at: float | None
@@ -139,6 +145,11 @@ class AttemptRow(SQLModel, table=True):
     rule: str
     number_rank: int
     attempt_rank: int
+    seller: str
+    subject: str
+    message_at: float | None
+    is_refusal: bool
+    number_index: bytes
 
 
 class AgentSpanRow(SQLModel, table=True):
@@ -201,12 +212,27 @@ class BlockedRow(SQLModel, table=True):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
     seller: str = Field(primary_key=True)
-    e164: str = Field(primary_key=True)
+    number_index: bytes = Field(primary_key=True)
     reason: str
+    at: float
+    who: str
+
+
+class KeyRow(SQLModel, table=True):
+    """A key under which values of this database are sealed; `proof` opens under the right key only.
+
+    `made_at` is the instant from which the database has known it.
+    """
+
+    __tablename__ = "keys"
+
+    key_id: str = Field(primary_key=True)
+    proof: bytes
+    made_at: float
 
 
 class JournalRow(SQLModel, table=True):
-    """One journal entry, as `dialer.storage.codec.encode_entry` wrote it."""
+    """One journal entry: what `dialer.storage.codec.encode_entry` wrote, sealed."""
 
     __tablename__ = "journal"
 
@@ -215,8 +241,113 @@ class JournalRow(SQLModel, table=True):
     entry: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class EvidenceRow(SQLModel, table=True):
+    """One entry of the evidence: see `dialer.storage.evidence`. `at` and `kind` repeat what is in the body."""
+
+    __tablename__ = "evidence"
+    __table_args__ = (
+        Index("evidence_at", "at"),
+        Index("evidence_law", "seq", sqlite_where=text("kind = 'law'"), postgresql_where=text("kind = 'law'")),
+    )
+
+    seq: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    at: float
+    kind: str
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class EvidenceTextRow(SQLModel, table=True):
+    """A long value that entries of the evidence name by its SHA-256: the rules of a ruleset, the holidays."""
+
+    __tablename__ = "evidence_texts"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class RetainedRow(SQLModel, table=True):
+    """The number of an erased person, apart from all else, for as long as a law wants records of calls to it kept."""
+
+    __tablename__ = "retained"
+    __table_args__ = (Index("retained_until_at", "until_at"), {"sqlite_with_rowid": False})
+
+    seller: str = Field(primary_key=True)
+    number_index: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    number: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    until_at: float
+    reason: str
+
+
+class ConsentRow(SQLModel, table=True):
+    """A consent as it was recorded: see `dialer.domain.standing.Consent`. `number` is sealed."""
+
+    __tablename__ = "consents"
+    __table_args__ = (
+        Index("consents_one", "seller", "number_index", "purposes", "is_night", "obtained_at", unique=True),
+        Index("consents_number", "number_index"),
+    )
+
+    consent_id: int | None = Field(default=None, primary_key=True)
+    seller: str
+    number_index: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    number: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    purposes: str
+    recipients: str
+    obtained_at: float
+    method: str
+    source: str
+    text_hash: str
+    is_written: bool
+    is_night: bool
+    hours: str
+    expires_at: float | None
+    confirmed_at: float | None
+    revoked_at: float | None
+    revoked_by: str
+    reason: str
+    recorded_at: float
+    recorded_from: str
+
+
+class ConsentEventRow(SQLModel, table=True):
+    """What became of a consent: `recorded`, `confirmed` or `revoked`, when it was and when it came to be known."""
+
+    __tablename__ = "consent_events"
+    __table_args__ = (Index("consent_events_consent", "consent_id", "at"),)
+
+    event_id: int | None = Field(default=None, primary_key=True)
+    consent_id: int
+    kind: str
+    at: float
+    recorded_at: float
+    who: str
+    reason: str
+
+
+class RegistryRow(SQLModel, table=True):
+    """A copy of a register: see `dialer.storage.registries`. `path` is "" once its hashes are no longer kept."""
+
+    __tablename__ = "registries"
+    __table_args__ = (Index("registries_one", "registry", "version", unique=True),)
+
+    registry_id: int | None = Field(default=None, primary_key=True)
+    # SQLAlchemy keeps the attribute `registry` for itself.
+    which: str = Field(sa_column=Column("registry", String, nullable=False))
+    version: str
+    digest: str
+    received_at: float
+    imported_at: float
+    numbers: int
+    lines: int
+    path: str
+    who: str
+    reason: str
+
+
 class MetaRow(SQLModel, table=True):
-    """Single values: `schema_version`, `next_lead_id`, `next_call_id`."""
+    """Single values: `schema_version`, `next_lead_id`, `next_call_id`, and what an upgrade has left to do."""
 
     __tablename__ = "meta"
 

@@ -17,11 +17,17 @@ from dialer.domain.lead import Lead, LeadState
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import StorageError
 from dialer.storage import rows
-from dialer.storage.codec import Entry, dumps, encode_entry
+from dialer.storage.codec import Entry
 from dialer.storage.connection import explained, open_writer
+from dialer.storage.consents import ConsentImport
+from dialer.storage.evidence import EvidenceWriter
+from dialer.storage.evidence_bodies import Terms
 from dialer.storage.imports import DO_NOT_CALL
+from dialer.storage.proofs import introduce, refuse_dropped
 from dialer.storage.reading import SqliteRecords
+from dialer.storage.registries import KeptCopy, add_copy, drop_old, sorted_hashes
 from dialer.storage.sqlite_import import SqliteImport
+from dialer.storage.vault import Vault
 from dialer.storage.writing import Gathered, add_open_leads, counter, insert, register
 
 _COLUMNS = ", ".join(rows.LEAD_COLUMNS)
@@ -32,18 +38,19 @@ _CLAIM = "UPDATE leads SET place = 2 WHERE lead_id = ?"
 _FINISH = "UPDATE leads SET place = 3, reason = ? WHERE lead_id = ?"
 _RELEASE = "UPDATE leads SET place = (due_at > 0) WHERE place = 2"
 _NEXT_DUE = "SELECT min(due_at) FROM leads WHERE campaign = ? AND place = 1"
-_BLOCKED = "SELECT e164 FROM blocked WHERE seller = ? AND e164 IN (SELECT value FROM json_each(?))"
+_BLOCKED = "SELECT 1 FROM blocked WHERE seller = ? AND number_index = ?"
 _APPEND = insert("journal", ("seq", "at", "entry"))
 
 
 class SqliteStore(SqliteRecords):
     """The one writer of a database; readers may work beside it."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, vault: Vault) -> None:
         path = Path(path)
-        self._writer: sqlite3.Connection = open_writer(path)
+        self._writer: sqlite3.Connection = open_writer(path, vault)
         self._is_importing = False
-        super().__init__(path)
+        self._terms: dict[str, Terms] = {}  # of campaigns, for the evidence
+        super().__init__(path, vault)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -54,13 +61,21 @@ class SqliteStore(SqliteRecords):
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Run a block as one transaction: durable at its end, undone by an exception."""
         with explained(self.path), _transaction(self._writer):
+            refuse_dropped(self._writer, self.vault.key_id)
             yield self._writer
+
+    def renew_keys(self) -> str:
+        """Read the keyring again and seal with its newest key from now on; give the key's id."""
+        self.vault.renew()
+        with explained(self.path), _transaction(self._writer):
+            introduce(self._writer, self.vault)
+        return self.vault.key_id.hex()
 
     # ------------------------------------------------------------------------------ leads
     def register(self, policy: CampaignPolicy) -> None:
         """Remember a campaign's seller and order. A changed order holds for the leads that are here, too."""
         with self._transaction() as connection:
-            register(connection, policy)
+            register(connection, policy, self.vault)
 
     def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
         """Claim up to `count` due leads in selection order; leads with a blocked number are finished instead."""
@@ -73,7 +88,7 @@ class SqliteStore(SqliteRecords):
             while len(leads) < count:
                 asked = count - len(leads)
                 taken = connection.execute(_FIRST_READY, (campaign, asked)).fetchall()
-                leads += self._take(connection, found[0], [rows.to_lead(row) for row in taken])
+                leads += self._take(connection, found[0], [self._to_lead(row) for row in taken], now)
                 if len(taken) < asked:
                     break
             next_due_at = connection.execute(_NEXT_DUE, (campaign,)).fetchone()[0]
@@ -82,19 +97,25 @@ class SqliteStore(SqliteRecords):
             ]
         return LeadsClaimed(campaign=campaign, leads=tuple(leads), next_due_at=next_due_at, open_leads=still_open)
 
-    @staticmethod
-    def _take(connection: sqlite3.Connection, seller: str, leads: list[Lead]) -> list[Lead]:
-        """Claim these leads, or finish those of them that have a blocked number."""
-        numbers = dumps([number.e164 for lead in leads for number in lead.numbers])
-        blocked = {e164 for (e164,) in connection.execute(_BLOCKED, (seller, numbers))}
-        free = [lead for lead in leads if not any(number.e164 in blocked for number in lead.numbers)]
+    def _take(self, connection: sqlite3.Connection, seller: str, leads: list[Lead], now: float) -> list[Lead]:
+        """Claim these leads, each with its standing, or finish those of them that have a blocked number."""
+        free = [lead for lead in leads if not self._has_blocked(connection, seller, lead)]
         connection.executemany(_CLAIM, [(lead.lead_id,) for lead in free])
         if len(free) < len(leads):
             free_ids = {lead.lead_id for lead in free}
             refused = [lead for lead in leads if lead.lead_id not in free_ids]
             connection.executemany(_FINISH, [(DO_NOT_CALL, lead.lead_id) for lead in refused])
             add_open_leads(connection, leads[0].campaign, -len(refused))
-        return [replace(lead, state=LeadState.CLAIMED) for lead in free]
+        standings = self._standings.of(connection, free, seller, now)
+        return [
+            replace(lead, state=LeadState.CLAIMED, standing=standing)
+            for lead, standing in zip(free, standings, strict=True)
+        ]
+
+    def _has_blocked(self, connection: sqlite3.Connection, seller: str, lead: Lead) -> bool:
+        """Say whether nobody of this seller may call one of the lead's numbers."""
+        indexes = (self.vault.index(number.e164) for number in lead.numbers)
+        return any(connection.execute(_BLOCKED, (seller, index)).fetchone() for index in indexes)
 
     def release_claims(self) -> int:
         """Put every claimed lead back among the pending ones, as after a restart; give their number."""
@@ -104,8 +125,12 @@ class SqliteStore(SqliteRecords):
     # ---------------------------------------------------------------------------- changes
     def apply(self, commands: Iterable[Command]) -> None:
         """Keep what the commands say, in one transaction; commands that are not for a store are ignored."""
+        commands = tuple(commands)
         with self._transaction() as connection:
-            gathered = Gathered()
+            evidence = EvidenceWriter(connection, self.vault, self._terms)
+            evidence.take(None, None, commands)
+            evidence.flush()
+            gathered = Gathered(self.vault)
             gathered.take(commands)
             gathered.flush(connection)
 
@@ -114,7 +139,7 @@ class SqliteStore(SqliteRecords):
         commands = tuple(commands)
         with self._transaction() as connection:
             self._journal(connection, [Entry(seq=seq, at=now, event=event, commands=commands)])
-            gathered = Gathered()
+            gathered = Gathered(self.vault)
             gathered.take([command for command in commands if isinstance(command, PlaceCall)])
             gathered.flush(connection)
 
@@ -127,25 +152,28 @@ class SqliteStore(SqliteRecords):
         entries = list(entries)
         with self._transaction() as connection:
             self._journal(connection, entries)
-            gathered = Gathered()
+            evidence = EvidenceWriter(connection, self.vault, self._terms)
+            gathered = Gathered(self.vault)
             for entry in entries:
                 if type(entry.event) is CampaignLoaded:
                     # A new order changes the keys of leads that earlier entries saved.
                     gathered.flush(connection)
-                    gathered = Gathered()
-                    register(connection, entry.event.policy)
+                    gathered = Gathered(self.vault)
+                    register(connection, entry.event.policy, self.vault)
+                evidence.take(entry.at, entry.event, entry.commands)
                 gathered.take(entry.commands)
+            evidence.flush()
             gathered.flush(connection)
 
     def _journal(self, connection: sqlite3.Connection, entries: list[Entry]) -> None:
         """Write entries behind those that are there."""
         last = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
-        lines: list[tuple[int, float, bytes]] = []
+        lines: list[rows.Row] = []
         for entry in entries:
             if entry.seq <= last:
                 raise StorageError(f"journal: expected a sequence number above {last}, found {entry.seq}")
             last = entry.seq
-            lines.append((entry.seq, entry.at, encode_entry(entry.seq, entry.at, entry.event, entry.commands)))
+            lines.append(rows.entry_values(entry, self.vault))
         connection.executemany(_APPEND, lines)
 
     def next_call_id(self) -> int:
@@ -165,8 +193,8 @@ class SqliteStore(SqliteRecords):
             raise StorageError(f"database {self.path}: an import is running: wait for its end")
         self._is_importing = True
         try:
-            with explained(self.path), closing(open_writer(self.path)) as connection:
-                session = SqliteImport(connection, policy)
+            with explained(self.path), closing(open_writer(self.path, self.vault)) as connection:
+                session = SqliteImport(connection, policy, self.vault)
                 yield session
                 session.close()
                 if not session.is_rolled_back:
@@ -174,6 +202,28 @@ class SqliteStore(SqliteRecords):
                         session.finish(source, digest, now)
         finally:
             self._is_importing = False
+
+    @contextmanager
+    def importing_consents(self, source: str, who: str, now: float) -> Iterator[ConsentImport]:
+        """Add consents, all or nothing, beside a daemon that dials."""
+        with explained(self.path), closing(open_writer(self.path, self.vault)) as connection:
+            session = ConsentImport(connection, self.vault)
+            yield session
+            with _transaction(connection):
+                refuse_dropped(connection, session.key_id)
+                session.finish(source, who, now)
+
+    def add_registry(self, kept: KeptCopy, hashes: bytearray) -> int:
+        """Take a copy of a register into use, given the hashes of its numbers; give how many different ones it has."""
+        ordered = sorted_hashes(hashes)
+        kept = replace(kept, copy=replace(kept.copy, numbers=len(ordered)))
+        self._shelf.write(kept.path, ordered)
+        with self._transaction() as connection:
+            add_copy(connection, kept)
+            old = drop_old(connection, kept.copy.registry)
+        for name in old:
+            self._shelf.remove(name)
+        return len(ordered)
 
 
 @contextmanager

@@ -2,17 +2,23 @@
 
 One rule governs this module: rows are gathered in a private temporary database, which SQLite removes by itself, and
 move over in one transaction at the end. Who else writes waits for that move only, never for the reading of the list.
+The temporary database may go to the disk, too, so what is personal is sealed in it.
 """
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import replace
 
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
+from dialer.domain.standing import Consent
 from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage import rows
-from dialer.storage.imports import Added, Tally, distinct, merge
+from dialer.storage.consents import GATHERING, gather, keep_gathered
+from dialer.storage.imports import Added, Tally, distinct, merge, not_its_own, own_consents
+from dialer.storage.proofs import refuse_dropped
+from dialer.storage.vault import Vault
 from dialer.storage.writing import add_open_leads, counter, insert, raise_counter, register
 
 LOOK_EVERY = 1_000  # rows that may be read of one and the same state of the store
@@ -23,13 +29,14 @@ _GATHERING = (
     "PRAGMA gathered.synchronous = OFF",
     "PRAGMA gathered.cache_size = -65536",
     f"CREATE TABLE gathered.leads (lead_id INTEGER PRIMARY KEY, {', '.join(rows.LEAD_COLUMNS[1:])})",
-    "CREATE TABLE gathered.numbers (e164 TEXT PRIMARY KEY, lead_id INTEGER) WITHOUT ROWID",
+    "CREATE TABLE gathered.numbers (number_index BLOB PRIMARY KEY, lead_id INTEGER) WITHOUT ROWID",
+    GATHERING,
 )
 _KEEP_LEAD = insert("gathered.leads", rows.LEAD_COLUMNS, verb="INSERT OR REPLACE")
-_KEEP_NUMBER = insert("gathered.numbers", ("e164", "lead_id"))
+_KEEP_NUMBER = insert("gathered.numbers", ("number_index", "lead_id"))
 _OWNERS = (
-    "SELECT lead_id FROM gathered.numbers WHERE e164 = :e164",
-    "SELECT lead_id FROM lead_numbers WHERE campaign = :campaign AND e164 = :e164",
+    "SELECT lead_id FROM gathered.numbers WHERE number_index = :index",
+    "SELECT lead_id FROM lead_numbers WHERE number_index = :index AND campaign = :campaign",
 )
 _LEADS = (
     f"SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id = ?",
@@ -38,11 +45,11 @@ _LEADS = (
 _CHANGED = f"SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id < ? ORDER BY lead_id"
 _MERGE = f"""UPDATE leads SET {", ".join(f"{name} = ?" for name in rows.LIST_COLUMNS)},
     numbers = ?, number_count = ?, order_key = ?, place = ? WHERE lead_id = ?"""
-_ADD_NUMBER = insert("lead_numbers", ("campaign", "e164", "lead_id"))
+_ADD_NUMBER = insert("lead_numbers", ("number_index", "campaign", "lead_id"))
 _MOVE_LEADS = f"""INSERT INTO main.leads ({_COLUMNS})
     SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id >= ? ORDER BY lead_id"""
-_MOVE_NUMBERS = """INSERT INTO lead_numbers (campaign, e164, lead_id)
-    SELECT ?, e164, lead_id FROM gathered.numbers WHERE lead_id >= ? ORDER BY e164"""
+_MOVE_NUMBERS = """INSERT INTO lead_numbers (number_index, campaign, lead_id)
+    SELECT number_index, ?, lead_id FROM gathered.numbers WHERE lead_id >= ? ORDER BY number_index"""
 _COUNT_OPEN = "SELECT count(*) FROM gathered.leads WHERE lead_id >= ? AND place <> ?"
 _ADD_IMPORT = insert(
     "imports", ("campaign", "source", "digest", "policy_digest", "at", "loaded", "merged", "unchanged")
@@ -53,11 +60,13 @@ _LAST_IMPORT = "SELECT coalesce(max(import_id), 0) FROM imports"
 class SqliteImport:
     """Leads on their way into an `SqliteStore`; see `SqliteStore.importing`, which owns connection and transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, policy: CampaignPolicy) -> None:
+    def __init__(self, connection: sqlite3.Connection, policy: CampaignPolicy, vault: Vault) -> None:
         self.tally = Tally()
         self.is_rolled_back = False
         self._connection = connection
         self._policy = policy
+        self._vault = vault
+        self._key_id = vault.key_id
         for statement in _GATHERING:
             connection.execute(statement)
         self._last_import = connection.execute(_LAST_IMPORT).fetchone()[0]
@@ -65,12 +74,13 @@ class SqliteImport:
         self._rows = 0
         connection.execute("BEGIN")
 
-    def add(self, candidate: Lead) -> Added:
+    def add(self, candidate: Lead, consents: Iterable[Consent] = ()) -> Added:
         """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number."""
         if candidate.campaign != self._policy.name or not candidate.numbers:
-            raise StorageError(f"import into {self._policy.name!r}: expected its own lead with a number: {candidate!r}")
+            raise not_its_own(self._policy.name, candidate)
         self._look_again()
-        owners = {number.e164: self._owner(number.e164) for number in candidate.numbers}
+        gather(self._connection, self._vault, own_consents(self._policy, consents))
+        owners = {number.e164: self._owner(self._vault.index(number.e164)) for number in candidate.numbers}
         lead_id = next((owner for owner in owners.values() if owner is not None), None)
         if lead_id is None:
             self._load(candidate)
@@ -95,9 +105,10 @@ class SqliteImport:
         connection, name, first = self._connection, self._policy.name, self._first_lead_id
         if connection.execute(_LAST_IMPORT).fetchone()[0] != self._last_import:
             raise StorageError("another import ended while this one ran: nothing was loaded; import again")
-        register(connection, self._policy)
+        refuse_dropped(connection, self._key_id)
+        register(connection, self._policy, self._vault)
         for row in connection.execute(_CHANGED, (first,)).fetchall():
-            self._merge(rows.to_lead(row))
+            self._merge(rows.to_lead(row, self._vault))
         connection.execute(_MOVE_LEADS, (first,))
         connection.execute(_MOVE_NUMBERS, (name, first))
         add_open_leads(connection, name, connection.execute(_COUNT_OPEN, (first, rows.FINISHED)).fetchone()[0])
@@ -105,6 +116,7 @@ class SqliteImport:
         tally = self.tally
         values = (name, source, digest, self._policy.digest, now, tally.loaded, tally.merged, tally.unchanged)
         connection.execute(_ADD_IMPORT, values)
+        keep_gathered(connection, source, "", now)
 
     def _look_again(self) -> None:
         """Read the store as it is now, every so often: a statement for itself costs twice the time, and a transaction
@@ -114,34 +126,38 @@ class SqliteImport:
             self._connection.execute("COMMIT")
             self._connection.execute("BEGIN")
 
-    def _owner(self, e164: str) -> int | None:
-        named = {"campaign": self._policy.name, "e164": e164}
+    def _owner(self, index: bytes) -> int | None:
+        named = {"campaign": self._policy.name, "index": index}
         found = (self._connection.execute(owners, named).fetchone() for owners in _OWNERS)
         return next((int(row[0]) for row in found if row is not None), None)
 
     def _lead(self, lead_id: int) -> Lead:
         """Give a lead as this import left it, else as it stands in the store."""
         found = (self._connection.execute(leads, (lead_id,)).fetchone() for leads in _LEADS)
-        return next(rows.to_lead(row) for row in found if row is not None)
+        return next(rows.to_lead(row, self._vault) for row in found if row is not None)
 
     def _load(self, candidate: Lead) -> None:
-        lead = replace(candidate, lead_id=self._next_lead_id, numbers=distinct(candidate.numbers))
+        """Keep a new lead. Its rank is made anew, with the key: the list's own is a plain hash of the number."""
+        rank = self._vault.rank(candidate.campaign, candidate.numbers[0].e164)
+        lead = replace(candidate, lead_id=self._next_lead_id, numbers=distinct(candidate.numbers), shuffle=rank)
         self._next_lead_id += 1
         self._gather(lead, lead.numbers)
 
     def _gather(self, lead: Lead, new: tuple[PhoneNumber, ...]) -> None:
         """Keep a lead, and those of its numbers that are new, until the end."""
-        values = rows.engine_values(lead, order_key(lead, self._policy.list.order))
-        self._connection.execute(_KEEP_LEAD, (lead.lead_id, lead.campaign, *values, *rows.list_values(lead)))
-        self._connection.executemany(_KEEP_NUMBER, [(number.e164, lead.lead_id) for number in new])
+        values = rows.engine_values(lead, order_key(lead, self._policy.list.order), self._vault)
+        values = (lead.lead_id, lead.campaign, *values, *rows.list_values(lead, self._vault))
+        self._connection.execute(_KEEP_LEAD, values)
+        self._connection.executemany(_KEEP_NUMBER, [(self._vault.index(n.e164), lead.lead_id) for n in new])
 
     def _merge(self, gathered: Lead) -> None:
         """Add what the list knows to a lead that was here before, as it stands now: it may have been called since."""
-        known = rows.to_lead(self._connection.execute(_LEADS[1], (gathered.lead_id,)).fetchone())
+        known = rows.to_lead(self._connection.execute(_LEADS[1], (gathered.lead_id,)).fetchone(), self._vault)
         merged = merge(known, gathered, ())
         key = order_key(merged, self._policy.list.order)
-        numbers = (rows.text(merged.numbers), len(merged.numbers))
-        values = (*rows.list_values(merged), *numbers, key, rows.place_of(merged), merged.lead_id)
+        numbers = (rows.seal_numbers(merged.numbers, self._vault), len(merged.numbers))
+        values = (*rows.list_values(merged, self._vault), *numbers, key, rows.place_of(merged), merged.lead_id)
         self._connection.execute(_MERGE, values)
         added = merged.numbers[len(known.numbers) :]
-        self._connection.executemany(_ADD_NUMBER, [(merged.campaign, n.e164, merged.lead_id) for n in added])
+        found = [(self._vault.index(number.e164), merged.campaign, merged.lead_id) for number in added]
+        self._connection.executemany(_ADD_NUMBER, found)

@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 
 from dialer.errors import StorageError
+from dialer.storage.upgrade_to_3 import seal_what_is_personal
+from dialer.storage.vault import Vault
 
-_CHUNK = 1000  # journal entries rewritten at once: the journal may hold millions
+_CHUNK = 1000  # rows rewritten at once: a table may hold millions
 
 
-def upgrade(connection: sqlite3.Connection, from_version: int) -> None:
+def upgrade(connection: sqlite3.Connection, from_version: int, vault: Vault) -> None:
     """Take every step from `from_version` up to the newest; the caller looked that there is one.
 
     Whole tables and indexes that are new need no step.
@@ -24,13 +26,13 @@ def upgrade(connection: sqlite3.Connection, from_version: int) -> None:
     from dialer.storage.schema import sqlite_statements
 
     for version in range(from_version, max(STEPS) + 1):
-        STEPS[version](connection)
+        STEPS[version](connection, vault)
     for statement in sqlite_statements():
         connection.execute(statement)
     connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (max(STEPS) + 1,))
 
 
-def _name_the_runner_up(connection: sqlite3.Connection) -> None:
+def _name_the_runner_up(connection: sqlite3.Connection, _: Vault) -> None:
     """1 -> 2: decisions say what the limits left of what was wanted, and what would have bound next.
 
     Version 1 kept neither: `allowed` becomes the calls started, and there is no runner-up.
@@ -79,5 +81,5 @@ def _command_2(raw: msgspec.Raw) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(command | {"decision": decision}))
 
 
-STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _name_the_runner_up}
+STEPS: dict[int, Callable[[sqlite3.Connection, Vault], None]] = {1: _name_the_runner_up, 2: seal_what_is_personal}
 """What leads from each version to the next."""

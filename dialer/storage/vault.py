@@ -7,7 +7,7 @@ Nonces are random: with 96 bits, 2**32 values under one key are far from a likel
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -19,6 +19,7 @@ FORMAT = 1
 ID_BYTES = 4
 NONCE_BYTES = 12
 INDEX_BYTES = 16
+RANK_BYTES = 6  # 48 bits: distinct for any real list, and exact in every JSON reader
 _HEAD_BYTES = 1 + ID_BYTES + NONCE_BYTES
 
 
@@ -31,39 +32,79 @@ class Keyring:
 
 
 class Vault:
-    """Seals and opens with one keyring."""
+    """Seals and opens with one keyring. `reread` reads the keyring again where that can be done (None: it cannot).
 
-    def __init__(self, keyring: Keyring) -> None:
+    Threads may share one: what a value is sealed with is read in one piece.
+    """
+
+    def __init__(self, keyring: Keyring, reread: Callable[[], Keyring] | None = None) -> None:
         self._index = keyring.index
+        self._reread = reread
+        self._take(keyring)
+
+    def _take(self, keyring: Keyring) -> None:
         self._ciphers = {key_id: AESGCM(secret) for key_id, secret in keyring.sealing.items()}
-        self.key_id = tuple(keyring.sealing)[-1]
-        self._cipher = self._ciphers[self.key_id]
-        self._head = bytes([FORMAT]) + self.key_id
+        key_id, cipher = tuple(self._ciphers.items())[-1]
+        self._sealing = (bytes([FORMAT]) + key_id, cipher)
+
+    @property
+    def key_id(self) -> bytes:
+        """The key in use: what is sealed from now on is sealed under it."""
+        return self._sealing[0][1:]
+
+    def renew(self) -> None:
+        """Read the keyring again, and seal with its newest key from now on. Raises KeysError when that cannot be."""
+        if self._reread is None:
+            raise KeysError(
+                "the keyring was not read from a file, so it cannot be read again: restart with the new one"
+            )
+        keyring = self._reread()
+        if keyring.index != self._index:
+            raise KeysError("the keyring read anew has another index key: put back the file as it was")
+        self._take(keyring)
 
     def seal(self, value: bytes, place: bytes) -> bytes:
         """Encrypt a value for a place, under the key in use."""
+        head, cipher = self._sealing
         nonce = os.urandom(NONCE_BYTES)
-        return self._head + nonce + self._cipher.encrypt(nonce, value, place)
+        return head + nonce + cipher.encrypt(nonce, value, place)
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
         """Decrypt what `seal` made for the same place; raise KeysError for anything else."""
-        cipher = self._ciphers.get(sealed[1 : 1 + ID_BYTES])
-        if sealed[:1] != bytes([FORMAT]) or cipher is None:
-            raise KeysError(
-                f"{place.decode()}: sealed under the key {key_name(sealed)}, which is not in the keyring: "
-                "name the keyring that the database was written with"
-            )
         try:
-            return cipher.decrypt(sealed[1 + ID_BYTES : _HEAD_BYTES], sealed[_HEAD_BYTES:], place)
+            return self._cipher_of(sealed, place).decrypt(
+                sealed[1 + ID_BYTES : _HEAD_BYTES], sealed[_HEAD_BYTES:], place
+            )
         except InvalidTag:
             raise KeysError(
                 f"{place.decode()}: the value does not open under the key {key_name(sealed)}: it was changed, or the "
                 "keyring has another key of that name"
             ) from None
 
+    def _cipher_of(self, sealed: bytes, place: bytes) -> AESGCM:
+        """Find the key that a value asks for; one that is not known may have joined the keyring since it was read."""
+        cipher = self._ciphers.get(sealed[1 : 1 + ID_BYTES])
+        if len(sealed) < _HEAD_BYTES or sealed[0] != FORMAT:
+            raise KeysError(f"{place.decode()}: expected a sealed value, found something else: restore a backup")
+        if cipher is None and self._reread is not None:
+            self.renew()
+            cipher = self._ciphers.get(sealed[1 : 1 + ID_BYTES])
+        if cipher is None:
+            raise KeysError(
+                f"{place.decode()}: sealed under the key {key_name(sealed)}, which is not in the keyring: "
+                "name the keyring that the database was written with"
+            )
+        return cipher
+
     def index(self, e164: str) -> bytes:
         """Give the keyed hash by which a number is found: BLAKE2b as a MAC (RFC 7693), 16 bytes."""
         return hashlib.blake2b(e164.encode(), digest_size=INDEX_BYTES, key=self._index).digest()
+
+    def rank(self, campaign: str, e164: str) -> int:
+        """Give a lead its fixed pseudo-random rank in a campaign; without the key it tells nothing of the number."""
+        named = f"{campaign}\n{e164}".encode()
+        digest = hashlib.blake2b(named, digest_size=RANK_BYTES, key=self._index, person=b"rank").digest()
+        return int.from_bytes(digest)
 
 
 def key_name(sealed: bytes) -> str:

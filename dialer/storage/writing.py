@@ -25,6 +25,8 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage import rows
+from dialer.storage.consents import revoke
+from dialer.storage.vault import Vault
 
 
 def insert(table: str, columns: tuple[str, ...], *, verb: str = "INSERT") -> str:
@@ -37,7 +39,7 @@ _SAVE_ATTEMPT = insert("attempts", rows.ATTEMPT_COLUMNS, verb="INSERT OR REPLACE
 _ADD_SPAN = insert("agent_spans", rows.SPAN_COLUMNS)
 _ADD_DECISION = insert("decisions", rows.DECISION_COLUMNS)
 _ADD_CHANGE = insert("changes", rows.CHANGE_COLUMNS)
-_BLOCK = insert("blocked", ("seller", "e164", "reason"), verb="INSERT OR IGNORE")
+_BLOCK = insert("blocked", ("seller", "number_index", "reason", "at", "who"), verb="INSERT OR IGNORE")
 _WAKE = "UPDATE leads SET due_at = ?, reason = '' WHERE campaign = ? AND place = 1 AND reason <> ''"
 _SAVE_CAMPAIGN = (
     "INSERT INTO campaigns (name, seller, digest, policy, open_leads) VALUES (?, ?, ?, ?, 0)"
@@ -48,7 +50,8 @@ _SAVE_CAMPAIGN = (
 class Gathered:
     """What commands want kept, by kind, until `flush`."""
 
-    def __init__(self) -> None:
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
         self._leads: dict[int, SaveLead] = {}
         self._attempts: dict[int, rows.Row] = {}
         self._spans: list[rows.Row] = []
@@ -65,7 +68,7 @@ class Gathered:
                 case SaveLead():
                     self._leads[command.lead.lead_id] = command
                 case RecordAttempt(attempt=attempt):
-                    self._attempts[attempt.call_id] = rows.attempt_values(attempt)
+                    self._attempts[attempt.call_id] = rows.attempt_values(attempt, self._vault)
                     self._last_call_id = max(self._last_call_id, attempt.call_id)
                 case PlaceCall(call_id=call_id):
                     self._last_call_id = max(self._last_call_id, call_id)
@@ -78,14 +81,17 @@ class Gathered:
                 case WakeLeads():
                     self._woken[command.campaign] = command.at
                 case BlockPerson():
-                    self._blocked += [(command.seller, e164, command.reason) for e164 in command.numbers]
+                    self._blocked += [
+                        (command.seller, self._vault.index(e164), command.reason, command.at, command.who)
+                        for e164 in command.numbers
+                    ]
                 case _:
                     pass
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write everything, once."""
         for command in self._leads.values():
-            save_lead(connection, command)
+            save_lead(connection, command, self._vault)
         connection.executemany(_WAKE, [(at, name) for name, at in self._woken.items()])
         for statement, values in (
             (_SAVE_ATTEMPT, list(self._attempts.values())),
@@ -96,11 +102,13 @@ class Gathered:
         ):
             if values:
                 connection.executemany(statement, values)
+        for seller, index, reason, at, who in self._blocked:
+            revoke(connection, seller, [index], at, who=who, reason=reason)
         if self._last_call_id:
             raise_counter(connection, "next_call_id", self._last_call_id + 1)
 
 
-def save_lead(connection: sqlite3.Connection, command: SaveLead) -> None:
+def save_lead(connection: sqlite3.Connection, command: SaveLead, vault: Vault) -> None:
     """Keep the engine's word on a lead. Numbers that an import added while it was claimed follow the others."""
     lead = command.lead
     found = connection.execute(
@@ -110,16 +118,16 @@ def save_lead(connection: sqlite3.Connection, command: SaveLead) -> None:
         raise StorageError(f"lead {lead.lead_id} of campaign {lead.campaign!r}: not in the store, so not saved")
     _, place, number_count = found
     if number_count != len(lead.numbers):
-        lead = _with_new_numbers(connection, lead)
-    values = rows.engine_values(lead, command.order_key)
+        lead = _with_new_numbers(connection, lead, vault)
+    values = rows.engine_values(lead, command.order_key, vault)
     connection.execute(_SAVE_LEAD, (*values, lead.lead_id))
     add_open_leads(connection, lead.campaign, (place == rows.FINISHED) - (values[0] == rows.FINISHED))
 
 
-def _with_new_numbers(connection: sqlite3.Connection, lead: Lead) -> Lead:
+def _with_new_numbers(connection: sqlite3.Connection, lead: Lead, vault: Vault) -> Lead:
     column = connection.execute("SELECT numbers FROM leads WHERE lead_id = ?", (lead.lead_id,)).fetchone()[0]
     known = {number.e164 for number in lead.numbers}
-    added = tuple(number for number in rows.to_numbers(column) if number.e164 not in known)
+    added = tuple(number for number in rows.to_numbers(column, vault) if number.e164 not in known)
     return replace(lead, numbers=lead.numbers + added)
 
 
@@ -140,7 +148,7 @@ def raise_counter(connection: sqlite3.Connection, key: str, value: int) -> None:
     connection.execute("UPDATE meta SET value = max(value, ?) WHERE key = ?", (value, key))
 
 
-def register(connection: sqlite3.Connection, policy: CampaignPolicy) -> None:
+def register(connection: sqlite3.Connection, policy: CampaignPolicy, vault: Vault) -> None:
     """Remember a campaign's seller, order and policy. A changed order holds for the leads that are here, too."""
     found = connection.execute("SELECT policy FROM campaigns WHERE name = ?", (policy.name,)).fetchone()
     column = rows.text(policy)
@@ -148,14 +156,14 @@ def register(connection: sqlite3.Connection, policy: CampaignPolicy) -> None:
         return
     connection.execute(_SAVE_CAMPAIGN, (policy.name, policy.seller, policy.digest, column))
     if found is not None and rows.to_policy(found[0]).list.order != policy.list.order:
-        _reorder(connection, policy)
+        _reorder(connection, policy, vault)
 
 
-def _reorder(connection: sqlite3.Connection, policy: CampaignPolicy) -> None:
+def _reorder(connection: sqlite3.Connection, policy: CampaignPolicy, vault: Vault) -> None:
     """Give every lead of a campaign that may still be called the key of a new order."""
-    columns = ", ".join(rows.LEAD_COLUMNS)
+    columns = ", ".join(rows.ORDER_COLUMNS)
     found = connection.execute(f"SELECT {columns} FROM leads WHERE campaign = ? AND place <> 3", (policy.name,))
     while chunk := found.fetchmany(10_000):
-        leads = [rows.to_lead(row) for row in chunk]
+        leads = [rows.to_ordered(row, vault) for row in chunk]
         keys: list[tuple[Any, ...]] = [(order_key(lead, policy.list.order), lead.lead_id) for lead in leads]
         connection.executemany("UPDATE leads SET order_key = ? WHERE lead_id = ?", keys)

@@ -27,7 +27,15 @@ from dialer.errors import StorageError
 from dialer.storage.codec import Entry
 from dialer.storage.memory import MemoryStore
 from dialer.storage.sqlite import SqliteStore
-from tests.unit.storage.builders import make_attempt, make_connect, make_lead, make_number, make_policy, make_span
+from tests.unit.storage.builders import (
+    VAULT,
+    make_attempt,
+    make_connect,
+    make_lead,
+    make_number,
+    make_policy,
+    make_span,
+)
 
 Store = MemoryStore | SqliteStore
 POLICY = make_policy()
@@ -39,7 +47,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
     else:
-        with closing(SqliteStore(tmp_path / "dialer.db")) as sqlite:
+        with closing(SqliteStore(tmp_path / "dialer.db", VAULT)) as sqlite:
             yield sqlite
 
 
@@ -62,9 +70,15 @@ def claimed_numbers(store: Store, count: int, now: float) -> list[str]:
 
 
 def test_claims_come_in_the_published_order(store: Store) -> None:
-    """Priority first, then the shuffle rank; the order of the list does not matter."""
-    load(store, make_lead(3), make_lead(1), make_lead(4, priority=5), make_lead(2, priority=9))
-    assert claimed_numbers(store, 10, 1000.0) == ["0002", "0004", "0001", "0003"]
+    """Priority first, then the shuffle rank, which follows neither the number nor the order of the list."""
+    policy = make_policy(list=ListPolicy(order=("priority desc", "shuffle")))
+    leads = [make_lead(index, priority=index % 2) for index in (3, 1, 5, 4, 2, 6)]
+    with store.importing(policy, "list.csv", "", 1000.0) as session:
+        for lead in leads:
+            session.add(lead)
+    ranked = sorted(leads, key=lambda lead: order_key(lead, policy.list.order))
+    assert claimed_numbers(store, 10, 1000.0) == [lead.numbers[0].e164[-4:] for lead in ranked]
+    assert [lead.shuffle for lead in store.leads("spring")] == [lead.shuffle for lead in leads]
 
 
 def test_a_claim_gives_no_more_than_asked_and_says_what_is_left(store: Store) -> None:

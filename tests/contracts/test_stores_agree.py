@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from dialer.domain.commands import BlockPerson, SaveLead
 from dialer.domain.lead import Lead, LeadState
+from dialer.domain.policy import ListPolicy
 from dialer.engine.hopper import order_key
 from dialer.storage.memory import MemoryStore
 from dialer.storage.sqlite import SqliteStore
-from tests.unit.storage.builders import make_lead, make_number, make_policy
+from tests.unit.storage.builders import VAULT, make_lead, make_number, make_policy
 
-POLICY = make_policy()
+POLICY = make_policy(list=ListPolicy())
 LEADS = st.builds(
     lambda indexes, **changes: make_lead(*indexes, **changes),
     st.lists(st.integers(0, 12), min_size=1, max_size=3),
@@ -74,5 +75,5 @@ def play(store: MemoryStore | SqliteStore, steps: list[tuple[object, ...]]) -> l
 @given(steps=STEPS)
 def test_both_stores_say_the_same(steps: list[tuple[object, ...]]) -> None:
     """Any order of imports, dry runs, claims, saves, blocks and restarts gives equal answers and equal leads."""
-    with tempfile.TemporaryDirectory() as folder, closing(SqliteStore(Path(folder) / "dialer.db")) as sqlite:
+    with tempfile.TemporaryDirectory() as folder, closing(SqliteStore(Path(folder) / "dialer.db", VAULT)) as sqlite:
         assert play(sqlite, steps) == play(MemoryStore(), steps)

@@ -18,16 +18,19 @@ from dialer.domain.policy import (
     RetryRule,
 )
 from dialer.domain.records import AgentSpan, Attempt
+from tests.vaults import make_vault
+
+VAULT = make_vault()
 
 
 def make_policy(name: str = "spring", seller: str = "Example Telecom", **changes: object) -> CampaignPolicy:
-    """A campaign with every kind of value in it."""
+    """A campaign with every kind of value in it; of equal leads the first on the list is dialed first."""
     policy = CampaignPolicy(
         name=name,
         seller=seller,
         purpose="survey",
         jurisdiction="US",
-        list=ListPolicy(columns={"number": ("phone",)}),
+        list=ListPolicy(columns={"number": ("phone",)}, order=("callback", "priority desc", "attempts asc")),
         pacing=PacingPolicy(),
         abandonment=AbandonmentPolicy(),
         hours=HoursPolicy(week=((((9 * 3600), (18 * 3600)),),) * 7),
@@ -47,12 +50,12 @@ def make_number(index: int) -> PhoneNumber:
 
 
 def make_lead(*indexes: int, campaign: str = "spring", **changes: object) -> Lead:
-    """A lead with these numbers, as a list reader would hand it over."""
+    """A lead with these numbers, as a list reader would hand it over, but with the rank that a store gives it."""
     lead = Lead(
         lead_id=0,
         campaign=campaign,
         numbers=tuple(make_number(index) for index in indexes),
-        shuffle=indexes[0] if indexes else 0,
+        shuffle=VAULT.rank(campaign, make_number(indexes[0]).e164) if indexes else 0,
     )
     return replace(lead, **changes)  # type: ignore[arg-type]
 

@@ -156,7 +156,7 @@ def test_infinite_terms_of_a_decision_survive() -> None:
     ],
 )
 def test_what_is_no_entry_is_refused(line: bytes, message: str) -> None:
-    """A damaged line gives a StorageError that quotes it or names the entry."""
+    """A damaged line gives a StorageError that names the entry and quotes nothing of it."""
     with pytest.raises(StorageError, match=message):
         decode_entry(line)
 

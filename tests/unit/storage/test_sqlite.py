@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import LargeBinary
 from sqlmodel import SQLModel
 
 from dialer.domain.commands import PlaceCall, RecordAttempt, SaveLead
@@ -20,7 +21,7 @@ from dialer.storage.codec import Entry
 from dialer.storage.imports import ListCounts
 from dialer.storage.reading import SqliteRecords
 from dialer.storage.sqlite import SqliteStore
-from tests.unit.storage.builders import make_attempt, make_lead, make_policy
+from tests.unit.storage.builders import VAULT, make_attempt, make_lead, make_policy
 
 POLICY = make_policy()
 
@@ -33,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 def loaded(path: Path, count: int) -> SqliteStore:
     """A store with some leads."""
-    store = SqliteStore(path)
+    store = SqliteStore(path, VAULT)
     with store.importing(POLICY, "list.csv", "", 0.0) as session:
         for index in range(count):
             session.add(make_lead(index))
@@ -54,7 +55,7 @@ def test_everything_is_there_after_reopening(path: Path) -> None:
             agent_id=None,
         )
         store.commit(1, 1.0, CallRinging(call_id=4), [place])
-    with closing(SqliteStore(path)) as store:
+    with closing(SqliteStore(path, VAULT)) as store:
         assert (store.next_call_id(), store.next_seq()) == (5, 2)
         assert [entry.commands for entry in store.entries()] == [(place,)]
         assert store.policy("spring") == POLICY
@@ -66,7 +67,7 @@ def test_everything_is_there_after_reopening(path: Path) -> None:
 
 def test_a_reader_sees_what_is_committed(path: Path) -> None:
     """A second connection reads beside the writer, sees no open import, and can change nothing."""
-    with closing(loaded(path, 2)) as store, SqliteRecords(path) as records:
+    with closing(loaded(path, 2)) as store, SqliteRecords(path, VAULT) as records:
         assert records.counts("spring").loaded == 2
         with store.importing(POLICY, "b.csv", "", 0.0) as session:
             session.add(make_lead(77))
@@ -91,7 +92,7 @@ def test_a_batch_is_kept_whole_or_not_at_all(path: Path) -> None:
 
 def test_a_daemon_works_beside_an_import(path: Path) -> None:
     """While another process reads a list, leads are claimed, called and saved; a merge keeps what that changed."""
-    with closing(loaded(path, 2)) as daemon, closing(SqliteStore(path)) as other:
+    with closing(loaded(path, 2)) as daemon, closing(SqliteStore(path, VAULT)) as other:
         with other.importing(POLICY, "b.csv", "", 0.0) as session:
             assert [session.add(make_lead(0, 7)), session.add(make_lead(8))] == ["merged", "loaded"]
             lead = daemon.claim("spring", 1, 0.0).leads[0]
@@ -109,7 +110,7 @@ def test_a_daemon_works_beside_an_import(path: Path) -> None:
 
 def test_of_two_imports_at_once_the_later_is_undone(path: Path) -> None:
     """What an import found of the list's people may be wrong after another one, so it is refused as a whole."""
-    with closing(loaded(path, 1)) as store, closing(SqliteStore(path)) as other:
+    with closing(loaded(path, 1)) as store, closing(SqliteStore(path, VAULT)) as other:
         with (
             pytest.raises(StorageError, match="another import ended"),
             other.importing(POLICY, "b.csv", "", 0.0) as late,
@@ -122,7 +123,7 @@ def test_of_two_imports_at_once_the_later_is_undone(path: Path) -> None:
 
 def test_imports_leave_a_trace(path: Path) -> None:
     """Source, digest, instant and result of a kept import are recorded; a dry run leaves none."""
-    with closing(SqliteStore(path)) as store:
+    with closing(SqliteStore(path, VAULT)) as store:
         for is_dry_run in (True, False):
             with store.importing(POLICY, "list.csv", "d1", 5.0) as session:
                 session.add(make_lead(1))
@@ -140,14 +141,14 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
     """A folder in place of the file is named, for writing and for reading."""
     for opened in (SqliteStore, SqliteRecords):
         with pytest.raises(StorageError, match="expected a file, found a folder"):
-            opened(tmp_path)
+            opened(tmp_path, VAULT)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     """A file where a folder is needed is said to be in the way."""
     (tmp_path / "state").write_text("")
     with pytest.raises(StorageError, match="its folder cannot be made"):
-        SqliteStore(tmp_path / "state" / "dialer.db")
+        SqliteStore(tmp_path / "state" / "dialer.db", VAULT)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -156,7 +157,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"name,phone\n" * 500)
     for opened in (SqliteStore, SqliteRecords):
         with pytest.raises(StorageError, match="it is no SQLite database"):
-            opened(path)
+            opened(path, VAULT)
     assert path.read_bytes() == b"name,phone\n" * 500
 
 
@@ -167,7 +168,7 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE songs (title TEXT)")
     for opened in (SqliteStore, SqliteRecords):
         with pytest.raises(StorageError, match="it holds no tables of dialer"):
-            opened(path)
+            opened(path, VAULT)
 
 
 def test_a_newer_schema_is_refused(path: Path) -> None:
@@ -176,8 +177,8 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE meta SET value = 99 WHERE key = 'schema_version'")
     for opened in (SqliteStore, SqliteRecords):
-        with pytest.raises(StorageError, match="expected schema version 2, found 99, made by a newer dialer"):
-            opened(path)
+        with pytest.raises(StorageError, match="expected schema version 3, found 99, made by a newer dialer"):
+            opened(path, VAULT)
 
 
 def test_a_damaged_database_is_said_to_be_damaged(path: Path) -> None:
@@ -186,7 +187,10 @@ def test_a_damaged_database_is_said_to_be_damaged(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[4096 * 2 :] = b"\xff" * (len(data) - 4096 * 2)
     path.write_bytes(data)
-    with pytest.raises(StorageError, match=r"dialer\.db: the file is damaged"), closing(SqliteStore(path)) as store:
+    with (
+        pytest.raises(StorageError, match=r"dialer\.db: the file is damaged"),
+        closing(SqliteStore(path, VAULT)) as store,
+    ):
         store.claim("spring", 5, 0.0)
 
 
@@ -203,24 +207,37 @@ def test_claims_never_scan_or_sort(path: Path) -> None:
         )
         for statement in statements:
             arguments = [("spring" if index == 0 else 1) for index in range(statement.count("?"))]
-            arguments = ["spring", "[]"] if statement is sqlite._BLOCKED else arguments
             plan = [row[3] for row in store._writer.execute(f"EXPLAIN QUERY PLAN {statement}", arguments)]
-            found = [step for step in plan if "json_each" not in step and "LIST SUBQUERY" not in step]
-            assert not any("TEMP B-TREE" in step for step in found), (statement, plan)
-            assert all(step.startswith("SEARCH") or "leads_claimed" in step for step in found), (statement, plan)
+            assert not any("TEMP B-TREE" in step for step in plan), (statement, plan)
+            assert all(step.startswith("SEARCH") or "leads_claimed" in step for step in plan), (statement, plan)
+
+
+def test_every_sealed_column_is_known_to_a_change_of_keys() -> None:
+    """A column of bytes is sealed and in the list that a change of keys goes through, or is one of these hashes."""
+    hashes = {"number_index", "proof", "digest", "hash", "body"}
+    found = {
+        (table.name, column.name)
+        for table in SQLModel.metadata.tables.values()
+        for column in table.columns
+        if isinstance(column.type, LargeBinary) and column.name not in hashes
+    }
+    assert found == {(place.table, column) for place in rows.SEALED for column in place.columns}
+    for place in rows.SEALED:
+        key = SQLModel.metadata.tables[place.table].primary_key
+        assert tuple(column.name for column in key) == place.key
 
 
 def test_tables_hold_what_the_records_hold() -> None:
     """The columns of a table are the fields of its record, in the same order."""
     for table, columns in (
-        (schema.AttemptRow, [field.name for field in fields(Attempt)]),
+        (schema.AttemptRow, [*(field.name for field in fields(Attempt)), "number_index"]),
         (schema.AgentSpanRow, ["span_id", *(field.name for field in fields(AgentSpan))]),
         (schema.DecisionRow, ["decision_id", *(field.name for field in fields(PacingDecision))]),
         (schema.ChangeRow, ["change_id", *(field.name for field in fields(CampaignChange))]),
         (schema.LeadRow, list(rows.LEAD_COLUMNS)),
     ):
         assert list(table.model_fields) == columns
-    assert set(SQLModel.metadata.tables) >= {"leads", "lead_numbers", "journal", "meta", "blocked", "imports"}
+    assert set(SQLModel.metadata.tables) >= {"leads", "lead_numbers", "journal", "meta", "blocked", "imports", "keys"}
 
 
 def test_the_last_word_on_a_lead_in_a_batch_stays(path: Path) -> None:
@@ -239,7 +256,7 @@ def test_the_last_word_on_a_lead_in_a_batch_stays(path: Path) -> None:
 def test_a_list_is_known_by_its_bytes_and_its_campaign_file(path: Path) -> None:
     """A list that was read under the same campaign file need not be read again; a changed one, or file, must."""
     policy = replace(make_policy(), digest="a")
-    with closing(SqliteStore(path)) as store:
+    with closing(SqliteStore(path, VAULT)) as store:
         with store.importing(policy, "list.csv", "bytes", 0.0) as session:
             session.add(make_lead(1))
         with store.importing(policy, "dry.csv", "tried", 0.0) as session:
@@ -267,5 +284,5 @@ def test_a_database_that_is_there_keeps_its_mode(path: Path) -> None:
     """An operator who opened the database to a group is not overruled."""
     loaded(path, 1).close()
     path.chmod(0o640)
-    SqliteStore(path).close()
+    SqliteStore(path, VAULT).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
