@@ -1,0 +1,250 @@
+"""Consents in an SQLite database: what was agreed to, and what became of it since.
+
+One rule governs this module: a consent is added and confirmed, and a "no" stays. No import takes a revocation back, and
+none changes what a record says but for a later date of confirmation. Every statement names the seller: whose consent it
+is, or who is named in it as a recipient.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from dialer.domain.law import Span
+from dialer.domain.standing import Consent
+from dialer.storage.codec import dumps
+from dialer.storage.vault import Vault
+
+PLACE = b"consents.number"
+
+COLUMNS = (
+    "seller",
+    "number_index",
+    "number",
+    "purposes",
+    "recipients",
+    "obtained_at",
+    "method",
+    "source",
+    "text_hash",
+    "is_written",
+    "is_night",
+    "hours",
+    "expires_at",
+    "confirmed_at",
+    "revoked_at",
+)
+_KEPT = ("revoked_by", "reason", "recorded_at", "recorded_from")
+_NAMES = ", ".join(COLUMNS)
+_KEY = "seller, number_index, purposes, is_night, obtained_at"
+_SAME = " AND ".join(f"kept.{name} = gathered.{name}" for name in _KEY.split(", "))
+
+GATHERING = f"CREATE TABLE gathered.consents ({_NAMES}, PRIMARY KEY ({_KEY})) WITHOUT ROWID"
+"""Makes the table in which consents wait for the end of an import; the database `gathered` is attached already."""
+_FAST = ("PRAGMA gathered.journal_mode = OFF", "PRAGMA gathered.synchronous = OFF")
+_GATHER = f"""INSERT INTO gathered.consents ({_NAMES}) VALUES ({", ".join("?" * len(COLUMNS))})
+    ON CONFLICT ({_KEY}) DO UPDATE SET
+    confirmed_at = nullif(max(coalesce(confirmed_at, -9e99), coalesce(excluded.confirmed_at, -9e99)), -9e99),
+    revoked_at = nullif(min(coalesce(revoked_at, 9e99), coalesce(excluded.revoked_at, 9e99)), 9e99)"""
+_LATER = f"""FROM gathered.consents AS gathered WHERE {_SAME}
+    AND gathered.confirmed_at > coalesce(kept.confirmed_at, -9e99)"""
+_EVENT = "INSERT INTO consent_events (consent_id, kind, at, recorded_at, who, reason)"
+_NOTE_LATER = f"""{_EVENT} SELECT kept.consent_id, 'confirmed', gathered.confirmed_at, ?1, ?2, ''
+    FROM gathered.consents AS gathered JOIN main.consents AS kept ON {_SAME}
+    WHERE gathered.confirmed_at > coalesce(kept.confirmed_at, -9e99)"""
+_CONFIRM = f"UPDATE main.consents AS kept SET confirmed_at = gathered.confirmed_at {_LATER}"
+_LAST = "SELECT coalesce(max(consent_id), 0) FROM consents"
+_ADD = f"""INSERT OR IGNORE INTO main.consents ({_NAMES}, {", ".join(_KEPT)})
+    SELECT {_NAMES.replace("revoked_at", "NULL")}, '', '', ?1, ?2 FROM gathered.consents"""
+_NOTE_NEW = f"""{_EVENT} SELECT consent_id, 'recorded', obtained_at, ?1, ?2, recorded_from
+    FROM consents WHERE consent_id > ?3"""
+_NOTE_NEW_CONFIRMED = f"""{_EVENT} SELECT consent_id, 'confirmed', confirmed_at, ?1, ?2, ''
+    FROM consents WHERE consent_id > ?3 AND confirmed_at IS NOT NULL"""
+_REVOKED = """SELECT seller, number_index, min(revoked_at) FROM gathered.consents WHERE revoked_at IS NOT NULL
+    GROUP BY seller, number_index"""
+_COUNT = "SELECT count(*) FROM gathered.consents"
+
+_NOTE_REVOKED = f"""{_EVENT} SELECT consent_id, 'revoked', ?1, ?2, ?3, ?4 FROM consents
+    WHERE seller = ?5 AND number_index = ?6 AND revoked_at IS NULL"""
+_REVOKE = """UPDATE consents SET revoked_at = max(?, obtained_at), revoked_by = ?, reason = ?
+    WHERE seller = ? AND number_index = ? AND revoked_at IS NULL"""
+_BLOCK = "INSERT OR IGNORE INTO blocked (seller, number_index, reason, at, who) VALUES (?, ?, ?, ?, ?)"
+
+# `number_index` first: the planner must not walk all of a seller's consents.
+_OF_NUMBERS = f"""SELECT consent_id, {_NAMES}, {", ".join(_KEPT)} FROM consents
+    WHERE number_index IN (%s) AND (seller = ? OR EXISTS (SELECT 1 FROM json_each(recipients) WHERE value = ?))
+    ORDER BY obtained_at, consent_id"""
+_OF_SELLER = f"""SELECT consent_id, {_NAMES}, {", ".join(_KEPT)} FROM consents
+    WHERE seller = ? AND revoked_at IS NULL ORDER BY consent_id"""
+_CONFIRMED_BY = "SELECT max(at) FROM consent_events WHERE consent_id = ? AND kind = 'confirmed' AND at <= ?"
+
+_TEXTS: msgspec.json.Decoder[tuple[str, ...]] = msgspec.json.Decoder(tuple[str, ...])
+_HOURS: msgspec.json.Decoder[tuple[Span, ...]] = msgspec.json.Decoder(tuple[Span, ...])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptConsent:
+    """A consent, how it came to be recorded, and who ended it."""
+
+    consent: Consent
+    revoked_by: str
+    reason: str
+    recorded_at: float
+    recorded_from: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentTally:
+    """What became of the consents of an import; `revoked` counts those ended by it, wherever they were recorded."""
+
+    new: int = 0
+    confirmed: int = 0
+    unchanged: int = 0
+    revoked: int = 0
+
+
+class ConsentImport:
+    """Consents on their way into a database; see `SqliteStore.importing_consents`, which owns the transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, vault: Vault) -> None:
+        self.tally = ConsentTally()
+        self.key_id = vault.key_id
+        self._connection = connection
+        self._vault = vault
+        for statement in ("ATTACH '' AS gathered", *_FAST, GATHERING):
+            connection.execute(statement)
+
+    def add(self, consents: Iterable[Consent]) -> None:
+        """Add consents; nothing of them is kept before `finish`."""
+        gather(self._connection, self._vault, consents)
+
+    def finish(self, source: str, who: str, now: float) -> None:
+        """Move everything to its place, within a transaction."""
+        self.tally = keep_gathered(self._connection, source, who, now)
+
+
+def gather(connection: sqlite3.Connection, vault: Vault, consents: Iterable[Consent]) -> None:
+    """Keep consents until the end of an import. The same one twice is one, as last confirmed and first revoked."""
+    connection.executemany(_GATHER, [_values(consent, vault) for consent in consents])
+
+
+def keep_gathered(connection: sqlite3.Connection, source: str, who: str, now: float) -> ConsentTally:
+    """Move what was gathered to its place, within a transaction: new ones, later confirmations, revocations.
+
+    A number whose consent was revoked is on its seller's "do not call" list from then on.
+    """
+    total = connection.execute(_COUNT).fetchone()[0]
+    if not total:
+        return ConsentTally()
+    connection.execute(_NOTE_LATER, (now, who))
+    confirmed = connection.execute(_CONFIRM).rowcount
+    last = connection.execute(_LAST).fetchone()[0]
+    new = connection.execute(_ADD, (now, source)).rowcount
+    connection.execute(_NOTE_NEW, (now, who, last))
+    connection.execute(_NOTE_NEW_CONFIRMED, (now, who, last))
+    revoked = 0
+    for seller, index, revoked_at in connection.execute(_REVOKED).fetchall():
+        revoked += revoke(connection, seller, [index], revoked_at, who=who, reason=f"revoked in {source}", now=now)
+        connection.execute(_BLOCK, (seller, index, f"consent revoked in {source}", revoked_at, who))
+    return ConsentTally(new=new, confirmed=confirmed, unchanged=total - new - confirmed, revoked=revoked)
+
+
+def revoke(
+    connection: sqlite3.Connection,
+    seller: str,
+    indexes: Iterable[bytes],
+    at: float,
+    *,
+    who: str,
+    reason: str,
+    now: float | None = None,
+) -> int:
+    """End every consent that these numbers gave the seller; give how many there were."""
+    known_at = at if now is None else now
+    revoked = 0
+    for index in indexes:
+        connection.execute(_NOTE_REVOKED, (at, known_at, who, reason, seller, index))
+        revoked += connection.execute(_REVOKE, (at, who, reason, seller, index)).rowcount
+    return revoked
+
+
+def consents_of(
+    connection: sqlite3.Connection, seller: str, numbers: Mapping[bytes, str], at: float | None = None
+) -> list[KeptConsent]:
+    """Give the consents of numbers, by their keyed hashes, to a seller or naming it as a recipient, oldest first.
+
+    With `at` they are as they stood then: a later confirmation is not in them.
+    """
+    if not numbers:
+        return []
+    marks = ", ".join("?" * len(numbers))
+    found = connection.execute(_OF_NUMBERS % marks, (*numbers, seller, seller)).fetchall()
+    kept = [_to_kept(row, numbers[row[2]]) for row in found]
+    return kept if at is None else [_as_of(connection, each, at) for each in kept if each.consent.obtained_at <= at]
+
+
+def standing_consents(connection: sqlite3.Connection, seller: str, vault: Vault) -> Iterator[KeptConsent]:
+    """Give every consent of a seller that nobody revoked, numbers opened."""
+    for row in connection.execute(_OF_SELLER, (seller,)):
+        yield _to_kept(row, vault.open(row[3], PLACE).decode())
+
+
+def _as_of(connection: sqlite3.Connection, kept: KeptConsent, at: float) -> KeptConsent:
+    consent = kept.consent
+    if consent.confirmed_at is not None and consent.confirmed_at > at:
+        before = connection.execute(_CONFIRMED_BY, (consent.consent_id, at)).fetchone()[0]
+        kept = replace(kept, consent=replace(consent, confirmed_at=before))
+    return kept
+
+
+def _values(consent: Consent, vault: Vault) -> tuple[Any, ...]:
+    """Give the values of COLUMNS. Purposes are sorted: they are part of what tells one consent from another."""
+    return (
+        consent.seller,
+        vault.index(consent.number),
+        vault.seal(consent.number.encode(), PLACE),
+        _text(sorted(set(consent.purposes))),
+        _text(consent.recipients),
+        consent.obtained_at,
+        consent.method,
+        consent.source,
+        consent.text_hash,
+        consent.is_written,
+        consent.is_night,
+        _text(consent.hours),
+        consent.expires_at,
+        consent.confirmed_at,
+        consent.revoked_at,
+    )
+
+
+def _text(value: Sequence[object]) -> str:
+    return dumps(value).decode()
+
+
+def _to_kept(row: Sequence[Any], number: str) -> KeptConsent:
+    """Read a row of consent_id, COLUMNS and _KEPT."""
+    consent_id, seller, _, _, purposes, recipients, obtained_at, method, source, text_hash, written, night = row[:12]
+    hours, expires_at, confirmed_at, revoked_at, revoked_by, reason, recorded_at, recorded_from = row[12:]
+    consent = Consent(
+        number=number,
+        seller=seller,
+        purposes=_TEXTS.decode(purposes),
+        obtained_at=obtained_at,
+        method=method,
+        source=source,
+        text_hash=text_hash,
+        recipients=_TEXTS.decode(recipients),
+        is_written=bool(written),
+        is_night=bool(night),
+        hours=_HOURS.decode(hours),
+        expires_at=expires_at,
+        confirmed_at=confirmed_at,
+        revoked_at=revoked_at,
+        consent_id=consent_id,
+    )
+    return KeptConsent(
+        consent=consent, revoked_by=revoked_by, reason=reason, recorded_at=recorded_at, recorded_from=recorded_from
+    )
