@@ -26,6 +26,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_PART = re.compile(r"[A-Z0-9]{1,3}")
+_UNIONS = ("HOUSE", "EU")  # rulesets that are no country's
 _MISTAKEN_REGIONS = {"UK": "GB", "EN": "GB or US", "KO": "KR", "JA": "JP"}
 
 Span = tuple[int, int]
@@ -107,6 +109,16 @@ def _region(value: str) -> str:
     return value
 
 
+def _jurisdiction(value: str) -> str:
+    country, dash, part = value.partition("-")
+    if value in _UNIONS:
+        return value
+    if dash and not _PART.fullmatch(part):
+        raise expected('a country code, or one with a state such as "US-FL"')
+    _region(country)
+    return value
+
+
 @cache
 def _zones() -> tuple[str, ...]:
     return tuple(sorted(available_timezones()))
@@ -148,6 +160,7 @@ Word = Annotated[str, _matching(_WORD, "1 to 40 small letters, digits or _, begi
 Language = Annotated[str, _matching(_LANGUAGE, 'a language tag such as "ko" or "en-GB"')]
 E164 = Annotated[str, _matching(_E164, 'a number in E.164 such as "+15550100"')]
 Region = Annotated[str, AfterValidator(_region)]
+Jurisdiction = Annotated[str, AfterValidator(_jurisdiction)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Names = Annotated[list[Name], AfterValidator(_distinct)]
 ExistingFile = Annotated[str, AfterValidator(_existing_file)]

@@ -67,6 +67,7 @@ class Rule:
     grade: Grade
     source: str
     dated: str = ""  # the version of the text, as the ruleset gives it
+    confidence: str = ""  # that the rule says what the text does: high, medium or low
     note: str = ""
     purposes: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()

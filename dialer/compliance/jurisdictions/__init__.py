@@ -1,0 +1,1 @@
+"""The built-in rulesets, one TOML file each; `dialer.config.rulesets` reads them. None of it is legal advice."""
