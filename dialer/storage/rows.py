@@ -36,6 +36,8 @@ ENGINE_COLUMNS = (
     "callback",
     "numbers",
     "number_count",
+    "number_keys",
+    "number_facts",
 )
 """What the engine says of a lead; the other columns belong to the list it came from."""
 LIST_COLUMNS = (
@@ -52,6 +54,8 @@ LIST_COLUMNS = (
     "relationship",
 )
 LEAD_COLUMNS = ("lead_id", "campaign", *ENGINE_COLUMNS, *LIST_COLUMNS)
+NUMBER_COLUMNS = ("numbers", "number_count", "number_keys", "number_facts")
+"""What is kept of a lead's numbers."""
 ORDER_COLUMNS = ("lead_id", "campaign", "shuffle", "segment", "priority", "due_at", "attempts", "callback")
 """What a lead's place in the published order follows from."""
 
@@ -98,6 +102,9 @@ _TRIES: msgspec.json.Decoder[dict[str, int]] = msgspec.json.Decoder(dict[str, in
 _FIELDS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(dict[str, str])
 _HOURS: msgspec.json.Decoder[tuple[Span, ...]] = msgspec.json.Decoder(tuple[Span, ...])
 _RELATIONSHIP: msgspec.json.Decoder[Relationship] = msgspec.json.Decoder(Relationship)
+_FACTS: msgspec.json.Decoder[tuple[tuple[str, str, tuple[str, ...], tuple[str, ...], int, bool], ...]] = (
+    msgspec.json.Decoder(tuple[tuple[str, str, tuple[str, ...], tuple[str, ...], int, bool], ...])
+)
 _TERMS: msgspec.json.Decoder[tuple[tuple[str, float], ...]] = msgspec.json.Decoder(
     tuple[tuple[str, float], ...], strict=False
 )
@@ -143,8 +150,7 @@ def engine_values(lead: Lead, order_key: str, vault: Vault) -> Row:
         lead.last_attempt_at,
         lead.last_outcome,
         None if lead.callback is None else vault.seal(dumps(lead.callback), CALLBACK),
-        seal_numbers(lead.numbers, vault),
-        len(lead.numbers),
+        *number_values(lead.numbers, vault),
     )
 
 
@@ -168,8 +174,8 @@ def list_values(lead: Lead, vault: Vault) -> Row:
 def to_lead(row: Row, vault: Vault) -> Lead:
     """Read a row of LEAD_COLUMNS."""
     (lead_id, campaign, place, _, due_at, reason, attempts, tries, last_attempt_at, last_outcome, callback) = row[:11]
-    numbers, _, shuffle, name, segment, priority, zone, external_id, extra = row[11:20]
-    jurisdiction, source, contact_hours, relationship = row[20:]
+    numbers, shuffle, name, segment, priority, zone, external_id, extra = row[11], *row[15:22]
+    jurisdiction, source, contact_hours, relationship = row[22:]
     return Lead(
         lead_id=lead_id,
         campaign=campaign,
@@ -216,9 +222,27 @@ def _to_callback(column: bytes | None, vault: Vault) -> Callback | None:
     return None if column is None else _CALLBACK.decode(vault.open(column, CALLBACK))
 
 
-def seal_numbers(numbers: tuple[PhoneNumber, ...], vault: Vault) -> bytes:
-    """Give the column `numbers`."""
-    return vault.seal(dumps(numbers), NUMBERS)
+def number_values(numbers: tuple[PhoneNumber, ...], vault: Vault) -> Row:
+    """Give the values of NUMBER_COLUMNS: sealed, counted, their keyed hashes, and what of them tells of nobody."""
+    facts = [(n.kind, n.region, n.zones, n.jurisdictions, n.attempts, n.is_invalid) for n in numbers]
+    keys = b"".join([vault.index(number.e164) for number in numbers])
+    return (vault.seal(dumps(numbers), NUMBERS), len(numbers), keys, text(facts))
+
+
+def to_number_facts(column: str) -> tuple[PhoneNumber, ...]:
+    """Read the column `number_facts`: numbers without their digits."""
+    return tuple(
+        PhoneNumber(
+            e164="",
+            kind=kind,
+            region=region,
+            zones=zones,
+            jurisdictions=jurisdictions,
+            attempts=attempts,
+            is_invalid=is_invalid,
+        )
+        for kind, region, zones, jurisdictions, attempts, is_invalid in _FACTS.decode(column)
+    )
 
 
 def to_numbers(column: bytes, vault: Vault) -> tuple[PhoneNumber, ...]:

@@ -41,6 +41,8 @@ class LeadRow(SQLModel, table=True):
     callback: bytes | None
     numbers: bytes
     number_count: int
+    number_keys: bytes
+    number_facts: str
     shuffle: int
     name: bytes
     segment: str

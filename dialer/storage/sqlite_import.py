@@ -44,7 +44,7 @@ _LEADS = (
 )
 _CHANGED = f"SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id < ? ORDER BY lead_id"
 _MERGE = f"""UPDATE leads SET {", ".join(f"{name} = ?" for name in rows.LIST_COLUMNS)},
-    numbers = ?, number_count = ?, order_key = ?, place = ? WHERE lead_id = ?"""
+    {", ".join(f"{name} = ?" for name in rows.NUMBER_COLUMNS)}, order_key = ?, place = ? WHERE lead_id = ?"""
 _ADD_NUMBER = insert("lead_numbers", ("number_index", "campaign", "lead_id"))
 _MOVE_LEADS = f"""INSERT INTO main.leads ({_COLUMNS})
     SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id >= ? ORDER BY lead_id"""
@@ -155,7 +155,7 @@ class SqliteImport:
         known = rows.to_lead(self._connection.execute(_LEADS[1], (gathered.lead_id,)).fetchone(), self._vault)
         merged = merge(known, gathered, ())
         key = order_key(merged, self._policy.list.order)
-        numbers = (rows.seal_numbers(merged.numbers, self._vault), len(merged.numbers))
+        numbers = rows.number_values(merged.numbers, self._vault)
         values = (*rows.list_values(merged, self._vault), *numbers, key, rows.place_of(merged), merged.lead_id)
         self._connection.execute(_MERGE, values)
         added = merged.numbers[len(known.numbers) :]

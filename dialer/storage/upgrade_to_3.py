@@ -39,7 +39,8 @@ _TABLES = (
         lead_id INTEGER NOT NULL, campaign VARCHAR NOT NULL, place INTEGER NOT NULL, order_key VARCHAR NOT NULL,
         due_at FLOAT NOT NULL, reason VARCHAR NOT NULL, attempts INTEGER NOT NULL, tries VARCHAR NOT NULL,
         last_attempt_at FLOAT, last_outcome VARCHAR NOT NULL, callback BLOB, numbers BLOB NOT NULL,
-        number_count INTEGER NOT NULL, shuffle INTEGER NOT NULL, name BLOB NOT NULL, segment VARCHAR NOT NULL,
+        number_count INTEGER NOT NULL, number_keys BLOB NOT NULL, number_facts VARCHAR NOT NULL,
+        shuffle INTEGER NOT NULL, name BLOB NOT NULL, segment VARCHAR NOT NULL,
         priority INTEGER NOT NULL, zone VARCHAR, external_id BLOB NOT NULL, fields BLOB NOT NULL,
         jurisdiction VARCHAR, source VARCHAR NOT NULL, contact_hours VARCHAR NOT NULL, relationship VARCHAR NOT NULL,
         PRIMARY KEY (lead_id))""",
@@ -117,15 +118,19 @@ def _seal_leads(connection: sqlite3.Connection, vault: Vault) -> None:
     """Bring every lead over; its key in the published order follows its new rank."""
     orders = {name: tuple(policy["list"]["order"]) for name, policy in _policies(connection).items()}
     kept = len(_KEPT_OF_LEADS.split(","))
-    places = ", ".join("?" * (kept + 8))
-    columns = f"{_KEPT_OF_LEADS}, order_key, shuffle, numbers, name, external_id, fields, callback, jurisdiction"
+    places = ", ".join("?" * (kept + 10))
+    columns = (
+        f"{_KEPT_OF_LEADS}, order_key, shuffle, numbers, number_keys, number_facts, name, external_id, fields,"
+        " callback, jurisdiction"
+    )
 
     def sealed(text: str, place: bytes) -> bytes:
         return vault.seal(text.encode(), place) if text else b""
 
     def change(row: _Row) -> _Row:
         lead_id, campaign, numbers, name, external_id, fields, callback = row[0], row[1], *row[kept:]
-        rank = _rank(lead_id, campaign, numbers, vault)
+        read = _numbers(lead_id, numbers)
+        rank = vault.rank(campaign, read[0]["e164"])
         lead = Lead(
             lead_id=lead_id,
             campaign=campaign,
@@ -142,6 +147,8 @@ def _seal_leads(connection: sqlite3.Connection, vault: Vault) -> None:
             order_key(lead, orders[campaign]),
             rank,
             sealed(numbers, b"leads.numbers"),
+            b"".join([vault.index(number["e164"]) for number in read]),
+            msgspec.json.encode([_facts(number) for number in read]).decode(),
             sealed(name, b"leads.name"),
             sealed(external_id, b"leads.external_id"),
             sealed("" if fields == "{}" else fields, b"leads.fields"),
@@ -157,15 +164,24 @@ def _seal_leads(connection: sqlite3.Connection, vault: Vault) -> None:
     )
 
 
-def _rank(lead_id: int, campaign: str, numbers: str, vault: Vault) -> int:
+def _numbers(lead_id: int, column: str) -> list[dict[str, Any]]:
     try:
-        first: str = msgspec.json.decode(numbers)[0]["e164"]
-    except (msgspec.MsgspecError, LookupError, TypeError) as error:
+        numbers: list[dict[str, Any]] = msgspec.json.decode(column)
+        for number in numbers:
+            _facts(number)
+        numbers[0]["e164"].encode()
+    except (msgspec.MsgspecError, LookupError, TypeError, AttributeError) as error:
         raise StorageError(
             f"lead {lead_id}: expected its numbers as schema version 2 keeps them, found something else: restore a "
             "backup, or name another path"
         ) from error
-    return vault.rank(campaign, first)
+    return numbers
+
+
+def _facts(number: dict[str, Any]) -> tuple[Any, ...]:
+    """Give what of a number tells of nobody; version 2 knew no jurisdictions."""
+    names = ("kind", "region", "zones")
+    return (*(number[name] for name in names), [], number["attempts"], number["is_invalid"])
 
 
 def _seal_attempts(connection: sqlite3.Connection, vault: Vault) -> None:
