@@ -173,12 +173,12 @@ async def _progress(service: "Service") -> None:
 
 def _check(settings: "Settings", status: "EngineStatus") -> list[str]:
     """Compare the engine's counts with what storage keeps; give what does not add up."""
-    from dialer.storage.sqlite import SqliteStore
+    from dialer.daemon.stores import open_store
 
     faults: list[str] = []
     if status.lines_used:
         faults.append(f"{status.lines_used} calls without an end")
-    with SqliteStore(settings.database) as store:
+    with open_store(settings) as store:
         for campaign in status.campaigns:
             attempts = list(store.attempts(campaign.name, 0.0, status.now + 1.0))
             faults += [f"{campaign.name}: {fault}" for fault in _faults(campaign.counts, attempts)]

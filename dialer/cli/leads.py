@@ -51,11 +51,11 @@ def import_leads(
     import time
 
     from dialer.daemon.imports import import_list
-    from dialer.storage.sqlite import SqliteStore
+    from dialer.daemon.stores import open_store
 
     settings = _settings(config)
     policy = _policy(settings, campaign)
-    with SqliteStore(settings.database) as store, _progress(file) as progress:
+    with open_store(settings) as store, _progress(file) as progress:
         report = import_list(file.absolute(), policy, store, time.time(), is_dry_run=dry_run, progress=progress)
     if not dry_run and report.loaded + report.merged > report.unchanged:
         _tell_daemon(settings, campaign)
@@ -75,9 +75,9 @@ def export_leads(
     config: ConfigOption = CONFIG,
 ) -> None:
     """Write a campaign's leads with their state. Numbers are masked unless you say why you need them."""
+    from dialer.daemon.stores import open_records
     from dialer.errors import UsageError
     from dialer.leads import export
-    from dialer.storage.reading import SqliteRecords
 
     if unmasked and not reason.strip():
         raise UsageError("--unmasked: expected --reason TEXT that says why full numbers are needed, found none")
@@ -87,7 +87,7 @@ def export_leads(
         raise UsageError("--format parquet: expected --output FILE, standard output cannot hold it")
     settings = _settings(config)
     policy = _policy(settings, campaign)
-    with SqliteRecords(settings.database) as store, contextlib.closing(_leads(store, campaign)) as leads:
+    with open_records(settings) as store, contextlib.closing(_leads(store, campaign)) as leads:
         if unmasked:
             _record_export(settings, policy, output, reason)
         try:
@@ -112,12 +112,12 @@ def show_lead(
     as_json: JsonOption = False,
 ) -> None:
     """Show one lead: state, numbers (masked), attempts, when it is due; instants in UTC."""
+    from dialer.daemon.stores import open_records
     from dialer.leads.export import records
-    from dialer.storage.reading import SqliteRecords
 
     settings = _settings(config)
     policy = _policy(settings, campaign)
-    with SqliteRecords(settings.database) as store:
+    with open_records(settings) as store:
         lead = _find(store, policy, which)
     if as_json:
         record = next(records([lead], is_masked=True))

@@ -191,9 +191,9 @@ def staffing_text(team: "Staffing") -> str:
 # ------------------------------------------------------------------------------------- reading
 def _records(config: Path) -> "SqliteRecords":
     from dialer.config.settings import load_settings
-    from dialer.storage.reading import SqliteRecords
+    from dialer.daemon.stores import open_records
 
-    return SqliteRecords(load_settings(config).database)
+    return open_records(load_settings(config))
 
 
 def _policy(store: "SqliteRecords", campaign: str) -> "CampaignPolicy":

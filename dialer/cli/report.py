@@ -159,9 +159,9 @@ def _write(
 
     from dialer.cli.report_output import span_text, write
     from dialer.config.settings import load_settings
-    from dialer.storage.reading import SqliteRecords
+    from dialer.daemon.stores import open_records
 
-    with SqliteRecords(load_settings(config).database) as store:
+    with open_records(load_settings(config)) as store:
         count = write(report, rows(store, campaign, span), columns, span, form, output)
     if count == 0 and (form is not ReportFormat.TABLE or output is not None):
         print(f"report {report}: 0 rows: nothing was recorded; span: {span_text(span)}", file=sys.stderr)

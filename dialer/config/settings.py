@@ -217,12 +217,15 @@ def load_settings(path: Path) -> Settings:
 
 
 def _keys_file(path: Path, table: SettingsTable) -> Path:
-    """Give where the keyring is: where the environment says, else the file, else in the state folder."""
+    """Give where the keyring is: where the environment says, else the file, else in the state folder.
+
+    The environment may hold the keyring itself, an object of JSON; then no file is read, and this one never made.
+    """
     named = os.environ.get(KEYS_VARIABLE, "")
-    if not named:
+    if not named or named.lstrip().startswith("{"):
         return Path(table.keys.file or f"{table.state_dir}/keys.json")
     if not os.path.isabs(named) or "\0" in named:
-        wanted = f"an absolute path in the environment's {KEYS_VARIABLE}, or none"
+        wanted = f"an absolute path or a keyring in the environment's {KEYS_VARIABLE}, or none"
         hint = "the working folder is not the same for every command"
         fault = Fault(file=shown(path), line=None, key="keys.file", expected=wanted, found=quoted(named), hint=hint)
         raise ConfigFaults([fault])

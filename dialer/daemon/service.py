@@ -28,6 +28,7 @@ from dialer.daemon.law import read_law
 from dialer.daemon.lists import Lists
 from dialer.daemon.logs import Narrator, make_logger
 from dialer.daemon.reload import differences
+from dialer.daemon.stores import open_store
 from dialer.domain.agent import AgentState
 from dialer.domain.events import (
     AgentLoggedOut,
@@ -93,7 +94,7 @@ class Service:
     async def run(self) -> None:
         """Run until asked to stop and drained. Raises DialerError when it cannot start or a part of it fails."""
         with only_daemon(self._settings.state_dir):
-            store = SqliteStore(self._settings.database)
+            store = open_store(self._settings)
             try:
                 await self._run(store)
             finally:

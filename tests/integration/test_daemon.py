@@ -6,13 +6,13 @@ import socket
 import stat
 from pathlib import Path
 
-from dialer.storage.sqlite import SqliteStore
 from tests.integration.daemon_process import dialer, prepare, running, write_campaign
+from tests.vaults import open_state
 
 
 def attempts(config: Path) -> list[tuple[int, bool]]:
     """The attempts in the database, each with whether it has an end."""
-    with SqliteStore(config.parent / "state" / "dialer.db") as store:
+    with open_state(config.parent / "state") as store:
         return [(each.call_id, each.released_at is not None) for each in store.attempts(None, 0.0, 1e11)]
 
 
@@ -53,7 +53,7 @@ def test_the_drain_is_bounded(tmp_path: Path) -> None:
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_end() == 0
     assert all(has_end for _, has_end in attempts(config))
-    with SqliteStore(tmp_path / "state" / "dialer.db") as store:
+    with open_state(tmp_path / "state") as store:
         states = {span.state for span in store.agent_spans(None, 0.0, 1e11)}
         claimed = [lead for lead in store.leads("survey") if lead.state == "claimed"]
     assert "talking" in states
@@ -94,7 +94,7 @@ def test_status_and_campaign_commands_reach_the_daemon(tmp_path: Path) -> None:
         assert (unknown.returncode, "survey" in unknown.stderr) == (6, True)
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_end() == 0
-    with SqliteStore(tmp_path / "state" / "dialer.db") as store:
+    with open_state(tmp_path / "state") as store:
         changes = [each for each in store.changes("survey", 0.0, 1e11) if each.action == "pause"]
     assert [(each.reason, each.after) for each in changes] == [("fire drill", "paused")]
     assert changes[0].who

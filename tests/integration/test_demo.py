@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dialer.domain.records import Attempt
-from dialer.storage.sqlite import SqliteStore
 from tests.integration.daemon_process import dialer
+from tests.vaults import open_state
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def test_the_demo_runs_the_shipped_campaigns_to_their_end(short_path: Path) -> N
 def kept(output: str) -> list[Attempt]:
     """The attempts that a demo left in its database."""
     folder = Path(re.findall(r"Everything is in (\S+):", output)[0])
-    with SqliteStore(folder / "state" / "dialer.db") as store:
+    with open_state(folder / "state") as store:
         return list(store.attempts(None, 0.0, 1e11))
 
 

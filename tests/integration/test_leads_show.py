@@ -3,9 +3,9 @@
 from contextlib import closing
 from pathlib import Path
 
-from dialer.storage.sqlite import SqliteStore
 from tests.integration.daemon_process import dialer, prepare
 from tests.unit.storage.builders import make_lead, make_policy
+from tests.vaults import open_state
 
 
 def test_a_lead_is_shown_with_the_zone_of_its_instants(tmp_path: Path) -> None:
@@ -13,7 +13,7 @@ def test_a_lead_is_shown_with_the_zone_of_its_instants(tmp_path: Path) -> None:
     config = prepare(tmp_path)
     policy = make_policy("survey")
     with (
-        closing(SqliteStore(tmp_path / "state" / "dialer.db")) as store,
+        closing(open_state(tmp_path / "state")) as store,
         store.importing(policy, "list.csv", "", 0.0) as session,
     ):
         session.add(make_lead(7, campaign="survey", due_at=1773144000.0))

@@ -22,10 +22,9 @@ from dialer.errors import StorageError, UsageError
 from dialer.pacing.explain import HOLDS_S, explain
 from dialer.simulator.driver import Driver
 from dialer.simulator.scenario import load_world
-from dialer.storage.reading import SqliteRecords
-from dialer.storage.sqlite import SqliteStore
 from tests.architecture.tree import ROOT
 from tests.unit.storage.builders import make_policy
+from tests.vaults import open_state, read_state
 
 NAME = "renewal-kr"
 
@@ -49,7 +48,7 @@ def dialed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = Driver(policy, load_world("realistic"), agents=8, hours=0.5, seed=1).run()
     (folder / "campaigns").mkdir()
     (folder / "config.toml").write_text('state_dir = "state"\n', encoding="utf-8")
-    with closing(SqliteStore(folder / "state" / "dialer.db")) as store:
+    with closing(open_state(folder / "state")) as store:
         store.register(policy)
         store.register(make_policy("idle"))
         store.apply([RecordAttempt(attempt=each) for each in run.store.attempts(NAME, 0.0, 1e12)])
@@ -72,7 +71,7 @@ def database(config: Path) -> Path:
 
 def kept(config: Path) -> tuple[list[PacingDecision], list[Attempt]]:
     """Every decision and every attempt of the campaign, by instant."""
-    with SqliteRecords(database(config)) as store:
+    with read_state(database(config).parent) as store:
         return list(store.decisions(NAME, 0.0, 1e12)), list(store.attempts(NAME, 0.0, 1e12))
 
 
@@ -142,7 +141,7 @@ def test_what_no_decision_explains_is_said_with_its_neighbours(config: Path) -> 
         who="op",
         digest="",
     )
-    with closing(SqliteStore(database(config))) as store:
+    with closing(open_state(database(config).parent)) as store:
         store.apply([RecordChange(change=pause), RecordDecision(decision=replace(first, at=last.at + 600.0))])
     for after_s in (2.0, 300.0):
         said = pacing(config, "explain", NAME, "--at", instant(last.at + after_s)).stdout
@@ -154,7 +153,7 @@ def test_a_cap_that_cannot_be_kept_is_why_nothing_follows(config: Path) -> None:
     """After an infeasible decision nothing is decided for hours: explain says why, and forecast foresees no dialing."""
     last = kept(config)[0][-1]
     refused = replace(last, at=last.at + 1.0, limited_by="infeasible", calls=0, allowed=0, terms=())
-    with closing(SqliteStore(database(config))) as store:
+    with closing(open_state(database(config).parent)) as store:
         store.apply([RecordDecision(decision=refused)])
     said = pacing(config, "explain", NAME, "--at", instant(last.at + 3600.0)).stdout
     assert "reach the cap alone, so that no call is made until the window closes or a reload" in said
@@ -189,7 +188,7 @@ def test_what_is_still_to_come_is_no_idle_time(config: Path) -> None:
     """A span that ends in the future is cut at the present."""
     now = datetime.now(UTC).timestamp()
     decision = kept(config)[0][-1]
-    with closing(SqliteStore(database(config))) as store:
+    with closing(open_state(database(config).parent)) as store:
         store.apply([RecordDecision(decision=replace(decision, at=now - 30.0))])
     found = answer(config, "limits", NAME, "--from", instant(now - 60.0), "--to", instant(now + 7200.0))
     assert found["not_dialing_minutes"] < 2.0

@@ -17,9 +17,9 @@ from dialer.domain.commands import RecordAgentSpan, RecordAttempt, RecordChange
 from dialer.domain.policy import AbandonmentPolicy
 from dialer.domain.records import CampaignChange
 from dialer.errors import StorageError, UsageError
-from dialer.storage.sqlite import SqliteStore
 from tests.integration.daemon_process import DIALER
 from tests.unit.storage.builders import make_abandoned, make_attempt, make_connect, make_lead, make_policy, make_span
+from tests.vaults import open_state
 
 NINE = datetime(2026, 3, 10, 0, 0, tzinfo=UTC).timestamp()  # 09:00 in Seoul
 POLICY = make_policy(abandonment=AbandonmentPolicy(time_zone="Asia/Seoul", target_rate=0.02, cap_rate=0.02))
@@ -46,7 +46,7 @@ def config(tmp_path: Path) -> Path:
         make_change(NINE + 60.0, "emergency-stop", "paused", "stopped", LONG_REASON),
     ]
     others = [make_abandoned(31, NINE + 90000.0), make_attempt(32, NINE + 50.0, disposition="=1+1")]
-    with closing(SqliteStore(tmp_path / "state" / "dialer.db")) as store:
+    with closing(open_state(tmp_path / "state")) as store:
         for policy in (POLICY, make_policy("idle")):
             with store.importing(policy, "list.csv", "", NINE) as session:
                 session.add(make_lead(1, campaign=policy.name))
@@ -182,14 +182,14 @@ def test_a_long_reason_is_folded_and_whole(config: Path) -> None:
 
 def test_a_long_table_says_what_it_leaves_out(config: Path) -> None:
     """A table of attempts stops at 200 rows and says how many there are beyond."""
-    with closing(SqliteStore(config.parent / "state" / "dialer.db")) as store:
+    with closing(open_state(config.parent / "state")) as store:
         store.apply([RecordAttempt(attempt=make_attempt(1000 + index, NINE)) for index in range(200)])
     assert "and 32 more: --format csv, json or parquet has all of them" in report(config, "attempts").stdout
 
 
 def test_a_reader_who_has_seen_enough_hears_no_complaint(config: Path) -> None:
     """`dialer report attempts --format csv | head -3` prints three lines and nothing on stderr."""
-    with closing(SqliteStore(config.parent / "state" / "dialer.db")) as store:
+    with closing(open_state(config.parent / "state")) as store:
         store.apply([RecordAttempt(attempt=make_attempt(1000 + index, NINE)) for index in range(2000)])
     command = f"{DIALER} report attempts --format csv --config {config} | head -3"
     pipe = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)

@@ -113,7 +113,7 @@ def test_every_key_is_honoured(tmp_path: Path) -> None:
 
 
 def test_the_environment_names_the_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DIALER_KEYS takes the place of keys.file; it is absolute, since the working folder is anybody's."""
+    """DIALER_KEYS takes the place of keys.file; it is absolute, since the working folder is anybody's, or a keyring."""
     monkeypatch.setenv("DIALER_KEYS", "/run/keys/ring.json")
     assert load(tmp_path, 'keys.file = "other.json"').keys_file == Path("/run/keys/ring.json")
     monkeypatch.setenv("DIALER_KEYS", "ring.json")
