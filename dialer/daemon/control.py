@@ -1,8 +1,9 @@
 """The control socket: a Unix socket of mode 0600 that takes one JSON object per line and answers each with one.
 
-Requests are {"request": "status"} and {"request": "campaign", "name", "action", "reason"}. The answer is
-{"ok": true, "status": ...} or {"ok": false, "error": "..."}. Who asks is not said but seen: the kernel names the
-user at the other end. A line has a bounded length, a field nobody knows is an error, and a slow peer is dropped.
+Requests are the classes here, such as {"request": "status"} and {"request": "campaign", "name", "action", "reason"}.
+The answer is {"ok": true, "status": ...} or {"ok": false, "error": "..."}. Who asks is not said but seen: the kernel
+names the user at the other end. A line has a bounded length, a field nobody knows is an error, and a slow peer is
+dropped.
 """
 
 import asyncio
@@ -53,7 +54,25 @@ class ImportedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     name: Name
 
 
-Request = StatusRequest | CampaignRequest | ImportedRequest
+class RefusedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="refused", tag_field="request"):
+    """A person told a seller not to be called: nobody of it dials any number of this person again."""
+
+    seller: Name
+    number: Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
+    reason: Reason
+
+
+class StandingsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="standings", tag_field="request"):
+    """Another process changed what is known of people, by an import of consents, say: look everybody up anew."""
+
+    reason: Reason
+
+
+class RegistryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="registry", tag_field="request"):
+    """Another process took a copy of a register into use."""
+
+
+Request = StatusRequest | CampaignRequest | ImportedRequest | RefusedRequest | StandingsRequest | RegistryRequest
 Handler = Callable[[Request, str], Awaitable[dict[str, Any]]]
 """Carries out a request for a user and gives the fields of the answer; raises DialerError to refuse."""
 

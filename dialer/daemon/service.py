@@ -27,6 +27,8 @@ from dialer.daemon.imports import ImportReport
 from dialer.daemon.law import read_law
 from dialer.daemon.lists import Lists
 from dialer.daemon.logs import Narrator, make_logger
+from dialer.daemon.people import People
+from dialer.daemon.registries import watch_ages
 from dialer.daemon.reload import differences
 from dialer.daemon.stores import open_store
 from dialer.domain.agent import AgentState
@@ -37,7 +39,6 @@ from dialer.domain.events import (
     DrainRequested,
     LawLoaded,
     LeadsImported,
-    RegistryLoaded,
 )
 from dialer.domain.policy import CampaignPolicy
 from dialer.engine.campaign import CampaignState
@@ -156,10 +157,10 @@ class Service:
             next_seq=store.next_seq(),
             observers=(self._narrator, self._watch),
         )
-        self._law_digest = law.digest
+        self._law = law
         self._driver.post(LawLoaded(law=law))
-        for copy in store.registry_copies():
-            self._driver.post(RegistryLoaded(copy=copy))
+        self._people = People(store, self._driver)
+        self._people.begin()
         for policy in policies:
             self._policies[policy.name] = policy
             self._driver.post(self._loaded(policy, policies))
@@ -205,6 +206,7 @@ class Service:
                         ("control", serve(listener, self._answer)),
                         ("reload", self._reload_when_asked()),
                         ("status", self._tell_systemd()),
+                        ("registries", watch_ages(lambda: self._law, self._store, self._clock, self._log)),
                     )
                 ]
                 await asyncio.sleep(0)  # every child has begun, and holds the clock for what it has to do first
@@ -282,8 +284,8 @@ class Service:
         law = read_law(self._settings, self._clock.now(), self._log)
         for policy in new.values():
             await self._lists.take_anew(policy, is_dry_run=True)
-        if law.digest != self._law_digest:
-            self._law_digest = law.digest
+        if law.digest != self._law.digest:
+            self._law = law
             await self._driver.settle(LawLoaded(law=law))
         changed = 0
         for name, policy in new.items():
@@ -340,6 +342,8 @@ class Service:
                 await self._driver.settle(CampaignControlled(campaign=name, action=action, reason=reason, who=who))
                 self._retired.pop(name, None)
                 return {"campaign": name, "before": before, "after": self._state_of(name)}
+            case _:
+                return await self._people.answer(request, who)
 
     def _state_of(self, name: str) -> str:
         return self._status_of(name).state

@@ -28,6 +28,8 @@ from dialer.storage.vault import Vault
 if TYPE_CHECKING:
     import numpy as np
 
+    Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
+
 HASH_BYTES = 8
 KEPT_COPIES = 24
 """How many files of one register are kept, so that a past look-up can be done again; the rows of all stay."""
@@ -65,7 +67,7 @@ def file_name(registry: str, version: str) -> str:
     return f"{registry}-{version}.bin"
 
 
-def sorted_hashes(hashes: bytes | bytearray) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
+def sorted_hashes(hashes: bytes | bytearray) -> "Hashes":
     """Put hashes, one after the other, in order, each once."""
     import numpy as np
 
@@ -82,7 +84,7 @@ class Shelf:
         self._vault = vault
         self._open: dict[str, memoryview] = {}
 
-    def write(self, name: str, ordered: "np.ndarray[tuple[int], np.dtype[np.uint64]]") -> None:
+    def write(self, name: str, ordered: "Hashes") -> None:
         """Write a file of `sorted_hashes`; it is there whole or not at all."""
         data = ordered.data.cast("B") if len(ordered) else memoryview(b"")
         head = _HEAD.pack(_MAGIC, 1, self._probe(), len(ordered), hashlib.sha256(data).digest())

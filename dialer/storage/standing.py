@@ -21,8 +21,8 @@ from dialer.storage.vault import Vault
 PAST_S = PAST_DAYS * 86_400.0
 _NUMBERS_AT_ONCE = 10_000  # SQLite takes 32,766 values in a statement
 
-_PAST = """SELECT call_id, number_index, subject, placed_at, is_abandoned, abandoned_at, outcome, bridged_at,
-    is_refusal, disposed_at FROM attempts
+_PAST = """SELECT call_id, number_index, subject, placed_at, is_abandoned, abandoned_at, outcome, is_live,
+    bridged_at, is_refusal, disposed_at FROM attempts
     WHERE number_index IN (%s) AND placed_at >= ? AND placed_at <= ? AND seller = ?"""
 _BLOCKED = "SELECT number_index, at FROM blocked WHERE number_index IN (%s) AND seller = ? AND at <= ?"
 
@@ -88,21 +88,21 @@ def past_attempt(attempt: Attempt, at: float) -> PastAttempt:
         subject=attempt.subject,
         at=attempt.placed_at,
         is_abandoned=attempt.outcome is Outcome.UNKNOWN or (attempt.is_abandoned and _was(attempt.abandoned_at, at)),
-        is_conversation=attempt.bridged_at is not None and attempt.bridged_at <= at,
+        is_conversation=attempt.is_live and attempt.bridged_at is not None and attempt.bridged_at <= at,
         is_refusal=attempt.is_refusal and _was(attempt.disposed_at, at),
     )
 
 
 def _to_past(row: Sequence[Any], number: str, at: float) -> PastAttempt:
     """Read a row of _PAST: see `past_attempt`."""
-    call_id, _, subject, placed_at, abandoned, abandoned_at, outcome, bridged_at, refusal, disposed_at = row
+    call_id, _, subject, placed_at, abandoned, abandoned_at, outcome, live, bridged_at, refusal, disposed_at = row
     return PastAttempt(
         call_id=call_id,
         number=number,
         subject=subject,
         at=placed_at,
         is_abandoned=outcome == Outcome.UNKNOWN or (bool(abandoned) and _was(abandoned_at, at)),
-        is_conversation=bridged_at is not None and bridged_at <= at,
+        is_conversation=bool(live) and bridged_at is not None and bridged_at <= at,
         is_refusal=bool(refusal) and _was(disposed_at, at),
     )
 

@@ -1,0 +1,51 @@
+"""What reaches the running daemon about people and registers from outside: refusals, consents, copies of registers.
+
+One rule governs this module: what another process changed in the store is asked of the store again, and a refusal is
+in force when the answer is given.
+"""
+
+from dialer.daemon.control import RefusedRequest, RegistryRequest, StandingsRequest
+from dialer.daemon.driver import Driver
+from dialer.domain.events import PersonRefused, RegistryLoaded, StandingsChanged
+from dialer.domain.standing import RegistryCopy
+from dialer.storage.sqlite import SqliteStore
+
+PersonRequest = RefusedRequest | StandingsRequest | RegistryRequest
+
+
+class People:
+    """Carries such requests out. `told` are the copies of registers that the engine knows."""
+
+    def __init__(self, store: SqliteStore, driver: Driver) -> None:
+        self._store = store
+        self._driver = driver
+        self._told: dict[str, RegistryCopy] = {}
+
+    def begin(self) -> None:
+        """Tell the engine of the registers' copies that are here at the start."""
+        for copy in self._store.registry_copies():
+            self._told[copy.registry] = copy
+            self._driver.post(RegistryLoaded(copy=copy))
+
+    async def answer(self, request: PersonRequest, who: str) -> dict[str, object]:
+        """Carry out a request for a user."""
+        match request:
+            case RefusedRequest(seller=seller, number=number, reason=reason):
+                numbers = numbers_of(self._store, seller, number)
+                await self._driver.settle(PersonRefused(seller=seller, numbers=numbers, reason=reason, who=who))
+                return {"numbers": len(numbers)}
+            case StandingsRequest(reason=reason):
+                await self._driver.settle(StandingsChanged(reason=reason))
+                return {}
+            case RegistryRequest():
+                news = [copy for copy in self._store.registry_copies() if self._told.get(copy.registry) != copy]
+                for copy in news:
+                    self._told[copy.registry] = copy
+                    await self._driver.settle(RegistryLoaded(copy=copy))
+                return {"registries": [copy.registry for copy in news]}
+
+
+def numbers_of(store: SqliteStore, seller: str, number: str) -> tuple[str, ...]:
+    """Give every number known of the person who has this one, as far as the seller's own lists tell: it comes first."""
+    leads = store.leads_of(seller, number)
+    return tuple(dict.fromkeys([number, *(each.e164 for lead in leads for each in lead.numbers)]))
