@@ -29,8 +29,8 @@ from dialer.storage.vault import Vault
 GENESIS = bytes(32)
 """What stands before the first entry."""
 
-TRIMMED = "trimmed"
-"""The kind of the row that stands for all entries before it; only its number and its hash are left."""
+TRIMMED_META = "evidence_trimmed"
+"""The key in `meta` of the number of the last entry that was trimmed; of what is before it, nothing proves anything."""
 
 _ENCODE = msgspec.json.Encoder().encode
 _LAST = "SELECT seq, hash FROM evidence ORDER BY seq DESC LIMIT 1"
@@ -196,6 +196,12 @@ def last_link(connection: sqlite3.Connection) -> tuple[int, bytes]:
     """Give number and hash of the last entry."""
     found = connection.execute(_LAST).fetchone()
     return (0, GENESIS) if found is None else (int(found[0]), bytes(found[1]))
+
+
+def trimmed(connection: sqlite3.Connection) -> int:
+    """Give the number of the last entry that was trimmed; 0 when none was."""
+    found = connection.execute("SELECT value FROM meta WHERE key = ?", (TRIMMED_META,)).fetchone()
+    return 0 if found is None else int(found[0])
 
 
 def entries(connection: sqlite3.Connection, first: int, last: int) -> Iterator[Evidence]:

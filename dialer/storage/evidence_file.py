@@ -19,7 +19,7 @@ import msgspec
 
 import dialer
 from dialer.errors import EvidenceError
-from dialer.storage.evidence import GENESIS, TRIMMED, Evidence, entries, last_link, link
+from dialer.storage.evidence import GENESIS, Evidence, entries, last_link, link, trimmed
 
 FORMAT = "dialer evidence 1"
 CHUNK = 5_000  # entries read at once: a reader that stays for long keeps the write-ahead log from being emptied
@@ -228,9 +228,7 @@ def span_of(connection: sqlite3.Connection, since: float, until: float) -> tuple
     Entries of other clocks (a command beside a daemon in simulated time) that lie between them are in the span, too.
     The last is one less than the first when there is none.
     """
-    trimmed = connection.execute("SELECT seq FROM evidence WHERE kind = ?1 ORDER BY seq LIMIT 1", (TRIMMED,)).fetchone()
-    gone = 0 if trimmed is None else int(trimmed[0])
-    first = connection.execute(_FIRST, (since, gone)).fetchone()[0]
+    first = connection.execute(_FIRST, (since, trimmed(connection))).fetchone()[0]
     last = connection.execute(_LAST, (until,)).fetchone()[0]
     if first is None or last is None or last < first:
         end, hash_ = last_link(connection)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
@@ -15,6 +15,9 @@ from dialer.storage import rows
 from dialer.storage.codec import Entry
 from dialer.storage.connection import explained, open_reader
 from dialer.storage.consents import KeptConsent, consents_of, standing_consents
+from dialer.storage.evidence import last_link
+from dialer.storage.evidence_file import EvidenceExport, Wanted, Written
+from dialer.storage.evidence_trim import Trim, plan_trim
 from dialer.storage.imports import ListCounts
 from dialer.storage.registries import FOLDER, KeptCopy, Shelf, copies_in_use, kept_copies
 from dialer.storage.standing import Standings
@@ -240,6 +243,23 @@ class SqliteRecords:
         found = self._rows("SELECT min(answered_at) FROM attempts WHERE campaign = ? AND is_live = 1", campaign)
         first: float | None = next(found)[0]
         return first
+
+    # --------------------------------------------------------------------------- evidence
+    def evidence_head(self) -> tuple[int, str]:
+        """Give number and hash of the last entry of the evidence; (0, zeros) when there is none."""
+        with explained(self.path):
+            seq, hash_ = last_link(self._reader)
+        return seq, hash_.hex()
+
+    def export_evidence(self, out: BinaryIO, wanted: Wanted) -> Written:
+        """Write evidence as a file that stands alone; raise EvidenceError when the log is not whole."""
+        with explained(self.path):
+            return EvidenceExport(self._reader, out).write(wanted)
+
+    def planned_trim(self, now: float, keep_days: int) -> Trim:
+        """Say which entries of the evidence are older than the law and the house want them kept."""
+        with explained(self.path):
+            return plan_trim(self._reader, now, keep_days)
 
 
 def _of_campaign(campaign: str | None) -> tuple[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dialer.domain.commands import Command, PlaceCall
 from dialer.domain.events import CampaignLoaded, Event, LeadsClaimed
@@ -20,15 +21,19 @@ from dialer.storage import rows
 from dialer.storage.codec import Entry
 from dialer.storage.connection import explained, open_writer
 from dialer.storage.consents import ConsentImport
-from dialer.storage.evidence import EvidenceWriter
-from dialer.storage.evidence_bodies import Terms
+from dialer.storage.evidence import EvidenceWriter, record
+from dialer.storage.evidence_bodies import Body, Terms
+from dialer.storage.evidence_trim import Trim, carry_out
 from dialer.storage.imports import DO_NOT_CALL
 from dialer.storage.proofs import introduce, refuse_dropped
 from dialer.storage.reading import SqliteRecords
-from dialer.storage.registries import KeptCopy, add_copy, drop_old, sorted_hashes
+from dialer.storage.registries import KeptCopy, add_copy, drop_old
 from dialer.storage.sqlite_import import SqliteImport
 from dialer.storage.vault import Vault
 from dialer.storage.writing import Gathered, add_open_leads, counter, insert, register
+
+if TYPE_CHECKING:
+    from dialer.storage.registries import Hashes
 
 _COLUMNS = ", ".join(rows.LEAD_COLUMNS)
 # The state as a literal: the partial indexes hold only for the condition they were made with.
@@ -165,6 +170,15 @@ class SqliteStore(SqliteRecords):
             evidence.flush()
             gathered.flush(connection)
 
+    def note(self, body: Body) -> None:
+        """Keep in the evidence what a user did; durable on return."""
+        with self._transaction() as connection:
+            record(connection, self.vault, body)
+
+    def trim_evidence(self, trim: Trim, *, at: float, who: str, reason: str) -> None:
+        """Let old evidence go, as `planned_trim` said."""
+        carry_out(self._transaction, self.vault, trim, at=at, who=who, reason=reason)
+
     def _journal(self, connection: sqlite3.Connection, entries: list[Entry]) -> None:
         """Write entries behind those that are there."""
         last = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
@@ -213,17 +227,14 @@ class SqliteStore(SqliteRecords):
                 refuse_dropped(connection, session.key_id)
                 session.finish(source, who, now)
 
-    def add_registry(self, kept: KeptCopy, hashes: bytearray) -> int:
-        """Take a copy of a register into use, given the hashes of its numbers; give how many different ones it has."""
-        ordered = sorted_hashes(hashes)
-        kept = replace(kept, copy=replace(kept.copy, numbers=len(ordered)))
+    def add_registry(self, kept: KeptCopy, ordered: "Hashes") -> None:
+        """Take a copy of a register into use, given `sorted_hashes` of its numbers."""
         self._shelf.write(kept.path, ordered)
         with self._transaction() as connection:
             add_copy(connection, kept)
             old = drop_old(connection, kept.copy.registry)
         for name in old:
             self._shelf.remove(name)
-        return len(ordered)
 
 
 @contextmanager
