@@ -3,16 +3,18 @@
 One rule governs this module: several files are loaded all or none, and the error names every fault of all of them.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dialer.config.campaign_model import (
     CampaignTable,
+    ConsentTable,
     DispositionTable,
     HoursTable,
     RetryTable,
 )
-from dialer.config.faults import ConfigFaults, Fault
+from dialer.config.faults import ConfigFaults, Fault, shown
 from dialer.config.toml_file import TomlFile
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import (
@@ -20,8 +22,10 @@ from dialer.domain.policy import (
     AgentsPolicy,
     CallbackPolicy,
     CampaignPolicy,
+    CompliancePolicy,
     DispositionPolicy,
     HoursPolicy,
+    ListConsentPolicy,
     ListPolicy,
     NumbersPolicy,
     PacingMode,
@@ -38,7 +42,7 @@ DEFAULT_HOURS = HoursTable.model_validate({"weekdays": ["09:00-20:00"], "saturda
 
 DEFAULT_DISPOSITIONS = {
     "done": DispositionTable(final=True, success=True),
-    "refused": DispositionTable(final=True),
+    "refused": DispositionTable(final=True, refusal=True),
     "do_not_call": DispositionTable(final=True, do_not_call="seller"),
     "callback": DispositionTable(schedule=True),
     "wrong_number": DispositionTable(number="invalid"),
@@ -115,6 +119,14 @@ def _policy(table: CampaignTable, digest: str) -> CampaignPolicy:
         languages=tuple(table.languages),
         script=table.script.file if table.script else None,
         is_started=table.started,
+        compliance=CompliancePolicy(
+            subject=table.compliance.subject or table.purpose,
+            audience=table.compliance.audience,
+            voice=table.compliance.voice,
+            exceptions=tuple(table.compliance.exceptions),
+        ),
+        consent=_consent(table.consent or ConsentTable()),
+        retention=table.retention.policy(),
         digest=digest,
     )
 
@@ -149,7 +161,28 @@ def _abandonment(table: CampaignTable) -> AbandonmentPolicy:
         unit=abandonment.unit,
         amd_checked=abandonment.amd_checked,
         amd_people=abandonment.amd_people,
+        message_says=tuple(abandonment.message_says),
     )
+
+
+def _consent(table: ConsentTable) -> ListConsentPolicy:
+    return ListConsentPolicy(
+        text_hash="" if table.text is None else _digest_of(Path(table.text)),
+        method=table.method,
+        source=table.source or "",
+        recipients=tuple(table.recipients),
+        is_written=table.written,
+    )
+
+
+def _digest_of(path: Path) -> str:
+    """Give the SHA-256 of a text that people agreed to; raise ConfigFaults when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        wanted, found = "a text that can be read", error.strerror or str(error)
+        raise ConfigFaults([Fault(file=shown(path), line=None, key="", expected=wanted, found=found)]) from None
 
 
 def _retry(table: CampaignTable) -> RetryPolicy:
@@ -184,5 +217,6 @@ def _disposition(name: str, table: DispositionTable) -> DispositionPolicy:
         is_machine=table.machine,
         is_number_invalid=table.number == "invalid",
         is_do_not_call=table.do_not_call == "seller",
+        is_refusal=table.refusal,
         retry_after_s=table.retry_after,
     )

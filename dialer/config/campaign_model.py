@@ -14,15 +14,20 @@ from dialer.config.faults import likeness, nearest
 from dialer.config.toml_file import TomlModel, expected
 from dialer.config.values import (
     E164,
+    Audience,
     DaySpans,
     DistinctFiles,
+    Exempt,
     ExistingFile,
     Language,
+    MessageWord,
     Name,
     Names,
+    Purpose,
     Region,
     RetryAfter,
     Text,
+    Voice,
     Word,
     Zone,
     duration,
@@ -30,18 +35,35 @@ from dialer.config.values import (
 from dialer.domain.policy import (
     AbandonmentUnit,
     ClockStart,
+    EraseAfter,
     ListPolicy,
     MissedCallback,
     NumberOrder,
     PacingMode,
     PacingPolicy,
+    RetentionPolicy,
     Window,
 )
 from dialer.engine.hopper import check_order
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")
 
-KNOWN_COLUMNS = ("number", "name", "segment", "priority", "zone", "external_id", "jurisdiction")
+KNOWN_COLUMNS = (
+    "number",
+    "name",
+    "segment",
+    "priority",
+    "zone",
+    "external_id",
+    "jurisdiction",
+    "consent_at",
+    "consent_night_at",
+    "source",
+    "contact_hours",
+    "bought_at",
+    "inquired_at",
+    "contract",
+)
 """The fields of a lead that mean something to the dialer; every other column name is kept as an extra field."""
 
 _MISSPELT_COLUMN = 0.8  # likeness from which an extra column's name is taken for a slip of a known one
@@ -75,6 +97,13 @@ def _order(values: list[str]) -> list[str]:
     for index, key in enumerate(keys):
         if key in keys[:index]:
             raise expected(f"{key} once", key=(index,))
+    return values
+
+
+def _each_once(values: list[str]) -> list[str]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise expected("each word once", key=(index,))
     return values
 
 
@@ -184,6 +213,7 @@ class AbandonmentTable(TomlModel):
     threshold_s: Annotated[float, Field(ge=0, le=10)] = 2.0
     starts_at: Annotated[ClockStart, Field(strict=False)] = ClockStart.GREETING_END
     message: ExistingFile | None = None
+    message_says: Annotated[list[MessageWord], AfterValidator(_each_once)] = Field(default_factory=list)
     time_zone: Zone = "UTC"
     unit: Annotated[AbandonmentUnit, Field(strict=False)] = AbandonmentUnit.CAMPAIGN
     amd_checked: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -195,6 +225,12 @@ class AbandonmentTable(TomlModel):
             raise expected(f"at least the target, {self.target:g} unless set", key=("cap",), hint="set target, too")
         if self.target > self.cap:
             raise expected(f"at most the cap, {self.cap:g}", key=("target",))
+        return self
+
+    @model_validator(mode="after")
+    def _says_in_a_message(self) -> Self:
+        if self.message is None and "message_says" in self.model_fields_set:
+            raise expected("no message_says, or a message", key=("message_says",))
         return self
 
     @model_validator(mode="after")
@@ -293,6 +329,56 @@ class AgentsTable(TomlModel):
     occupancy_max: Annotated[float, Field(ge=0.5, le=1)] = 1.0
 
 
+class ComplianceTable(TomlModel):
+    """[compliance]"""
+
+    subject: Text | None = None
+    audience: Audience = "consumer"
+    voice: Voice = "human"
+    exceptions: Annotated[list[Exempt], AfterValidator(_each_once)] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _exceptions_can_hold(self) -> Self:
+        can_hold = {"business": self.audience == "business", "solicitation": self.voice == "human"}
+        needs = {"business": 'audience "business"', "solicitation": 'voice "human"'}
+        for index, name in enumerate(self.exceptions):
+            if not can_hold.get(name, True):
+                raise expected(f"no {name}, or {needs[name]}", key=("exceptions", index))
+        return self
+
+
+class ConsentTable(TomlModel):
+    """[consent]: what a date in the columns consent_at and consent_night_at stands for."""
+
+    text: ExistingFile | None = None
+    method: Text = "list"
+    source: Text | None = None
+    recipients: Annotated[list[Text], AfterValidator(_each_once)] = Field(default_factory=list)
+    written: bool = False
+
+
+_DAYS = re.compile(r"([1-9][0-9]{0,4}) days?")
+
+
+def _erase_after(value: str) -> str:
+    if value not in (EraseAfter.NEVER, EraseAfter.CAMPAIGN) and not _DAYS.fullmatch(value):
+        raise expected('"never", "after-campaign" or a number of days such as "90 days"')
+    return value
+
+
+class RetentionTable(TomlModel):
+    """[retention]"""
+
+    erase_after: Annotated[str, AfterValidator(_erase_after)] = "never"
+
+    def policy(self) -> RetentionPolicy:
+        """Give the word and its days."""
+        days = _DAYS.fullmatch(self.erase_after)
+        if days is None:
+            return RetentionPolicy(erase_after=EraseAfter(self.erase_after))
+        return RetentionPolicy(erase_after=EraseAfter.DAYS, days=int(days[1]))
+
+
 class ScriptTable(TomlModel):
     """[script]"""
 
@@ -309,6 +395,7 @@ class DispositionTable(TomlModel):
     machine: bool = False
     number: Literal["invalid"] | None = None
     do_not_call: Literal["seller"] | None = None
+    refusal: bool = False
     retry_after: RetryAfter | None = None
 
     @model_validator(mode="after")
@@ -327,6 +414,10 @@ class DispositionTable(TomlModel):
             raise expected("final = true beside do_not_call", key=("do_not_call",))
         if self.success and not self.is_right_party:
             raise expected("no success where the wanted person did not speak", key=("success",))
+        if self.refusal and (self.success or self.schedule or not self.is_right_party):
+            raise expected(
+                "no refusal beside success or schedule, or where the wanted person did not speak", key=("refusal",)
+            )
         if self.right_party and self.machine:
             raise expected("no right party where a machine answered", key=("right_party",))
         return self
@@ -344,9 +435,7 @@ class CampaignTable(TomlModel):
 
     name: Name = Field(description="the campaign's name, by which the commands call it")
     seller: Text = Field(description="who is calling")
-    purpose: Literal["telemarketing", "survey", "debt", "service", "charity"] = Field(
-        description="telemarketing, survey, debt, service or charity"
-    )
+    purpose: Purpose = Field(description="telemarketing, survey, debt, service, charity or finance")
     jurisdiction: Region = Field(description='the country of numbers written without one, such as "KR"')
     languages: list[Language] = Field(default_factory=list)
     caller_id: E164 | None = None
@@ -360,4 +449,23 @@ class CampaignTable(TomlModel):
     callbacks: CallbacksTable = CallbacksTable()
     agents: AgentsTable = Field(description="the table [agents] with its groups")
     script: ScriptTable | None = None
+    compliance: ComplianceTable = ComplianceTable()
+    consent: ConsentTable | None = None
+    retention: RetentionTable = RetentionTable()
     dispositions: Annotated[dict[Word, DispositionTable], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _consent_has_dates(self) -> Self:
+        if self.consent is not None and not {"consent_at", "consent_night_at"} & set(self.list_.columns):
+            hint = "say in list.columns which heading holds the date of consent"
+            raise expected(
+                "no [consent] without the column consent_at or consent_night_at", key=("consent",), hint=hint
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _charity_is_one(self) -> Self:
+        if "charity" in self.compliance.exceptions and self.purpose != "charity":
+            index = self.compliance.exceptions.index("charity")
+            raise expected('no charity, or purpose "charity"', key=("compliance", "exceptions", index))
+        return self

@@ -14,12 +14,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from dialer.config.faults import nearest
 from dialer.config.toml_file import TomlModel, expected
 from dialer.config.values import (
+    Audience,
     DaySpans,
+    Exempt,
     Jurisdiction,
+    MessageWord,
     Name,
+    Purpose,
     Region,
     Span,
     Text,
+    Voice,
     duration,
 )
 from dialer.domain.law import (
@@ -43,15 +48,6 @@ from dialer.domain.law import (
     VoiceRule,
 )
 from dialer.domain.policy import ClockStart, Window
-
-Purpose = Literal["telemarketing", "survey", "debt", "service", "charity", "finance"]
-Audience = Literal["consumer", "business"]
-Voice = Literal["human", "recorded", "synthetic"]
-Exempt = Literal["existing_customer", "inquiry", "contract", "business", "charity", "solicitation", "press"]
-MessageWord = Literal[
-    "seller_name", "seller_number", "purpose", "opt_out_number", "free_opt_out_number", "automated_opt_out", "no_sales"
-]
-"""What a message to a person for whom no agent is free may have to say; `no_sales`: that it says nothing to sell."""
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RING_S = 6.0  # of one ring, where a text counts rings

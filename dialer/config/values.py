@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from phonenumbers import SUPPORTED_REGIONS
@@ -154,6 +154,15 @@ def _distinct_files(values: list[str]) -> list[str]:
     return values
 
 
+Purpose = Literal["telemarketing", "survey", "debt", "service", "charity", "finance"]
+Audience = Literal["consumer", "business"]
+Voice = Literal["human", "recorded", "synthetic"]
+Exempt = Literal["existing_customer", "inquiry", "contract", "business", "charity", "solicitation", "press"]
+"""The exceptions from consent and registers, as `domain.law.ConsentException` has them."""
+MessageWord = Literal[
+    "seller_name", "seller_number", "purpose", "opt_out_number", "free_opt_out_number", "automated_opt_out", "no_sales"
+]
+"""What a message to a person for whom no agent is free may have to say; `no_sales`: nothing that sells."""
 Text = Annotated[str, AfterValidator(_filled)]
 Name = Annotated[str, _matching(_NAME, "1 to 64 letters, digits, - or _, beginning with a letter or digit")]
 Word = Annotated[str, _matching(_WORD, "1 to 40 small letters, digits or _, beginning with a letter")]

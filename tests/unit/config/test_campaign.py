@@ -17,14 +17,18 @@ from dialer.domain.policy import (
     CallbackPolicy,
     CampaignPolicy,
     ClockStart,
+    CompliancePolicy,
     DispositionPolicy,
+    EraseAfter,
     HoursPolicy,
+    ListConsentPolicy,
     ListPolicy,
     MissedCallback,
     NumberOrder,
     NumbersPolicy,
     PacingMode,
     PacingPolicy,
+    RetentionPolicy,
     RetryPolicy,
     RetryRule,
     ShadowPolicy,
@@ -63,6 +67,7 @@ window = "calendar-month"
 threshold_s = 1.5
 starts_at = "answer"
 message = "sorry.wav"
+message_says = ["seller_name", "no_sales"]
 time_zone = "Asia/Tokyo"
 unit = "seller"
 amd_checked = 500
@@ -106,6 +111,22 @@ occupancy_max = 0.9
 [script]
 file = "script.md"
 
+[compliance]
+subject = "loans"
+audience = "business"
+voice = "recorded"
+exceptions = ["business", "existing_customer"]
+
+[consent]
+text = "consent.txt"
+method = "web form"
+source = "own customers"
+recipients = ["Example Partner"]
+written = true
+
+[retention]
+erase_after = "90 days"
+
 [dispositions]
 sale = { final = true, success = true }
 no = { final = true, do_not_call = "seller" }
@@ -113,6 +134,7 @@ later = { schedule = true }
 other = { retry_after = "1d", right_party = false }
 wrong = { number = "invalid" }
 robot = { machine = true }
+declined = { final = true, refusal = true }
 """
 
 WEEK = (((34_200, 43_200), (46_800, 64_800)),) * 2
@@ -149,6 +171,7 @@ FULL = CampaignPolicy(
         unit=AbandonmentUnit.SELLER,
         amd_checked=500,
         amd_people=5,
+        message_says=("seller_name", "no_sales"),
     ),
     hours=HoursPolicy(week=(*WEEK, (), WEEK[0], ((0, 86_400),), (), ((36_000, 36_060),))),
     retry=RetryPolicy(
@@ -170,6 +193,17 @@ FULL = CampaignPolicy(
     callbacks=CallbackPolicy(missed=MissedCallback.RETRY, wait_s=300.0, retry_after_s=7_200.0),
     agents=AgentsPolicy(groups=("g", "h"), wrap_up_max_s=30.0, min_gap_s=3.0, occupancy_max=0.9),
     script="script.md",
+    compliance=CompliancePolicy(
+        subject="loans", audience="business", voice="recorded", exceptions=("business", "existing_customer")
+    ),
+    consent=ListConsentPolicy(
+        text_hash=hashlib.sha256(b"I agree.").hexdigest(),
+        method="web form",
+        source="own customers",
+        recipients=("Example Partner",),
+        is_written=True,
+    ),
+    retention=RetentionPolicy(erase_after=EraseAfter.DAYS, days=90),
     dispositions={
         "sale": DispositionPolicy(name="sale", is_final=True, is_success=True),
         "no": DispositionPolicy(name="no", is_final=True, is_do_not_call=True),
@@ -177,6 +211,7 @@ FULL = CampaignPolicy(
         "other": DispositionPolicy(name="other", is_right_party=False, retry_after_s=86_400.0),
         "wrong": DispositionPolicy(name="wrong", is_right_party=False, is_number_invalid=True),
         "robot": DispositionPolicy(name="robot", is_right_party=False, is_machine=True),
+        "declined": DispositionPolicy(name="declined", is_final=True, is_refusal=True),
     },
 )
 
@@ -185,6 +220,7 @@ def write(folder: Path, text: str, name: str = "x.toml") -> Path:
     """Write a campaign file, and beside it the files that the full one names."""
     for beside in ("people.csv", "sorry.wav", "script.md"):
         (folder / beside).touch()
+    (folder / "consent.txt").write_text("I agree.", encoding="utf-8")
     (folder / name).write_text(text, encoding="utf-8")
     return folder / name
 
@@ -235,6 +271,9 @@ def test_defaults_are_those_of_the_policies(load: Load) -> None:
     assert policy.numbers == NumbersPolicy()
     assert policy.callbacks == CallbackPolicy()
     assert policy.agents == AgentsPolicy(groups=("g",))
+    assert policy.compliance == CompliancePolicy(subject="survey")
+    assert policy.consent == ListConsentPolicy()
+    assert policy.retention == RetentionPolicy()
     assert (policy.languages, policy.caller_id, policy.script, policy.is_started) == ((), None, None, True)
 
 
@@ -252,6 +291,7 @@ def test_without_dispositions_the_house_words_hold(load: Load) -> None:
     """A campaign without [dispositions] has six words, which mean what they say."""
     words = load("").dispositions
     assert list(words) == ["done", "refused", "do_not_call", "callback", "wrong_number", "machine"]
+    assert [word for word, policy in words.items() if policy.is_refusal] == ["refused"]
     assert words["done"].is_success and words["do_not_call"].is_do_not_call and words["callback"].is_schedule
     assert words["wrong_number"].is_number_invalid and words["machine"].is_machine
 
