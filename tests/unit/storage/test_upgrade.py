@@ -15,7 +15,7 @@ from dialer.storage.connection import SCHEMA_VERSION
 from dialer.storage.reading import SqliteRecords
 from dialer.storage.sqlite import SqliteStore
 from dialer.storage.upgrade import STEPS
-from tests.unit.storage.builders import make_policy
+from tests.unit.storage.builders import VAULT, make_policy
 
 VERSION_1 = Path(__file__).with_name("schema_1.sql")
 """The statements with which version 1 made its tables, as they were."""
@@ -86,22 +86,23 @@ def test_there_is_a_step_from_every_earlier_version() -> None:
 def test_a_writer_upgrades_what_it_opens(path: Path, tmp_path: Path) -> None:
     """Old decisions were allowed what they started; new ones are kept whole, and the next opening changes nothing."""
     for _ in range(2):
-        with closing(SqliteStore(path)) as store:
+        with closing(SqliteStore(path, VAULT)) as store:
             assert list(store.decisions("spring", 0.0, 60.0)) == [UPGRADED]
             assert (store.policy("spring"), store.next_call_id(), store.next_seq()) == (POLICY, 8, 3)
-    with closing(SqliteStore(path)) as store:
+    with closing(SqliteStore(path, VAULT)) as store:
         store.apply([RecordDecision(decision=UPGRADED)])
         assert list(store.decisions("spring", 0.0, 60.0)) == [UPGRADED, UPGRADED]
-    SqliteStore(tmp_path / "new.db").close()
+    SqliteStore(tmp_path / "new.db", VAULT).close()
     assert tables(path) == tables(tmp_path / "new.db")
 
 
 def test_the_journal_can_be_read_after_an_upgrade(path: Path) -> None:
     """Each entry has the bytes that this version would have written; entries without a decision keep theirs."""
-    with closing(SqliteStore(path)) as store:
+    with closing(SqliteStore(path, VAULT)) as store:
         first, second = store.entries()
         assert first.commands[1:] == (RecordDecision(decision=UPGRADED),) * 2
-        kept = [line for (line,) in store._reader.execute("SELECT entry FROM journal ORDER BY seq")]
+        sealed = [entry for (entry,) in store._reader.execute("SELECT entry FROM journal ORDER BY seq")]
+    kept = [VAULT.open(entry, rows.ENTRY) for entry in sealed]
     for entry, line in zip((first, second), kept, strict=True):
         assert line == encode_entry(entry.seq, entry.at, entry.event, entry.commands)
     assert kept[1] == LINES[1]
@@ -110,8 +111,8 @@ def test_the_journal_can_be_read_after_an_upgrade(path: Path) -> None:
 def test_a_reader_of_an_earlier_version_is_told_what_to_do(path: Path) -> None:
     """A reader changes nothing: it names the commands that do."""
     before = path.read_bytes()
-    with pytest.raises(StorageError, match=r"expected schema version 2, found 1, .*`dialer run` and `dialer leads imp"):
-        SqliteRecords(path)
+    with pytest.raises(StorageError, match=r"expected schema version 3, found 1, .*`dialer run` and `dialer leads imp"):
+        SqliteRecords(path, VAULT)
     assert path.read_bytes() == before
 
 
@@ -121,7 +122,7 @@ def test_an_upgrade_that_fails_leaves_the_old_database(path: Path) -> None:
         broken = b'{"type":"RecordDecision",'
         connection.execute("INSERT INTO journal (seq, at, entry) VALUES (3, 52.0, ?)", (broken,))
     with pytest.raises(StorageError, match="journal entry 3: expected one entry of schema version 1"):
-        SqliteStore(path)
+        SqliteStore(path, VAULT)
     assert "allowed" not in {name for name, *_ in tables(path)["decisions"]}
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == (1,)
@@ -133,5 +134,5 @@ def test_a_version_without_a_step_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE meta SET value = 0 WHERE key = 'schema_version'")
     for opened in (SqliteStore, SqliteRecords):
-        with pytest.raises(StorageError, match="expected schema version 2, found 0, made by no released dialer"):
-            opened(path)
+        with pytest.raises(StorageError, match="expected schema version 3, found 0, made by no released dialer"):
+            opened(path, VAULT)
