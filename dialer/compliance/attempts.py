@@ -1,0 +1,103 @@
+"""How often, and how soon again, may a person be called?
+
+One rule governs: every attempt counts, of any campaign of the seller's and however it ended, from the instant at which
+it was placed.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from dialer.compliance.case import Case, earliest, finding
+from dialer.compliance.dates import duration
+from dialer.compliance.hours import zone
+from dialer.domain.law import AttemptRule, CooldownAfter, CooldownRule, CountedPer, RedialRule
+from dialer.domain.standing import PastAttempt
+from dialer.domain.verdict import Finding
+
+
+def check_attempts(case: Case) -> Iterator[Finding]:
+    """Ask every cap on attempts."""
+    for rule in case.today.rules.attempts:
+        counted = _counted(rule, case)
+        within = "day" if rule.window_s is None else duration(rule.window_s)
+        count, next_at = _daily(rule, counted, case) if rule.window_s is None else _rolling(rule, counted, case)
+        inputs = ((f"attempts per {rule.per} and {within}", f"{count} of {rule.most}"),)
+        yield finding(rule, count < rule.most, inputs, next_at)
+
+
+def _counted(rule: AttemptRule, case: Case) -> list[PastAttempt]:
+    match rule.per:
+        case CountedPer.NUMBER:
+            return [each for each in case.past if each.number == case.number.e164]
+        case CountedPer.PERSON:
+            return list(case.past)
+        case CountedPer.SUBJECT:
+            return case.about_subject
+
+
+def _rolling(rule: AttemptRule, counted: list[PastAttempt], case: Case) -> tuple[int, float | None]:
+    """Give the attempts in the window that ends now, and when so many of them have left it that one more fits in."""
+    window_s = rule.window_s or 0.0
+    inside = [each.at + window_s for each in counted if each.at + window_s > case.now]
+    if len(inside) < rule.most or rule.most < 1:
+        return len(inside), None
+    return len(inside), inside[len(inside) - rule.most]
+
+
+def _daily(rule: AttemptRule, counted: list[PastAttempt], case: Case) -> tuple[int, float | None]:
+    """Give the most attempts on today's date in one of the zones, and when the last zone that is full has a new day."""
+    today, most, next_at = case.today, 0, None
+    for name, day, midnight_at in zip(today.zones, today.days, today.midnights, strict=True):
+        count = 0
+        for each in reversed(counted):
+            if datetime.fromtimestamp(each.at, zone(name)).toordinal() < day:
+                break
+            count += 1
+        most = max(most, count)
+        if 1 <= rule.most <= count:
+            next_at = midnight_at if next_at is None else max(next_at, midnight_at)
+    return most, next_at
+
+
+def check_cooldowns(case: Case) -> Iterator[Finding]:
+    """Ask every wait after a conversation or refusal."""
+    for rule in case.today.rules.cooldowns:
+        yield _check_cooldown(rule, case)
+
+
+def _check_cooldown(rule: CooldownRule, case: Case) -> Finding:
+    of_conversation = rule.after is CooldownAfter.CONVERSATION
+    last_at: float | None = None
+    for each in case.about_subject:
+        if each.is_conversation if of_conversation else each.is_refusal:
+            last_at = each.at
+    key = f"last {rule.after}"
+    if last_at is None:
+        return finding(rule, True, ((key, "none"),))
+    ago = ((key, f"{duration(float(int(case.now - last_at)))} ago"),)
+    if rule.wait_s is None:
+        return finding(rule, False, ago)
+    is_over = case.now >= last_at + rule.wait_s
+    return finding(rule, is_over, ago, None if is_over else last_at + rule.wait_s)
+
+
+def check_redials(case: Case) -> Iterator[Finding]:
+    """Ask every rule on the next call after an abandonment."""
+    abandoned_at: float | None = None
+    for each in case.past:
+        if each.is_abandoned:
+            abandoned_at = each.at
+        elif each.is_conversation:
+            abandoned_at = None
+    for rule in case.today.rules.redials:
+        yield _check_redial(rule, case, abandoned_at)
+
+
+def _check_redial(rule: RedialRule, case: Case, abandoned_at: float | None) -> Finding:
+    if abandoned_at is None:
+        return finding(rule, True, (("last abandonment", "none"),))
+    ago = (("last abandonment", f"{duration(float(int(case.now - abandoned_at)))} ago"),)
+    over_at = abandoned_at + rule.wait_s
+    if case.now >= over_at:
+        return finding(rule, True, ago, needs_agent=rule.is_agent_needed)
+    return finding(rule, rule.is_waived_by_agent, ago, earliest(over_at), needs_agent=rule.is_waived_by_agent)
