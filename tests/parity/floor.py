@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dialer.daemon.clock import DaemonClock, ScaledClock
 from dialer.daemon.driver import Driver
-from dialer.domain.events import CampaignLoaded, DrainRequested, LeadsImported
+from dialer.domain.events import CampaignLoaded, DrainRequested, LawLoaded, LeadsImported
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import (
@@ -26,6 +26,7 @@ from dialer.engine.engine import Engine
 from dialer.gateways.loopback import LoopbackGateway
 from dialer.ports import Network
 from dialer.storage.memory import MemoryStore
+from tests.laws import open_law
 
 START_AT = 1_773_100_800.0  # Tuesday 2026-03-10 00:00 UTC
 DRAIN_S = 600.0
@@ -107,6 +108,7 @@ async def daemon_run(policies: list[CampaignPolicy], network: Network, store: Me
     clock: DaemonClock = ScaledClock(speed=1.0, start_at=START_AT)
     engine, gateway = new_engine(), LoopbackGateway(network, clock)
     driver = Driver(engine, store, gateway, clock)
+    driver.post(LawLoaded(law=open_law()))
     for campaign in policies:
         driver.post(CampaignLoaded(policy=campaign))
         driver.post(LeadsImported(campaign=campaign.name))

@@ -8,12 +8,13 @@ import pytest
 
 from dialer.daemon.clock import ScaledClock
 from dialer.daemon.driver import Driver
-from dialer.domain.events import CampaignLoaded, LeadsClaimed
+from dialer.domain.events import CampaignLoaded, LawLoaded, LeadsClaimed
 from dialer.domain.policy import CampaignPolicy, PacingMode
 from dialer.engine.engine import Engine
 from dialer.gateways.loopback import LoopbackGateway
 from dialer.simulator.driver import Driver as SimulatorDriver
 from dialer.simulator.driver import plan_shift
+from dialer.simulator.law import no_law
 from dialer.simulator.scenario import Scenario
 from dialer.simulator.supply import EndlessLeads
 from dialer.simulator.world import World
@@ -95,6 +96,7 @@ async def daemon_journal(campaign: CampaignPolicy, scenario: Scenario, seed: int
     gateway = LoopbackGateway(world, clock)
     engine = Engine(lines=network.lines, calls_per_second=network.calls_per_second, ends_at=shift.end_at)
     driver = Driver(engine, ledger, gateway, clock)
+    driver.post(LawLoaded(law=no_law(campaign.jurisdiction)))
     driver.post(CampaignLoaded(policy=campaign))
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(driver.run()), group.create_task(gateway.run(driver.post))]

@@ -21,6 +21,7 @@ from dialer.domain.commands import (
     OfferPreview,
     PlaceCall,
     RecordAttempt,
+    RecordVerdict,
     SaveLead,
 )
 from dialer.domain.events import (
@@ -40,6 +41,7 @@ from dialer.domain.events import (
     CampaignLoaded,
     DrainRequested,
     Event,
+    LawLoaded,
     LeadsImported,
     PreviewAccepted,
     PreviewSkipped,
@@ -47,10 +49,11 @@ from dialer.domain.events import (
 from dialer.domain.lead import Lead
 from dialer.domain.outcome import FAILURES, Outcome
 from dialer.domain.policy import CampaignPolicy, PacingMode
-from dialer.domain.records import Attempt
+from dialer.domain.records import Attempt, VerdictRecord
 from dialer.engine.campaign import ACTIONS
 from dialer.engine.engine import Engine
 from dialer.storage.memory import MemoryStore
+from tests.laws import open_law
 from tests.properties.floor import DISPOSITIONS, HOURS, MONDAY_9_UTC, lead, policy
 
 LINES = 6
@@ -74,6 +77,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.placed: dict[int, PlaceCall] = {}
         self.attempts: dict[int, Attempt] = {}
         self.blocked: set[str] = set()
+        self.verdicts: dict[str, VerdictRecord] = {}  # the last one on each number
         self.offers: list[OfferPreview] = []
         self.policies: dict[str, CampaignPolicy] = {}
 
@@ -83,6 +87,7 @@ class EngineMachine(RuleBasedStateMachine):
     def load(self, modes: list[PacingMode], rest: bool) -> None:
         """Load three campaigns: one that may not abandon anybody, one that may, one of previews."""
         gap = {"min_gap_s": 5.0, "occupancy_max": 0.8} if rest else {}
+        self.send(LawLoaded(law=open_law()))
         for name, mode in zip(CAMPAIGNS, modes, strict=True):
             cap = 0.0 if name == "careful" else 0.03
             loaded = policy(name, mode=mode, cap_rate=cap, target_rate=cap, message=None if rest else "sorry", **gap)
@@ -123,6 +128,8 @@ class EngineMachine(RuleBasedStateMachine):
                     self.offers.append(command)
                 case BlockPerson():
                     self.blocked.update(command.numbers)
+                case RecordVerdict():
+                    self.verdicts[command.record.number] = command.record
             self.store.apply([command])
         return answers
 
@@ -134,6 +141,10 @@ class EngineMachine(RuleBasedStateMachine):
         number = next(each for each in known.numbers if each.e164 == command.number)
         assert opening(HOURS, places(known, number), self.now).is_open
         assert command.number not in self.blocked
+        verdict = self.verdicts[command.number]
+        assert (verdict.at, verdict.campaign, verdict.lead_id) == (self.now, command.campaign, command.lead_id)
+        assert verdict.verdict.allowed
+        assert command.agent_id is not None or not verdict.verdict.needs_agent
         assert known.attempts <= campaign.retry.attempts_max
         assert number.attempts <= campaign.numbers.attempts_each
         assert not number.is_invalid

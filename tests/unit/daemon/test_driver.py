@@ -14,6 +14,7 @@ from dialer.domain.events import (
     AgentReadied,
     CampaignLoaded,
     DrainRequested,
+    LawLoaded,
     LeadsClaimed,
     LeadsImported,
 )
@@ -22,6 +23,7 @@ from dialer.errors import StorageError
 from dialer.ports import Sink
 from dialer.storage.codec import Entry
 from dialer.storage.memory import MemoryStore
+from tests.laws import open_law
 from tests.parity import virtual
 from tests.parity.floor import START_AT, filled_store, new_engine, policy
 
@@ -82,6 +84,7 @@ def new_driver(*, full_from: int = 1_000_000, queue_max: int = 1000) -> tuple[Dr
     wire = Wire(ledger.store)
     clock = ScaledClock(speed=1.0, start_at=START_AT)
     driver = Driver(new_engine(), ledger, wire, clock, queue_max=queue_max)
+    driver.post(LawLoaded(law=open_law()))
     driver.post(CampaignLoaded(policy=campaign))
     return driver, ledger, wire
 
@@ -156,6 +159,7 @@ def test_work_that_feeds_itself_leaves_others_their_turn() -> None:
         campaign = replace(policy(mode=PacingMode.PROGRESSIVE), hours=HoursPolicy(week=((),) * 7))
         ledger = EndlessLedger(filled_store([campaign], 1), campaign.name)
         driver = Driver(new_engine(), ledger, Wire(ledger.store), ScaledClock(speed=1.0, start_at=START_AT))
+        driver.post(LawLoaded(law=open_law()))
         driver.post(CampaignLoaded(policy=campaign))
         driver.post(LeadsImported(campaign=campaign.name))
         running = asyncio.ensure_future(driver.run())

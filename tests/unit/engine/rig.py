@@ -14,14 +14,17 @@ from dialer.domain.events import (
     CampaignControlled,
     CampaignLoaded,
     Event,
+    LawLoaded,
     LeadsImported,
 )
+from dialer.domain.law import Law
 from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import Attempt
 from dialer.engine.engine import Engine
 from dialer.engine.status import AgentStatus, CampaignStatus
 from dialer.storage.memory import MemoryStore
+from tests.laws import open_law
 from tests.properties.floor import MONDAY_9_UTC, lead, policy
 
 AT = MONDAY_9_UTC + 1800.0  # half past nine on a Monday, London and UTC alike
@@ -33,13 +36,19 @@ __all__ = ["AT", "NEVER", "Rig", "lead", "of", "only", "policy"]
 
 
 class Rig:
-    """Drives one engine as a driver does: answers of the store at once, deadlines in their order."""
+    """Drives one engine as a driver does: answers of the store at once, deadlines in their order.
 
-    def __init__(self, *, lines: int = 10, calls_per_second: float = 100.0, now: float = AT) -> None:
+    The law allows everything unless the test brings its own.
+    """
+
+    def __init__(
+        self, *, lines: int = 10, calls_per_second: float = 100.0, now: float = AT, law: Law | None = None
+    ) -> None:
         self.now = now
         self.engine = Engine(lines=lines, calls_per_second=calls_per_second)
         self.store = MemoryStore()
         self.out: list[Command] = []
+        self.send(LawLoaded(law=open_law() if law is None else law))
 
     def load(self, campaign: CampaignPolicy, leads: int = 5, **changes: object) -> None:
         """Load a campaign with so many leads of one number each; `changes` replace fields of every lead."""
