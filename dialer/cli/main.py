@@ -16,6 +16,7 @@ import dialer
 from dialer.cli.check import check
 from dialer.cli.daemon import campaign_app, run, status
 from dialer.cli.demo import demo
+from dialer.cli.evidence import evidence_app
 from dialer.cli.leads import leads_app
 from dialer.cli.pacing import pacing_app
 from dialer.cli.report import report_app
@@ -124,4 +125,5 @@ app.command(rich_help_panel="Run")(run)
 app.command(rich_help_panel="Run")(status)
 app.add_typer(campaign_app, name="campaign", rich_help_panel="Run")
 app.add_typer(report_app, name="report", rich_help_panel="Look back")
+app.add_typer(evidence_app, name="evidence", rich_help_panel="Look back")
 app.add_typer(pacing_app, name="pacing", rich_help_panel="Look back")

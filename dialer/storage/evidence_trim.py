@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from dialer.domain.law import Law
 from dialer.storage.evidence import TRIMMED_META, record, trimmed
 from dialer.storage.evidence_bodies import DeedBody
 from dialer.storage.vault import Vault
@@ -41,6 +42,12 @@ class Trim:
     def count(self) -> int:
         """How many entries go."""
         return max(0, self.last - self.first + 1)
+
+
+def longest_keep_days(law: Law) -> int:
+    """Give how many days the rules in force want records kept, at least those of the house."""
+    asked = [rule.keep_days for ruleset in law.rulesets for rule in ruleset.records]
+    return max([HOUSE_KEEP_DAYS, *asked])
 
 
 def plan_trim(connection: sqlite3.Connection, now: float, keep_days: int) -> Trim:

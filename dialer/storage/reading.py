@@ -11,7 +11,7 @@ from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
 from dialer.domain.standing import RegistryCopy, Standing
-from dialer.storage import rows
+from dialer.storage import retained, rows
 from dialer.storage.codec import Entry
 from dialer.storage.connection import explained, open_reader
 from dialer.storage.consents import KeptConsent, consents_of, standing_consents
@@ -20,6 +20,7 @@ from dialer.storage.evidence_file import EvidenceExport, Wanted, Written
 from dialer.storage.evidence_trim import Trim, plan_trim
 from dialer.storage.imports import ListCounts
 from dialer.storage.registries import FOLDER, KeptCopy, Shelf, copies_in_use, kept_copies
+from dialer.storage.retained import Retained
 from dialer.storage.standing import Standings
 from dialer.storage.vault import Vault
 
@@ -255,6 +256,11 @@ class SqliteRecords:
         """Write evidence as a file that stands alone; raise EvidenceError when the log is not whole."""
         with explained(self.path):
             return EvidenceExport(self._reader, out).write(wanted)
+
+    def retained(self, seller: str, subject: str) -> Retained | None:
+        """Give the number of an erased person whom the evidence names by this hash, while a law wants it kept."""
+        with explained(self.path):
+            return retained.find(self._reader, self.vault, seller, subject)
 
     def planned_trim(self, now: float, keep_days: int) -> Trim:
         """Say which entries of the evidence are older than the law and the house want them kept."""

@@ -17,7 +17,7 @@ from dialer.domain.events import CampaignLoaded, Event, LeadsClaimed
 from dialer.domain.lead import Lead, LeadState
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import StorageError
-from dialer.storage import rows
+from dialer.storage import retained, rows
 from dialer.storage.codec import Entry
 from dialer.storage.connection import explained, open_writer
 from dialer.storage.consents import ConsentImport
@@ -178,6 +178,11 @@ class SqliteStore(SqliteRecords):
     def trim_evidence(self, trim: Trim, *, at: float, who: str, reason: str) -> None:
         """Let old evidence go, as `planned_trim` said."""
         carry_out(self._transaction, self.vault, trim, at=at, who=who, reason=reason)
+
+    def purge_retained(self, now: float) -> int:
+        """Let go the numbers of erased people that no law wants kept any longer; give how many there were."""
+        with self._transaction() as connection:
+            return retained.purge(connection, now)
 
     def _journal(self, connection: sqlite3.Connection, entries: list[Entry]) -> None:
         """Write entries behind those that are there."""
