@@ -14,11 +14,13 @@ from typer.core import TyperGroup
 
 import dialer
 from dialer.cli.check import check
+from dialer.cli.consent import consent_app
 from dialer.cli.daemon import campaign_app, run, status
 from dialer.cli.demo import demo
 from dialer.cli.evidence import evidence_app
 from dialer.cli.leads import leads_app
 from dialer.cli.pacing import pacing_app
+from dialer.cli.registry import registry_app
 from dialer.cli.report import report_app
 from dialer.cli.simulate import simulate
 from dialer.errors import DialerError
@@ -121,6 +123,8 @@ app.command(rich_help_panel="Try")(demo)
 app.command(rich_help_panel="Try")(simulate)
 app.command(rich_help_panel="Prepare")(check)
 app.add_typer(leads_app, name="leads", rich_help_panel="Prepare")
+app.add_typer(consent_app, name="consent", rich_help_panel="Prepare")
+app.add_typer(registry_app, name="registry", rich_help_panel="Prepare")
 app.command(rich_help_panel="Run")(run)
 app.command(rich_help_panel="Run")(status)
 app.add_typer(campaign_app, name="campaign", rich_help_panel="Run")

@@ -185,6 +185,18 @@ def _peer(writer: asyncio.StreamWriter) -> str:
         return f"uid {uid}"
 
 
+def is_listening(path: Path) -> bool:
+    """Whether a daemon listens on a socket; one that may not be connected to counts as listening."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError:
+            return True
+    return True
+
+
 def ask(path: Path, request: Request) -> dict[str, Any]:
     """Ask the running daemon and give its answer; raises ControlError when nobody answers or the daemon refuses."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

@@ -232,8 +232,13 @@ def _hours(cells: _Cells) -> tuple[Span, ...]:
     spans: list[Span] = []
     for part in cells.texts("hours"):
         found = _SPAN.fullmatch(part)
-        start, end = (int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])) if found else (0, 0)
-        if not 0 <= start * 60 < end * 60 <= _DAY_S:
+        start, end = (_seconds(found[1], found[2]), _seconds(found[3], found[4])) if found else (0, 0)
+        if not 0 <= start < end <= _DAY_S:
             raise _Fault(f"hours: expected spans of one day such as 20:00-21:30; 07:00-08:00, found {part!r}")
-        spans.append((start * 60, end * 60))
+        spans.append((start, end))
     return tuple(sorted(spans))
+
+
+def _seconds(hours: str, minutes: str) -> int:
+    """Give a time of day in seconds since midnight; -1 for a minute that no clock shows."""
+    return int(hours) * 3600 + int(minutes) * 60 if int(minutes) < 60 else -1

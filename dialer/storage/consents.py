@@ -175,14 +175,14 @@ def consents_of(
 ) -> list[KeptConsent]:
     """Give the consents of numbers, by their keyed hashes, to a seller or naming it as a recipient, oldest first.
 
-    With `at` they are as they stood then: a later confirmation is not in them.
+    With `at` a confirmation that came later is not in them, but the one before it. What else came later says so itself.
     """
     if not numbers:
         return []
     marks = ", ".join("?" * len(numbers))
     found = connection.execute(_OF_NUMBERS % marks, (*numbers, seller, seller)).fetchall()
     kept = [_to_kept(row, numbers[row[2]]) for row in found]
-    return kept if at is None else [_as_of(connection, each, at) for each in kept if each.consent.obtained_at <= at]
+    return kept if at is None else [_as_of(connection, each, at) for each in kept]
 
 
 def standing_consents(connection: sqlite3.Connection, seller: str, vault: Vault) -> Iterator[KeptConsent]:

@@ -74,20 +74,20 @@ class MemoryStandings:
         blocked_at = self.blocked_at(seller, lead)
         return Standing(
             as_of_at=at,
-            consents=self._consents_of(lead, seller, at),
+            consents=self._consents_of(lead, seller),
             past=self._past(lead, seller, at),
             listed=self._listed(lead),
             blocked_at=blocked_at if blocked_at is None or blocked_at <= at else None,
         )
 
-    def _consents_of(self, lead: Lead, seller: str, at: float) -> tuple[Consent, ...]:
+    def _consents_of(self, lead: Lead, seller: str) -> tuple[Consent, ...]:
         if not self._consents:
             return ()
         return tuple(
             consent
             for number in lead.numbers
             for consent in sorted(self._consents.get(number.e164, {}).values(), key=lambda each: each.obtained_at)
-            if consent.obtained_at <= at and (consent.seller == seller or seller in consent.recipients)
+            if consent.seller == seller or seller in consent.recipients
         )
 
     def _past(self, lead: Lead, seller: str, at: float) -> tuple[PastAttempt, ...]:
