@@ -70,8 +70,8 @@ OLD_LEAD = (
 OLD_ATTEMPT = (
     "call_id, campaign, lead_id, number, mode, placed_at, ringing_at, answered_at, classified_at, greeting_start_at,"
     " greeting_end_at, abandoned_at, bridged_at, released_at, disposed_at, agent_id, is_reserved, is_live,"
-    " is_abandoned, is_late_connect, outcome, disposition, is_success, is_right_party, released_by, cause, rule, number_rank,"
-    " attempt_rank"
+    " is_abandoned, is_late_connect, outcome, disposition, is_success, is_right_party, released_by, cause, rule,"
+    " number_rank, attempt_rank"
 )
 
 
