@@ -18,6 +18,9 @@ from dialer.domain.verdict import Finding, Inputs
 CONSENT = "consent"
 """The name under which a rule is exempted by consent, beside the exceptions."""
 
+WRITTEN_CONSENT = "written_consent"
+"""The same, where the text wants it in writing."""
+
 _MONTHS = 12
 
 
@@ -74,6 +77,11 @@ def consents_of(case: Case, is_enough: Callable[[Consent], str] | None = None) -
 
 def _or_never(at: float) -> float | None:
     return None if at == inf else at
+
+
+def written_consents_of(case: Case) -> Grant:
+    """Find the consents to this call that hold now and were given in writing."""
+    return consents_of(case, lambda consent: "" if consent.is_written else "not in writing")
 
 
 def _life_of(consent: Consent, others: list[Consent], case: Case) -> tuple[float, float, str]:
@@ -207,7 +215,7 @@ def _check_voice(rule: VoiceRule, case: Case) -> Finding:
     voice = case.policy.compliance.voice
     if voice in rule.free:
         return finding(rule, True, (("voice", voice),))
-    grant = consents_of(case, lambda consent: "" if consent.is_written else "not in writing")
+    grant = written_consents_of(case)
     if grant.is_given:
         return finding(rule, True, (("voice", voice), *described(grant)), grant.next_at)
     return finding(rule, False, (("voice", voice), ("written_consent", grant.why)), grant.next_at)

@@ -6,7 +6,14 @@ One rule governs: no copy, or one that is too old, proves nothing, and the call 
 from collections.abc import Iterator
 
 from dialer.compliance.case import Case, earliest, finding
-from dialer.compliance.consent import CONSENT, Grant, consents_of, exception_of
+from dialer.compliance.consent import (
+    CONSENT,
+    WRITTEN_CONSENT,
+    Grant,
+    consents_of,
+    exception_of,
+    written_consents_of,
+)
 from dialer.compliance.dates import utc
 from dialer.compliance.hours import DAY_S
 from dialer.domain.law import ConsentException, RegistryRule
@@ -42,4 +49,8 @@ def _check_registry(rule: RegistryRule, case: Case) -> Finding:
 
 
 def _exemption(exception: ConsentException, case: Case) -> Grant:
-    return consents_of(case) if exception.name == CONSENT else exception_of(exception, case)
+    if exception.name == CONSENT:
+        return consents_of(case)
+    if exception.name == WRITTEN_CONSENT:
+        return written_consents_of(case)
+    return exception_of(exception, case)

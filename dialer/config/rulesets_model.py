@@ -177,7 +177,7 @@ class HoursTable(RuleTable):
 class ExceptionTable(TomlModel):
     """consent.exceptions[] and registry.exempt_by[]: `months` bounds what lies back, where the text bounds it."""
 
-    name: Literal[Exempt, "consent"]
+    name: Literal[Exempt, "consent", "written_consent"]
     months: Annotated[int, Field(ge=1, le=120)] | None = None
 
     @model_validator(mode="after")
@@ -207,7 +207,7 @@ class ConsentTable(RuleTable):
                 if key in self.model_fields_set:
                     raise expected(f"no {key} where no consent is asked for", key=(key,))
         for index, each in enumerate(self.exceptions):
-            if each.name == "consent":
+            if each.name in ("consent", "written_consent"):
                 raise expected("an exception from consent", key=("exceptions", index, "name"))
         return self
 
