@@ -7,17 +7,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from dialer.domain.law import Law
 from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
 from dialer.domain.standing import RegistryCopy, Standing
 from dialer.storage import retained, rows
+from dialer.storage.census import Census, take_census
 from dialer.storage.codec import Entry
 from dialer.storage.connection import explained, open_reader
 from dialer.storage.consents import KeptConsent, consents_of, standing_consents
 from dialer.storage.evidence import last_link
+from dialer.storage.evidence_bodies import VerdictBody
 from dialer.storage.evidence_file import EvidenceExport, Wanted, Written
 from dialer.storage.evidence_trim import Trim, plan_trim
+from dialer.storage.hindsight import Tried, tried_by, verdicts_near
 from dialer.storage.imports import ListCounts
 from dialer.storage.registries import FOLDER, KeptCopy, Shelf, copies_in_use, kept_copies
 from dialer.storage.retained import Retained
@@ -148,6 +152,32 @@ class SqliteRecords:
     def is_listed(self, copy: KeptCopy, e164: str) -> bool:
         """Say whether a copy of a register holds a number."""
         return self._shelf.holds(copy.path, self.vault.index(e164))
+
+    # ------------------------------------------------------------------------- explaining
+    def census(self, policy: CampaignPolicy, law: Law, at: float) -> Census:
+        """Group a campaign's open leads by what the gate would look at, at an instant."""
+        import numpy as np
+
+        with explained(self.path):
+            copies = [kept for kept in copies_in_use(self._reader, at) if kept.path]
+            hashes = {kept.copy.registry: np.asarray(self._shelf.hashes(kept.path)) for kept in copies}
+            self._reader.execute("BEGIN")  # one state of the store, whoever writes beside
+            try:
+                return take_census(self._reader, policy, law, hashes, at)
+            finally:
+                self._reader.execute("COMMIT")
+
+    def tried(self, campaign: str, e164: str, at: float) -> Tried:
+        """Count a campaign's attempts on a number up to an instant."""
+        with explained(self.path):
+            return tried_by(self._reader, campaign, self.vault.index(e164), at)
+
+    def verdicts_near(
+        self, campaign: str, e164: str, at: float, within_s: float
+    ) -> tuple[VerdictBody | None, VerdictBody | None]:
+        """Give what a campaign's gate last said of a number by an instant, and what it said next; within so long."""
+        with explained(self.path):
+            return verdicts_near(self._reader, campaign, self.vault.index(e164), at, within_s)
 
     # ---------------------------------------------------------------------------- journal
     def next_seq(self) -> int:

@@ -117,12 +117,17 @@ class Shelf:
 
     def holds(self, name: str, index: bytes) -> bool:
         """Say whether a number, by its keyed hash, is in a copy."""
-        hashes = self._open.get(name)
-        if hashes is None:
-            hashes = self._open[name] = self._map(name)
+        hashes = self.hashes(name)
         wanted = int.from_bytes(index[:HASH_BYTES], sys.byteorder)
         at = bisect_left(hashes, wanted)
         return at < len(hashes) and hashes[at] == wanted
+
+    def hashes(self, name: str) -> memoryview:
+        """Give the hashes of a copy, ascending."""
+        hashes = self._open.get(name)
+        if hashes is None:
+            hashes = self._open[name] = self._map(name)
+        return hashes
 
     def _map(self, name: str) -> memoryview:
         """Map a file and see that it is whole and made under this key."""

@@ -1,0 +1,47 @@
+"""What was so at an instant, from what is kept: how often a number had been tried, and what the gate had said of it.
+
+One rule governs this module: it is about one number at a time and finds it by its keyed hash.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+import msgspec
+
+from dialer.storage.evidence_bodies import VerdictBody
+
+_TRIED = "SELECT count(*), max(placed_at) FROM attempts WHERE number_index = ? AND placed_at <= ? AND campaign = ?"
+_VERDICTS = """SELECT body FROM evidence WHERE at {} ? AND at {} ? AND kind = 'verdict' AND instr(body, ?)
+    ORDER BY at {}, seq {}"""
+_BEFORE = _VERDICTS.format("<=", ">=", "DESC", "DESC")
+_AFTER = _VERDICTS.format(">", "<=", "ASC", "ASC")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """How often a campaign had tried a number, and when last (None: never)."""
+
+    attempts: int
+    last_at: float | None
+
+
+def tried_by(connection: sqlite3.Connection, campaign: str, number_index: bytes, at: float) -> Tried:
+    """Count a campaign's attempts on a number up to an instant."""
+    attempts, last_at = connection.execute(_TRIED, (number_index, at, campaign)).fetchone()
+    return Tried(attempts=attempts, last_at=last_at)
+
+
+def verdicts_near(
+    connection: sqlite3.Connection, campaign: str, number_index: bytes, at: float, within_s: float
+) -> tuple[VerdictBody | None, VerdictBody | None]:
+    """Give what a campaign's gate last said of a number by an instant, and what it said next; within so long."""
+    subject = number_index.hex().encode()
+
+    def first(query: str, end_at: float) -> VerdictBody | None:
+        for (body,) in connection.execute(query, (at, end_at, subject)):
+            found = msgspec.json.decode(body, type=VerdictBody)
+            if found.subject.encode() == subject and found.campaign == campaign:
+                return found
+        return None
+
+    return first(_BEFORE, at - within_s), first(_AFTER, at + within_s)
