@@ -46,6 +46,7 @@ class ImportReport:
     rejected: int
     reasons: Mapping[str, int]
     lost_numbers: Mapping[str, int]
+    consents: int  # that rows tell of, known ones too
     rejects_path: str | None
     is_dry_run: bool
     elapsed_s: float
@@ -75,7 +76,7 @@ def import_list(
             with store.importing(policy, str(path), digest, now) as session:
                 for row in source.rows:
                     if any(cell.strip() for cell in row.cells):
-                        _take(row, to_lead(row, columns, policy), session, rejects, counts)
+                        _take(row, to_lead(row, columns, policy, now), session, rejects, counts)
                         if progress is not None and counts.rows % PROGRESS_EVERY == 0:
                             progress(counts.rows, source.share_read())
                 _finish(source, session, rejects, counts.rows, is_dry_run)
@@ -99,6 +100,7 @@ def import_list(
         rejected=counts.ends["rejected"],
         reasons=dict(counts.reasons),
         lost_numbers=dict(counts.lost_numbers),
+        consents=counts.consents,
         rejects_path=str(rejects_path) if rejects_path is not None else None,
         is_dry_run=is_dry_run,
         elapsed_s=time.perf_counter() - started_at,
@@ -136,6 +138,7 @@ class _Counts:
     ends: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     lost_numbers: Counter[str] = field(default_factory=Counter)
+    consents: int = 0
 
 
 def _take(row: Row, read: ReadRow, session: ImportSession, rejects: RejectsFile, counts: _Counts) -> None:
@@ -146,7 +149,8 @@ def _take(row: Row, read: ReadRow, session: ImportSession, rejects: RejectsFile,
         counts.reasons[read.faults[0].reason.value] += 1
         rejects.add(row, read.faults[0], "row")
         return
-    counts.ends[session.add(read.lead)] += 1
+    counts.ends[session.add(read.lead, read.consents)] += 1
+    counts.consents += len(read.consents)
     for fault in read.faults:
         counts.lost_numbers[fault.reason.value] += 1
         rejects.add(row, fault, "number")

@@ -14,6 +14,7 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from dialer.domain.lead import PhoneNumber
+from dialer.leads.jurisdictions import jurisdictions_of
 from dialer.leads.zones import zones_of
 
 
@@ -28,6 +29,9 @@ class Reason(StrEnum):
     UNKNOWN_TIME_ZONE = "unknown_time_zone"
     UNKNOWN_JURISDICTION = "unknown_jurisdiction"
     BAD_PRIORITY = "bad_priority"
+    BAD_DATE = "bad_date"
+    BAD_HOURS = "bad_hours"
+    BAD_CONTRACT = "bad_contract"
     TOO_MANY_CELLS = "too_many_cells"
 
 
@@ -184,7 +188,8 @@ def _usable(number: phonenumbers.PhoneNumber, own_zone: str | None) -> PhoneNumb
     if not zones:
         found = f"{e164} may be in several time zones of {region}, and nothing tells which"
         return Fault(reason=Reason.NO_TIME_ZONE, text=f"{found}; add a column with the person's zone")
-    return PhoneNumber(e164=e164, kind=kind, region=region, zones=zones)
+    jurisdictions = jurisdictions_of(number, region)
+    return PhoneNumber(e164=e164, kind=kind, region=region, zones=zones, jurisdictions=jurisdictions)
 
 
 def _nobody(number: phonenumbers.PhoneNumber) -> Range | None:

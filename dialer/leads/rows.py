@@ -5,36 +5,43 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-import phonenumbers
-
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
+from dialer.domain.standing import Consent
 from dialer.leads.columns import ColumnMap
+from dialer.leads.facts import FACT_FIELDS, BadFact, read_facts
+from dialer.leads.jurisdictions import country_of
 from dialer.leads.numbers import Fault, Reason, read_numbers
 from dialer.leads.source import Row
 from dialer.leads.zones import is_zone
 
-KNOWN_FIELDS = ("number", "name", "segment", "priority", "zone", "external_id", "jurisdiction")
+KNOWN_FIELDS = ("number", "name", "segment", "priority", "zone", "external_id", "jurisdiction", *FACT_FIELDS)
 WHOLE = re.compile(r"[+-]?\d{1,9}(?:\.0+)?")
 SHUFFLE_BYTES = 6  # 48 bits: distinct for any real list, and exact in every JSON reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRow:
-    """What became of a row: without a lead, rejected for its first fault; with one, the faults are of lost numbers."""
+    """What became of a row: without a lead, rejected for its first fault; with one, the faults are of lost numbers.
+
+    `consents` are those that the row says its person gave.
+    """
 
     lead: Lead | None
     faults: tuple[Fault, ...] = ()
+    consents: tuple[Consent, ...] = ()
 
 
-def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy) -> ReadRow:
-    """Turn a row into a lead with `lead_id` 0. Never raises for what a row may hold."""
+def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy, now: float) -> ReadRow:
+    """Turn a row into a lead with `lead_id` 0, as of `now`. Never raises for what a row may hold."""
     if any(cell.strip() for cell in row.cells[columns.width :]):
         found = f"{len(row.cells)} cells under {columns.width} headings: a delimiter inside a cell that is not quoted?"
         return _rejected(Reason.TOO_MANY_CELLS, found)
-    region = _text(row, columns, "jurisdiction").upper() or policy.jurisdiction
-    if region not in phonenumbers.SUPPORTED_REGIONS:
-        return _rejected(Reason.UNKNOWN_JURISDICTION, f"{region!r} is no country code of two letters, such as KR")
+    place = _text(row, columns, "jurisdiction").upper()
+    region = country_of(place or policy.jurisdiction)
+    if region is None:
+        found = f"{place!r} is no country code of two letters, such as KR, and no state such as US-FL"
+        return _rejected(Reason.UNKNOWN_JURISDICTION, found)
     zone = _text(row, columns, "zone") or None
     if zone is not None and not is_zone(zone):
         return _rejected(Reason.UNKNOWN_TIME_ZONE, f"{zone!r} is no zone of the tz database, such as Asia/Seoul")
@@ -45,6 +52,10 @@ def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy) -> ReadRow:
     if not numbers:
         nothing = Fault(reason=Reason.NO_NUMBER, text="no number in any of the number columns")
         return ReadRow(lead=None, faults=faults or (nothing,))
+    try:
+        facts = read_facts(lambda name: _text(row, columns, name), policy, numbers, zone, now)
+    except BadFact as error:
+        return ReadRow(lead=None, faults=(error.fault,))
     lead = Lead(
         lead_id=0,
         campaign=policy.name,
@@ -54,10 +65,20 @@ def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy) -> ReadRow:
         segment=_text(row, columns, "segment"),
         priority=int(priority.split(".")[0]),
         zone=zone,
+        jurisdiction=_jurisdiction(place, numbers),
         external_id=_text(row, columns, "external_id"),
+        source=facts.source,
+        contact_hours=facts.contact_hours,
+        relationship=facts.relationship,
         fields={name: _text(row, columns, name) for name in columns.indexes if name not in KNOWN_FIELDS},
     )
-    return ReadRow(lead=lead, faults=faults)
+    return ReadRow(lead=lead, faults=faults, consents=facts.consents)
+
+
+def _jurisdiction(place: str, numbers: tuple[PhoneNumber, ...]) -> str | None:
+    """Give the place that the row says, unless the numbers tell more of it: "US" says less than an area code."""
+    told = any(code.startswith(f"{place}-") for number in numbers for code in number.jurisdictions)
+    return None if not place or told else place
 
 
 def shuffle_rank(campaign: str, e164: str) -> int:

@@ -21,7 +21,7 @@ from tests.unit.config.conftest import AGENTS, HEAD, Refuse
         ('[compliance]\nexceptions = ["business"]', "compliance.exceptions[0]"),
         ('[compliance]\nexceptions = ["charity"]', "compliance.exceptions[0]"),
         ('[compliance]\nvoice = "recorded"\nexceptions = ["solicitation"]', "compliance.exceptions[0]"),
-        ("[consent]\nwritten = true", "consent"),
+        ("[consent]", "consent"),
         ('[list]\ncolumns = { number = "n", consent_at = "c" }\n[consent]\ntext = "absent.txt"', "consent.text"),
         ('[retention]\nerase_after = "90d"', "retention.erase_after"),
         ('[retention]\nerase_after = "0 days"', "retention.erase_after"),

@@ -2,7 +2,9 @@
 
 import tomllib
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -27,7 +29,7 @@ def read(headings: str, cells: str, columns: dict[str, tuple[str, ...]], jurisdi
     """Read one row, written with `|` between cells."""
     policy = campaign(jurisdiction, columns)
     source = listed(headings.split("|"), cells.split("|"))
-    return to_lead(next(source.rows), locate(source, columns), policy)
+    return to_lead(next(source.rows), locate(source, columns), policy, NOW)
 
 
 ALL = {
@@ -38,20 +40,21 @@ ALL = {
     "zone": ("tz",),
     "external_id": ("id",),
     "jurisdiction": ("country",),
-    "consent_at": ("consent",),
+    "note": ("remark",),
 }
-HEADINGS = "id|name|phone|phone2|seg|prio|tz|country|consent"
+HEADINGS = "id|name|phone|phone2|seg|prio|tz|country|remark"
+NOW = datetime(2026, 3, 2, 12, tzinfo=ZoneInfo("Asia/Seoul")).timestamp()
 
 
 def test_a_full_row_becomes_a_lead() -> None:
     """Every field finds its place, extra ones are kept by name, and the shuffle rank is stable."""
-    found = read(HEADINGS, "7| Kim  A |010-0123-4567|02-0001-1234|vip|3.0|Asia/Seoul||2026-03-01", ALL)
+    found = read(HEADINGS, "7| Kim  A |010-0123-4567|02-0001-1234|vip|3.0|Asia/Seoul||call early", ALL)
     lead = found.lead
     assert lead is not None
     assert [number.e164 for number in lead.numbers] == ["+821001234567", "+82200011234"]
     assert (lead.lead_id, lead.campaign, lead.name, lead.segment) == (0, "try-out", "Kim A", "vip")
     assert (lead.priority, lead.zone, lead.external_id) == (3, "Asia/Seoul", "7")
-    assert lead.fields == {"consent_at": "2026-03-01"}
+    assert lead.fields == {"note": "call early"}
     assert lead.shuffle == shuffle_rank("try-out", "+821001234567") == 119946412040745
     assert found.faults == ()
 
