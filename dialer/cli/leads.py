@@ -59,6 +59,8 @@ def import_leads(
         report = import_list(file.absolute(), policy, store, time.time(), is_dry_run=dry_run, progress=progress)
     if not dry_run and report.loaded + report.merged > report.unchanged:
         _tell_daemon(settings, campaign)
+    if not dry_run and report.consents:
+        _tell_of_consents(settings, file)
     if as_json:
         _print_json(report)
     else:
@@ -154,6 +156,14 @@ def _tell_daemon(settings: "Settings", campaign: str) -> None:
             ask(settings.control_socket, ImportedRequest(name=campaign))
         except ControlError as error:
             print(f"The daemon was not told of the new leads: {error}", file=sys.stderr)
+
+
+def _tell_of_consents(settings: "Settings", file: Path) -> None:
+    """Let a running daemon look people up anew, whose leads it may have in hand."""
+    from dialer.cli.consent import tell_daemon
+    from dialer.daemon.control import StandingsRequest
+
+    tell_daemon(settings, StandingsRequest(reason=f"consents of {file.name}"[:1000]))
 
 
 @contextlib.contextmanager
@@ -312,6 +322,8 @@ def _print_report(report: "ImportReport") -> None:
     lines.append(f"  loaded    {report.loaded:,}")
     lines.append(f"  merged    {report.merged:,} (of which {report.unchanged:,} told nothing new)")
     lines.append(f"  rejected  {report.rejected:,}{_reasons(report.reasons)}")
+    if report.consents:
+        lines.append(f"  consents  {report.consents:,} told of by these rows")
     if report.lost_numbers:
         total = sum(report.lost_numbers.values())
         lines.append(f"  numbers   {total:,} dropped from rows with another one{_reasons(report.lost_numbers)}")

@@ -18,7 +18,7 @@ registry_app = typer.Typer(help="Bring do-not-call registers in, list them, look
 @registry_app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="The file as received: one number per line, or .csv; also as .gz.")],
-    registry: Annotated[str, typer.Option("--registry", metavar="ID", help="Which register, such as KR-dnc.")],
+    registry: Annotated[str, typer.Option("--registry", metavar="ID", help="Which register, such as kr-donotcall.")],
     received_at: Annotated[
         str, typer.Option("--received-at", metavar="T", help="When it was received, such as 2026-03-02T09:00+09:00.")
     ],
@@ -48,9 +48,9 @@ def import_(
     from dialer.daemon.registries import Arrival, import_registry
     from dialer.daemon.stores import open_store
 
-    settings = load_settings(config)
+    settings, law = load_settings(config), _law(config)
     arrival = Arrival(
-        registry=registry,
+        registry=_as_asked_for(law, registry),
         received_at=_instant(received_at),
         who=getpass.getuser(),
         version=version,
@@ -73,7 +73,7 @@ def import_(
     print(f"  numbers   {report.numbers:,} in {report.lines:,} lines ({before})")
     print(f"  received  {instant_text(report.received_at)}")
     print(f"  SHA-256   {report.digest}")
-    _print_rules(_law(config), report.registry)
+    _print_rules(law, report.registry)
 
 
 @registry_app.command("list")
@@ -140,6 +140,12 @@ def _law(config: Path) -> "Law":
 
 def _rules(law: "Law", registry: str) -> "list[RegistryRule]":
     return [rule for ruleset in law.rulesets for rule in ruleset.registries if rule.registry == registry]
+
+
+def _as_asked_for(law: "Law", registry: str) -> str:
+    """Write a register's id as the rules that ask for it do."""
+    known = {rule.registry.casefold(): rule.registry for ruleset in law.rulesets for rule in ruleset.registries}
+    return known.get(registry.casefold(), registry)
 
 
 def _print_rules(law: "Law", registry: str) -> None:

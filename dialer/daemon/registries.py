@@ -32,7 +32,7 @@ WARN_DAYS = 7
 SHARE_MIN = 0.9
 """A file with a smaller share of the numbers of the copy in use is taken for one that was cut."""
 
-_REGISTRY = re.compile(r"[A-Z]{2}(?:-[A-Za-z0-9]{1,32}){1,4}")
+_REGISTRY = re.compile(r"[A-Za-z]{2}(?:-[A-Za-z0-9]{1,32}){1,4}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -77,7 +77,7 @@ def import_registry(path: Path, arrival: Arrival, store: SqliteStore, now: float
     started_at = time.perf_counter()
     registry, country = arrival.registry, country_of(arrival.registry)
     if _REGISTRY.fullmatch(registry) is None or country is None:
-        raise UsageError(f"--registry {registry}: expected a country's code and a name, such as KR-dnc")
+        raise UsageError(f"--registry {registry}: expected a country's code and a name, such as kr-donotcall")
     if arrival.received_at > now:
         raise UsageError(f"--received-at {_day(arrival.received_at)}: expected an instant of the past")
     in_use = next((kept for kept in store.copies_in_use() if kept.copy.registry == registry), None)

@@ -39,6 +39,7 @@ from dialer.domain.events import (
     DrainRequested,
     LawLoaded,
     LeadsImported,
+    StandingsChanged,
 )
 from dialer.domain.policy import CampaignPolicy
 from dialer.engine.campaign import CampaignState
@@ -300,6 +301,7 @@ class Service:
                 await self._unretire(name)
             if has_news:
                 await self._driver.settle(LeadsImported(campaign=name))
+                await self._driver.settle(StandingsChanged(reason=f"a list of {name} was imported"))
         for name in [name for name in self._policies if name not in new]:
             changed += 1
             await self._retire(name)

@@ -54,7 +54,7 @@ class Plan:
 
 def country_of(registry: str) -> str | None:
     """Tell whose register it is by the first two letters of its id; None when they name no country with telephones."""
-    region = registry[:2]
+    region = registry[:2].upper()
     return region if region in phonenumbers.SUPPORTED_REGIONS else None
 
 
