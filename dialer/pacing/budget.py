@@ -19,15 +19,15 @@ counts together with (`count_with`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import tzinfo
 from math import floor, inf
 
 from dialer.domain.policy import Window
 from dialer.domain.records import BudgetSnapshot
+from dialer.domain.windows import BLOCK_S, window_span
 from dialer.queueing.errors import OutOfDomain
 from dialer.queueing.intervals import Interval, clopper_pearson
 
-BLOCK_S = 30 * 86400.0
 HOUR_S = 3600.0
 EVIDENT_LIVE = 50
 EVIDENT_PEOPLE = 3.0
@@ -282,18 +282,8 @@ class AbandonmentBudget:
 
         Before the first live answer, and for a clock set back before it, it is always the first block.
         """
-        if self._window is Window.BLOCKS_30D:
-            if self._first_live_at is None:
-                return 0.0, now, now + BLOCK_S
-            index = max((now - self._first_live_at) // BLOCK_S, 0.0)
-            opens_at = self._first_live_at + index * BLOCK_S
-            return index, opens_at, opens_at + BLOCK_S
-        # Whole seconds: a datetime would round the last tenth of a microsecond up into the next day.
-        local = datetime.fromtimestamp(floor(now), self._tz)
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        if self._window is Window.DAY:
-            opens_at = midnight.timestamp()
-            return opens_at, opens_at, (midnight + timedelta(days=1)).timestamp()
-        month = midnight.replace(day=1)
-        opens_at = month.timestamp()
-        return opens_at, opens_at, (month + timedelta(days=32)).replace(day=1).timestamp()
+        opens_at, closes_at = window_span(self._window, self._tz, self._first_live_at, now)
+        if self._window is not Window.BLOCKS_30D:
+            return opens_at, opens_at, closes_at
+        index = 0.0 if self._first_live_at is None else max((now - self._first_live_at) // BLOCK_S, 0.0)
+        return index, opens_at, closes_at

@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from dialer.domain.policy import Window
 from dialer.domain.records import BudgetSnapshot
-from dialer.pacing.budget import BLOCK_S, AbandonmentBudget
+from dialer.domain.windows import BLOCK_S
+from dialer.pacing.budget import AbandonmentBudget
 
 # A clock that springs forward at midnight, one that falls back to the day before, one that skipped a whole day.
 NIGHTS = (
