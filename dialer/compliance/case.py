@@ -37,7 +37,7 @@ class Today:
     """Where and by which rules a call is judged, until the next midnight in one of its zones.
 
     `zones` are those of the person's that exist; `days` the local days, by zone; `midnights` the instants at which the
-    next ones begin. `rules` are those in force today; `rings` and `declared` what they say of the campaign file. The
+    next ones begin. `rules` are those in force today; `places`, `rings` and `declared` what they say by themselves. The
     next rule begins to hold at `begins_at`, and the first ceases to at `lapses_at` (None: none does).
     """
 
@@ -45,6 +45,7 @@ class Today:
     days: tuple[int, ...]
     midnights: tuple[float, ...]
     rules: Applying
+    places: Finding
     rings: tuple[Finding, ...]
     declared: tuple[Finding, ...]
     begins_at: float | None

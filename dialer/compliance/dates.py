@@ -5,6 +5,7 @@ One rule governs: where the zone is uncertain, a right ends with the first of th
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from dialer.compliance.hours import midnight_at, zone
 
@@ -23,7 +24,8 @@ def months_later(day: int, months: int) -> int:
     raise AssertionError("every month has 28 days")
 
 
-def due_at(from_at: float, months: int, zones: Sequence[str]) -> float:
+@lru_cache(maxsize=4096)
+def due_at(from_at: float, months: int, zones: tuple[str, ...]) -> float:
     """Give the instant at which the day so many months after an instant's own begins, in the first of the zones."""
     return min(
         midnight_at(name, months_later(datetime.fromtimestamp(from_at, zone(name)).toordinal(), months))
@@ -40,16 +42,19 @@ def wall_clocks(zones: Sequence[str], at: float) -> str:
     return ", ".join(shown)
 
 
+@lru_cache(maxsize=4096)
 def utc(at: float) -> str:
     """Write an instant in UTC, to the second."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+@lru_cache(maxsize=4096)
 def day_of(at: float) -> str:
     """Write an instant's day in UTC."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
 
 
+@lru_cache(maxsize=4096)
 def duration(seconds: float) -> str:
     """Write a duration in the largest unit that it is a whole number of."""
     for unit_s, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):

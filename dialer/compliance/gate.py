@@ -10,6 +10,7 @@ ringing, voices, abandonment, the number shown.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from math import inf
 
 from dialer.compliance.applying import Applying, applying, codes_of, in_force
@@ -28,7 +29,7 @@ from dialer.domain.verdict import Finding, Inputs, Verdict
 
 __all__ = ["Gate", "Known", "Verdict", "places"]
 
-_STEPS = 1000  # of looking for the next instant that allows a call
+_STEPS = 200  # of looking for the next instant that allows a call; two a day are the most that hours need
 _KEPT = 8192  # places; more are met only by lists of very many kinds of them
 _Place = tuple[tuple[str, ...], tuple[str, ...]]  # jurisdictions, zones
 
@@ -53,16 +54,18 @@ class Gate:
 
     def decide(self, lead: Lead, number: PhoneNumber, now: float, known: Known) -> Verdict:
         """Tell whether `number` may be dialed at `now`: the first refusal, or that nothing refuses."""
-        inputs: dict[tuple[str, str], None] = {}
+        inputs: list[tuple[str, str]] = []
         next_at, needs_agent = self._later(lead, number, now, known), False
         for each in self._findings(lead, number, now, known, is_live=True):
             if not each.allowed:
                 return Verdict(allowed=False, rule=each.rule, inputs=each.inputs, next_at=each.next_at)
-            inputs.update(dict.fromkeys(each.inputs))
+            inputs += each.inputs
             if each.next_at is not None and (next_at is None or each.next_at < next_at):
                 next_at = each.next_at
             needs_agent = needs_agent or each.needs_agent
-        return Verdict(allowed=True, rule="allowed", inputs=tuple(inputs), next_at=next_at, needs_agent=needs_agent)
+        return Verdict(
+            allowed=True, rule="allowed", inputs=tuple(dict.fromkeys(inputs)), next_at=next_at, needs_agent=needs_agent
+        )
 
     def findings(self, lead: Lead, number: PhoneNumber, now: float, known: Known) -> Iterator[Finding]:
         """Give what every rule says, in the published order, also after a refusal."""
@@ -113,7 +116,7 @@ class Gate:
         yield from self._check_campaign(lead, number, standing, known)
         codes, zones = codes_of(lead, number, self._policy), places(lead, number)
         today = self._today(codes, zones, now)
-        yield _check_places(codes, today.rules)
+        yield today.places
         ours = self._openings.of_campaign(zones, now)
         inputs = self._openings.where(zones, now)
         yield _own("calling_hours", ours.is_open, inputs, ours.until_at)
@@ -135,8 +138,10 @@ class Gate:
             yield found
         if is_live:  # whoever decides comes here only when every hour is open
             self._remember((codes, zones), earliest(*ends) or inf, now)
-        for found in self._check_rules(case, zones):
-            yield _lapsing(found, today.lapses_at)
+        if today.lapses_at is None:
+            yield from self._check_rules(case, zones)
+        else:
+            yield from (_lapsing(found, today.lapses_at) for found in self._check_rules(case, zones))
 
     def _check_rules(self, case: Case, zones: tuple[str, ...]) -> Iterator[Finding]:
         """Ask the rules of every kind but hours."""
@@ -190,6 +195,7 @@ class Gate:
             days=days,
             midnights=midnights,
             rules=rules,
+            places=_check_places(codes, rules),
             rings=tuple(check_rings(policy, rules)),
             declared=(*check_abandonments(policy, rules), *check_caller_ids(policy, rules)),
             begins_at=earliest(*begins),
@@ -218,6 +224,7 @@ def _lapsing(found: Finding, lapses_at: float | None) -> Finding:
     return replace(found, next_at=lapses_at)
 
 
+@lru_cache(maxsize=4096)
 def _own(rule: str, allowed: bool, inputs: Inputs, next_at: float | None = None) -> Finding:
     """Say what a check found that rests on no rule of any ruleset."""
     return Finding(
