@@ -138,6 +138,7 @@ def _pacing(table: CampaignTable) -> PacingPolicy:
         ratio=default.ratio if pacing.ratio is None else pacing.ratio,
         ring_timeout_s=pacing.ring_timeout_s,
         lines=pacing.lines,
+        has_detector=pacing.detector,
         preview_timeout_s=(default.preview_timeout_s if pacing.preview_timeout_s is None else pacing.preview_timeout_s),
         shadow=None if pacing.shadow is None else _shadow(pacing.shadow),
     )

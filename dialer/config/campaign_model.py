@@ -180,6 +180,7 @@ class PacingTable(TomlModel):
     lines: Annotated[int, Field(ge=1, le=10_000)] | None = None
     preview_timeout_s: Annotated[float, Field(ge=5, le=3600)] | None = None
     shadow: Annotated[str, AfterValidator(_shadow)] | None = None
+    detector: bool = True
 
     @model_validator(mode="after")
     def _fits_mode(self) -> Self:

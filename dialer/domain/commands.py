@@ -12,7 +12,10 @@ from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDeci
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceCall:
-    """Dial one number of a lead. Stop ringing after `ring_timeout_s`; report every step under `call_id`."""
+    """Dial one number of a lead. Stop ringing after `ring_timeout_s`; report every step under `call_id`.
+
+    Without a detector (`has_detector`) every answer is reported as a person at once.
+    """
 
     call_id: int
     campaign: str
@@ -21,6 +24,7 @@ class PlaceCall:
     ring_timeout_s: float
     caller_id: str | None
     agent_id: str | None  # the agent who is reserved for this call, if any
+    has_detector: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,7 @@ class PacingPolicy:
     lines: int | None = None  # of this campaign; None: only the gateway's own limit
     preview_timeout_s: float = 60.0  # an offer not taken by then goes back, and the agent is paused
     shadow: ShadowPolicy | None = None
+    has_detector: bool = True  # an answering machine detector speaks first; without, every answer is taken for a person
 
     def __post_init__(self) -> None:
         """Refuse what no campaign file could say: a ratio or time that is no positive number, less than one line."""

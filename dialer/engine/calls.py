@@ -95,6 +95,7 @@ def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | N
             ring_timeout_s=policy.pacing.ring_timeout_s,
             caller_id=policy.caller_id,
             agent_id=agent_id,
+            has_detector=policy.pacing.has_detector,
         )
     )
 

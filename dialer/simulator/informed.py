@@ -208,6 +208,8 @@ def _equip(scenario: Scenario, dials: Dials, policy: CampaignPolicy, spent: Budg
             f"--known: expected occupancy_max = 1, found {policy.agents.occupancy_max:g}: how long agents "
             "rest would depend on the pacing; leave it out of the campaign"
         )
+    if not policy.pacing.has_detector:
+        raise UsageError("--known: expected a campaign with a detector, found detector = false; leave it out")
     return replace(new_campaign(policy, spent), learner=InformedLearner(truth(scenario, dials, policy)))
 
 

@@ -214,7 +214,11 @@ class World:
         line.is_answered, line.answered_at = True, at
         self._news.append(CallAnswered(call_id=line.order.call_id))
         attempt = line.attempt
-        self.at(at + attempt.detected_after_s, self._classify, line)
+        if line.order.has_detector:
+            self.at(at + attempt.detected_after_s, self._classify, line)
+        else:
+            self.machines_called_human += attempt.fate is not Fate.LIVE
+            self._news.append(CallClassified(call_id=line.order.call_id, is_machine=False))
         if attempt.patience_s is not None:
             self.at(at + attempt.patience_s, self._lose_patience, line)
 

@@ -59,6 +59,7 @@ ratio = 2
 ring_timeout_s = 30
 lines = 12
 shadow = "power:2.5"
+detector = false
 
 [abandonment]
 target = 0.01
@@ -159,6 +160,7 @@ FULL = CampaignPolicy(
         ring_timeout_s=30.0,
         lines=12,
         shadow=ShadowPolicy(mode=PacingMode.POWER, ratio=2.5),
+        has_detector=False,
     ),
     abandonment=AbandonmentPolicy(
         target_rate=0.01,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -98,6 +99,17 @@ def test_the_greeting_delays_the_detector() -> None:
     at, event = run(place, 100.0)[-1]
     assert at == 12.25
     assert event == CallClassified(call_id=1, is_machine=False, greeting_start_at=10.5, greeting_end_at=12.0)
+
+
+def test_without_a_detector_every_answer_is_a_person_at_once() -> None:
+    """The word comes with the answer, and says nothing of a greeting that nobody listened for; a machine, too."""
+    place = world({**LIVE, "person": {"greeting_s": 1.5}, "detection": {"human_after_s": 0.25}})
+    place.submit(replace(order(1), has_detector=False), 0.0)
+    assert run(place, 100.0)[-1] == (10.0, CallClassified(call_id=1, is_machine=False))
+    machine = world({**LIVE, "answers": {"p_live": 0.0, "p_machine": 1.0, "ring_s": 8}})
+    machine.submit(replace(order(1), has_detector=False), 0.0)
+    assert run(machine, 100.0)[-1][1] == CallClassified(call_id=1, is_machine=False)
+    assert machine.machines_called_human == 1
 
 
 def test_the_detector_errs() -> None:
