@@ -255,7 +255,7 @@ class MemoryStore:
             self.apply(entry.commands)
 
     def _save_lead(self, command: SaveLead) -> None:
-        lead = command.lead
+        lead = command.lead if command.lead.standing is None else replace(command.lead, standing=None)
         row = self._rows.get(lead.lead_id)
         if row is None or row.lead.campaign != lead.campaign:
             raise StorageError(f"lead {lead.lead_id} of campaign {lead.campaign!r}: not in the store, so not saved")
