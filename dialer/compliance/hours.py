@@ -65,7 +65,7 @@ class Schedule:
     def seams(self) -> tuple[int, ...]:
         """The days from which on something else holds than the week and its holidays."""
         days = (self.since, self.until, None if self.known_days is None else self.known_days[0])
-        return tuple(day for day in days if day is not None)
+        return tuple(day for day in days if day)  # 0: no day is known at all
 
 
 def schedule_of(rule: HoursRule, law: Law) -> Schedule:

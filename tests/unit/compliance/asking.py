@@ -41,8 +41,8 @@ def person(*numbers: PhoneNumber, **changes: Any) -> Lead:
 
 def campaign(**changes: Any) -> CampaignPolicy:
     """A campaign that would call round the clock, about the survey."""
-    facts: dict[str, Any] = {"compliance": CompliancePolicy(subject="survey"), **changes}
-    return replace(policy(), hours=HoursPolicy(week=laws.ALL_DAY), **facts)
+    facts: dict[str, Any] = {"compliance": CompliancePolicy(subject="survey"), "hours": HoursPolicy(week=laws.ALL_DAY)}
+    return replace(policy(), **{**facts, **changes})
 
 
 def declared(**changes: Any) -> CampaignPolicy:
