@@ -47,7 +47,7 @@ from dialer.domain.law import (
     Rule,
     VoiceRule,
 )
-from dialer.domain.policy import ClockStart, Window
+from dialer.domain.policy import AbandonmentUnit, ClockStart, Window
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RING_S = 6.0  # of one ring, where a text counts rings
@@ -316,6 +316,7 @@ class AbandonmentTable(RuleTable):
     ]
     threshold_s: Annotated[float, Field(gt=0, le=60, description="seconds that a person may wait for an agent")]
     starts_at: Annotated[ClockStart, Field(strict=False, description="answer, greeting_start or greeting_end")]
+    unit: Annotated[AbandonmentUnit, Field(strict=False)] = AbandonmentUnit.CAMPAIGN
     message_required: bool = False
     message_says: list[MessageWord] = Field(default_factory=list)
 
@@ -327,6 +328,7 @@ class AbandonmentTable(RuleTable):
             windows=tuple(self.windows),
             threshold_s=self.threshold_s,
             starts_at=self.starts_at,
+            unit=self.unit,
             is_message_required=self.message_required,
             message_says=tuple(self.message_says),
         )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dialer.domain.policy import ClockStart, Window
+from dialer.domain.policy import AbandonmentUnit, ClockStart, Window
 
 Span = tuple[int, int]
 Week = tuple[tuple[Span, ...], ...]
@@ -183,13 +183,15 @@ class AbandonmentRule(Rule):
     """How the law counts abandonments, and how many it allows (`cap_rate` None: no number is in the text).
 
     `windows` are those in which a campaign may count to comply, the law's own first. `starts_at` is the law's clock; a
-    campaign may start its own earlier, never later. `message_says` must all be in the campaign's declared message.
+    campaign may start its own earlier, never later. `unit` is whose abandonments the law counts together.
+    `message_says` must all be in the campaign's declared message.
     """
 
     cap_rate: float | None
     windows: tuple[Window, ...]
     threshold_s: float
     starts_at: ClockStart
+    unit: AbandonmentUnit = AbandonmentUnit.CAMPAIGN
     is_message_required: bool = False
     message_says: tuple[str, ...] = ()
 
