@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from dialer.config.faults import Fault
     from dialer.config.settings import Settings
+    from dialer.domain.law import Law
     from dialer.domain.policy import CampaignPolicy
 
 
@@ -31,7 +32,8 @@ def check(
     """Check a configuration and campaign files without running them.
 
     Prints every fault of every file at once: file, line, key, expected, found, nearest known key. Of each lead list it
-    reads the headings and the first row: a missing column is a fault too.
+    reads the headings and the first row: a missing column is a fault too. Where a rule of the campaign's own country
+    would refuse every call because of what the campaign declares, it says so; that is no fault of the file.
 
     Exit codes: 0 all valid; 3 not.
     """
@@ -40,16 +42,20 @@ def check(
     faults: list[Fault] = []
     settings = _settings(config, faults)
     paths = campaigns or ([] if settings is None else sorted(settings.campaigns_dir.glob("*.toml")))
+    law = _law(settings, faults)
     policies = _policies(paths, faults)
     faults.extend(_list_faults(paths))
+    warnings = [] if law is None else [text for policy in policies for text in _refusals(policy, law)]
     if as_json:
-        _print_json(faults, policies)
+        _print_json(faults, policies, warnings)
         if faults:
             raise typer.Exit(ConfigError.exit_code)
         return
     if faults:
         raise ConfigFaults(faults)
     _print_valid(config, paths, policies)
+    for text in warnings:
+        print(text)
 
 
 def _settings(path: Path, faults: "list[Fault]") -> "Settings | None":
@@ -67,6 +73,39 @@ def _settings(path: Path, faults: "list[Fault]") -> "Settings | None":
     except ConfigFaults as error:
         faults.extend(error.faults)
     return settings
+
+
+def _law(settings: "Settings | None", faults: "list[Fault]") -> "Law | None":
+    """Read the rulesets, the operator's own among them; add their faults."""
+    import time
+
+    from dialer.config.faults import ConfigFaults
+    from dialer.config.rulesets import load_law
+
+    try:
+        return load_law(() if settings is None else settings.rules, around=time.time())
+    except ConfigFaults as error:
+        faults.extend(error.faults)
+        return None
+
+
+def _refusals(policy: "CampaignPolicy", law: "Law") -> "Iterator[str]":
+    """Say which rules of the campaign's own country refuse all its calls for what it declares, whatever the person."""
+    from datetime import date
+
+    from dialer.compliance.applying import applying, in_force
+    from dialer.compliance.declarations import check_abandonments, check_caller_ids, check_rings
+
+    rules = applying(law, (policy.jurisdiction,), policy.purpose, policy.compliance.audience)
+    rules = in_force(rules, (date.today().toordinal(),))
+    where = f"warning: campaign {policy.name}: every call to {policy.jurisdiction} will be refused"
+    if rules.missing:
+        yield f"{where}: there is no ruleset for {' '.join(rules.missing)}; add a file to [compliance] rules"
+    for check_rules in (check_rings, check_abandonments, check_caller_ids):
+        for found in check_rules(policy, rules):
+            if not found.allowed:
+                said = "; ".join(f"{name} {text}" for name, text in found.inputs)
+                yield f"{where} by {found.rule} ({found.force}): {said}"
 
 
 def _policies(paths: list[Path], faults: "list[Fault]") -> "list[CampaignPolicy]":
@@ -101,11 +140,12 @@ def _list_faults(paths: list[Path]) -> "Iterator[Fault]":
                 yield file.fault(("list", "files", rank), expected=wanted, found=found)
 
 
-def _print_json(faults: "list[Fault]", policies: "list[CampaignPolicy]") -> None:
+def _print_json(faults: "list[Fault]", policies: "list[CampaignPolicy]", warnings: list[str]) -> None:
     answer = {
         "is_valid": not faults,
         "faults": [{**asdict(fault), "message": str(fault)} for fault in faults],
         "campaigns": [{"name": policy.name, "digest": policy.digest} for policy in policies],
+        "warnings": warnings,
     }
     print(json.dumps(answer, indent=2))
 

@@ -52,6 +52,30 @@ def test_a_campaign_in_the_place_of_the_configuration_is_told_apart() -> None:
     assert "dialer check config.toml campaigns/renewal-kr.toml" in first.stderr
 
 
+def test_what_a_rule_would_refuse_of_every_call_is_said(tmp_path: Path) -> None:
+    """A campaign that its own country's rules refuse whoever is called is valid, with a warning that names the rule."""
+    (tmp_path / "campaigns").mkdir()
+    (tmp_path / "config.toml").write_text("")
+    for name, jurisdiction, extra in (
+        ("us", "US", '[pacing]\nmode = "power"\n'),
+        ("gb", "GB", '[abandonment]\nstarts_at = "greeting_end"\n'),
+        ("mx", "MX", ""),
+        ("kr", "KR", ""),
+    ):
+        (tmp_path / "campaigns" / f"{name}.toml").write_text(
+            f'name = "{name}"\nseller = "Example Telecom"\npurpose = "telemarketing"\njurisdiction = "{jurisdiction}"\n'
+            f'{extra}[agents]\ngroups = ["g"]\n'
+        )
+    result = dialer("check", tmp_path / "config.toml")
+    warnings = [line for line in result.stdout.splitlines() if line.startswith("warning: ")]
+    assert result.returncode == 0
+    assert any("campaign us" in line and "US.abandonment" in line and "message none" in line for line in warnings)
+    assert any("campaign gb" in line and "starts_at greeting_end, not after answer" in line for line in warnings)
+    assert any("campaign mx" in line and "no ruleset for MX" in line for line in warnings)
+    assert not any("campaign kr" in line for line in warnings)
+    assert json.loads(dialer("check", tmp_path / "config.toml", "--json").stdout)["warnings"] == warnings
+
+
 def test_all_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
     """Exit code 3, and on stderr one line for each fault of both files, without a traceback."""
     config, campaign = broken(tmp_path)
