@@ -167,7 +167,7 @@ def test_everything_of_a_lead_is_kept(store: Store) -> None:
         1, 2, name="세대주", segment="new", priority=3, zone="Asia/Seoul", external_id="x-1", fields={"plan": "B"}
     )
     load(store, candidate)
-    claimed = store.claim("spring", 1, 1000.0).leads[0]
+    claimed = replace(store.claim("spring", 1, 1000.0).leads[0], standing=None)
     assert claimed == replace(candidate, lead_id=claimed.lead_id, state=LeadState.CLAIMED)
     numbers = (replace(claimed.numbers[0], attempts=1, last_attempt_at=1000.5, is_invalid=True), claimed.numbers[1])
     saved = save(
@@ -392,7 +392,7 @@ def test_the_journal_comes_back_as_written(store: Store) -> None:
     """Entries are read in order, from any sequence number on, and their commands are applied once."""
     load(store, make_lead(1))
     lead = store.claim("spring", 1, 1000.0).leads[0]
-    done = replace(lead, state=LeadState.FINISHED, reason="sale")
+    done = replace(lead, state=LeadState.FINISHED, reason="sale", standing=None)
     entries = [
         Entry(seq=5, at=1000.0, event=CallRinging(call_id=1), commands=(HangUp(call_id=1, reason="x"),)),
         Entry(seq=6, at=1000.5, event=None, commands=(SaveLead(lead=done, order_key="k"),)),
