@@ -31,7 +31,9 @@ def test_a_changed_byte_does_not_open(at: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "sealed", [b"", b"\x01", b"somebody", SEALED[:16], SEALED[:-1], b"name in plain text, long enough"]
+    "sealed",
+    [b"", b"\x01", b"somebody", SEALED[:16], SEALED[:-1], b"name in plain text, long enough"],
+    ids=["nothing", "format", "text", "head", "cut", "long text"],
 )
 def test_what_is_not_sealed_does_not_open(sealed: bytes) -> None:
     """Plain text and pieces are refused, and not quoted."""
