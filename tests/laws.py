@@ -33,7 +33,7 @@ DAY_S = 86400
 ALL_DAY: Week = (((0, DAY_S),),) * 7
 OPEN_CODES = ("GB", "KR", "JP", "US")
 
-_KINDS: dict[type[Rule], str] = {
+_KIND_OF: dict[type[Rule], str] = {
     HoursRule: "hours",
     ConsentRule: "consents",
     RegistryRule: "registries",
@@ -46,6 +46,7 @@ _KINDS: dict[type[Rule], str] = {
     CallerIdRule: "caller_ids",
     NamedTimeRule: "named_times",
 }
+KINDS = tuple(_KIND_OF.values())
 
 
 def week(*spans: tuple[float, float]) -> Week:
@@ -133,7 +134,7 @@ def ruleset(code: str, *rules: Rule, **changes: Any) -> Ruleset:
     """A jurisdiction with these rules, each under its kind."""
     kinds: dict[str, tuple[Rule, ...]] = {}
     for rule in rules:
-        kind = _KINDS[type(rule)]
+        kind = _KIND_OF[type(rule)]
         kinds[kind] = (*kinds.get(kind, ()), rule)
     facts: dict[str, Any] = {"name": code, "version": "1", "dated": "2026-01-01", "digest": f"digest of {code}"}
     return Ruleset(code=code, **{**facts, **kinds, **changes})
