@@ -18,11 +18,16 @@ from dialer.cli.consent import consent_app
 from dialer.cli.daemon import campaign_app, run, status
 from dialer.cli.demo import demo
 from dialer.cli.evidence import evidence_app
+from dialer.cli.keys import keys_app
 from dialer.cli.leads import leads_app
 from dialer.cli.pacing import pacing_app
+from dialer.cli.person import person_app
 from dialer.cli.registry import registry_app
 from dialer.cli.report import report_app
+from dialer.cli.rules import rules_app
 from dialer.cli.simulate import simulate
+from dialer.cli.why import why
+from dialer.cli.why_not import why_not
 from dialer.errors import DialerError
 
 INTERRUPTED = 130
@@ -125,9 +130,14 @@ app.command(rich_help_panel="Prepare")(check)
 app.add_typer(leads_app, name="leads", rich_help_panel="Prepare")
 app.add_typer(consent_app, name="consent", rich_help_panel="Prepare")
 app.add_typer(registry_app, name="registry", rich_help_panel="Prepare")
+app.add_typer(rules_app, name="rules", rich_help_panel="Prepare")
 app.command(rich_help_panel="Run")(run)
 app.command(rich_help_panel="Run")(status)
 app.add_typer(campaign_app, name="campaign", rich_help_panel="Run")
+app.add_typer(keys_app, name="keys", rich_help_panel="Run")
+app.command(rich_help_panel="Look back")(why)
+app.command("why-not", rich_help_panel="Look back")(why_not)
 app.add_typer(report_app, name="report", rich_help_panel="Look back")
 app.add_typer(evidence_app, name="evidence", rich_help_panel="Look back")
+app.add_typer(person_app, name="person", rich_help_panel="Look back")
 app.add_typer(pacing_app, name="pacing", rich_help_panel="Look back")
