@@ -15,6 +15,8 @@ import msgspec
 from dialer.domain.law import Span
 from dialer.domain.standing import Consent
 from dialer.storage.codec import dumps
+from dialer.storage.evidence import record
+from dialer.storage.evidence_bodies import RefusalBody
 from dialer.storage.vault import Vault
 
 PLACE = b"consents.number"
@@ -121,8 +123,15 @@ class ConsentImport:
         gather(self._connection, self._vault, consents)
 
     def finish(self, source: str, who: str, now: float) -> None:
-        """Move everything to its place, within a transaction."""
+        """Move everything to its place, within a transaction; refusals are in the evidence, too."""
         self.tally = keep_gathered(self._connection, source, who, now)
+        refused: dict[str, list[str]] = {}
+        for seller, index, _ in self._connection.execute(_REVOKED):
+            refused.setdefault(seller, []).append(index.hex())
+        for seller, subjects in refused.items():
+            reason = f"consent revoked in {source}"
+            body = RefusalBody(at=now, seller=seller, subjects=tuple(subjects), reason=reason, who=who)
+            record(self._connection, self._vault, body)
 
 
 def gather(connection: sqlite3.Connection, vault: Vault, consents: Iterable[Consent]) -> None:
