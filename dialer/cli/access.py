@@ -5,8 +5,10 @@ said but seen: the user and the groups that the operating system knows this proc
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from dialer.errors import AccessRefused, UsageError
 
@@ -129,3 +131,22 @@ def require_full_view(
     require_right(settings, what)
     checked_reason(reason, what)
     return record_deed(settings, kind, what, reason, campaign=campaign, seller=seller, numbers=numbers, details=details)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """Write a file beside its place, for its owner alone, and move it there once it is whole; else leave nothing."""
+    import os
+
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        raise UsageError(f"--output {path}: cannot be written ({error.strerror})") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -97,18 +97,13 @@ def revoke(
 
     A running daemon acts on it at once, on leads that are about to be dialed, too.
     """
-    from dialer.daemon.control import RefusedRequest, ask, is_listening
     from dialer.errors import UsageError
 
     settings = _settings(config, seller)
     e164 = read_number(number)
     if not reason.strip():
         raise UsageError("--reason: expected a few words that say what the person said, found nothing")
-    if is_listening(settings.control_socket):
-        answer = ask(settings.control_socket, RefusedRequest(seller=seller, number=e164, reason=reason))
-        numbers = int(answer["numbers"])
-    else:
-        numbers = _refuse(settings, seller, e164, reason)
+    numbers = refuse_person(settings, seller, e164, reason)
     if as_json:
         _print_json({"seller": seller, "numbers": numbers})
     else:
@@ -211,6 +206,16 @@ def _country(text: str | None) -> str | None:
     if text is not None and (len(text) != 2 or country_of(text) is None):
         raise UsageError(f"--country {text}: expected a country's code of two letters, such as KR")
     return text
+
+
+def refuse_person(settings: "Settings", seller: str, e164: str, reason: str) -> int:
+    """Let nobody of the seller call this person again: by the running daemon, else without one; count the numbers."""
+    from dialer.daemon.control import RefusedRequest, ask, is_listening
+
+    if is_listening(settings.control_socket):
+        answer = ask(settings.control_socket, RefusedRequest(seller=seller, number=e164, reason=reason))
+        return int(answer["numbers"])
+    return _refuse(settings, seller, e164, reason)
 
 
 def _refuse(settings: "Settings", seller: str, e164: str, reason: str) -> int:

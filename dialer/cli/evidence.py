@@ -8,9 +8,7 @@ import typer
 from dialer.cli.report import FromOption, ToOption, ZoneOption
 
 if TYPE_CHECKING:
-    from dialer.config.settings import Settings
     from dialer.storage.evidence_check import Checked
-    from dialer.storage.evidence_file import Wanted
     from dialer.storage.reading import SqliteRecords
 
 ConfigOption = Annotated[
@@ -44,7 +42,7 @@ def export_evidence(
     """
     import sys
 
-    from dialer.cli.access import checked_reason, record_deed
+    from dialer.cli.access import checked_reason, record_deed, written_whole
     from dialer.cli.report import read_span
     from dialer.config.settings import load_settings
     from dialer.daemon.stores import open_records
@@ -58,8 +56,9 @@ def export_evidence(
     details = {"from": from_ or "", "to": to or "", "zone": zone, "output": str(output.absolute())}
     record_deed(settings, "export", "evidence", reason, campaign=campaign, seller=seller, details=details)
     wanted = Wanted(since=span.from_at, until=span.to_at, campaign=campaign, seller=seller)
-    count, hash_ = _write(settings, output, wanted)
-    print(f"{count:,} entries written to {output}\nlast hash {hash_}", file=sys.stderr)
+    with open_records(settings) as store, written_whole(output) as out:
+        written = store.export_evidence(out, wanted)
+    print(f"{written.count:,} entries written to {output}\nlast hash {written.hash}", file=sys.stderr)
 
 
 @evidence_app.command("verify")
@@ -167,28 +166,6 @@ def _seller_of(store: "SqliteRecords", campaign: str) -> str:
         known = ", ".join(store.campaigns()) or "none"
         raise UsageError(f"--campaign {campaign}: no such campaign in the database; there: {known}")
     return policy.seller
-
-
-def _write(settings: "Settings", output: Path, wanted: "Wanted") -> tuple[int, str]:
-    """Write a file beside its place, for its owner alone, and move it there once it is whole."""
-    import os
-
-    from dialer.daemon.stores import open_records
-    from dialer.errors import UsageError
-
-    part = output.with_name(f"{output.name}.part")
-    try:
-        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
-            with open_records(settings) as store:
-                written = store.export_evidence(out, wanted)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(output)
-    except OSError as error:
-        raise UsageError(f"--output {output}: cannot be written ({error.strerror})") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return written.count, written.hash
 
 
 def _lines_of(file: Path, found: "Checked", heads: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from dialer.daemon.control import RefusedRequest, RegistryRequest, StandingsRequ
 from dialer.daemon.driver import Driver
 from dialer.domain.events import PersonRefused, RegistryLoaded, StandingsChanged
 from dialer.domain.standing import RegistryCopy
+from dialer.storage.reading import SqliteRecords
 from dialer.storage.sqlite import SqliteStore
 
 PersonRequest = RefusedRequest | StandingsRequest | RegistryRequest
@@ -45,7 +46,7 @@ class People:
                 return {"registries": [copy.registry for copy in news]}
 
 
-def numbers_of(store: SqliteStore, seller: str, number: str) -> tuple[str, ...]:
+def numbers_of(store: SqliteRecords, seller: str, number: str) -> tuple[str, ...]:
     """Give every number known of the person who has this one, as far as the seller's own lists tell: it comes first."""
     leads = store.leads_of(seller, number)
     return tuple(dict.fromkeys([number, *(each.e164 for lead in leads for each in lead.numbers)]))

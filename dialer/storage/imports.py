@@ -17,6 +17,8 @@ from dialer.errors import StorageError
 Added = Literal["loaded", "merged", "unchanged"]
 DO_NOT_CALL = "do_not_call"
 """The reason of a lead that is finished because one of its numbers is blocked for the seller."""
+ERASED = "erased"
+"""The reason of a lead whose person was erased: it names nobody, and nothing is added to it again."""
 
 
 class ImportSession(Protocol):
@@ -95,6 +97,8 @@ def merge(known: Lead, candidate: Lead, foreign: Collection[str]) -> Lead:
 
     `foreign` holds the row's numbers that belong to other leads of the campaign already: they stay there.
     """
+    if known.reason == ERASED:
+        return known
     taken = {number.e164 for number in known.numbers}.union(foreign)
     numbers = known.numbers + distinct(tuple(n for n in candidate.numbers if n.e164 not in taken))
     fields = {**candidate.fields, **{key: text for key, text in known.fields.items() if text}}

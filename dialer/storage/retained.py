@@ -16,6 +16,9 @@ _KEEP = """INSERT INTO retained (seller, number_index, number, until_at, reason)
     ON CONFLICT (seller, number_index) DO UPDATE SET until_at = max(until_at, excluded.until_at)"""
 _FIND = "SELECT number, until_at, reason FROM retained WHERE seller = ? AND number_index = ?"
 _PURGE = "DELETE FROM retained WHERE until_at <= ?"
+_DROP_CONSENTS = """DELETE FROM consents WHERE number = x'' AND NOT EXISTS (SELECT 1 FROM retained
+    WHERE retained.seller = consents.seller AND retained.number_index = consents.number_index)"""
+_DROP_CONSENT_EVENTS = "DELETE FROM consent_events WHERE consent_id NOT IN (SELECT consent_id FROM consents)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,5 +55,8 @@ def find(connection: sqlite3.Connection, vault: Vault, seller: str, subject: str
 
 
 def purge(connection: sqlite3.Connection, now: float) -> int:
-    """Let go what need not be kept any longer; give how many numbers that was."""
-    return connection.execute(_PURGE, (now,)).rowcount
+    """Let go what need not be kept any longer, proofs of consents included; give how many numbers that was."""
+    count = connection.execute(_PURGE, (now,)).rowcount
+    if connection.execute(_DROP_CONSENTS).rowcount:
+        connection.execute(_DROP_CONSENT_EVENTS)
+    return count

@@ -16,7 +16,7 @@ from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage import rows
 from dialer.storage.consents import GATHERING, gather, keep_gathered
-from dialer.storage.imports import Added, Tally, distinct, merge, not_its_own, own_consents
+from dialer.storage.imports import ERASED, Added, Tally, distinct, merge, not_its_own, own_consents
 from dialer.storage.proofs import refuse_dropped
 from dialer.storage.vault import Vault
 from dialer.storage.writing import add_open_leads, counter, insert, raise_counter, register
@@ -79,13 +79,15 @@ class SqliteImport:
         if candidate.campaign != self._policy.name or not candidate.numbers:
             raise not_its_own(self._policy.name, candidate)
         self._look_again()
-        gather(self._connection, self._vault, own_consents(self._policy, consents))
         owners = {number.e164: self._owner(self._vault.index(number.e164)) for number in candidate.numbers}
         lead_id = next((owner for owner in owners.values() if owner is not None), None)
-        if lead_id is None:
+        known = None if lead_id is None else self._lead(lead_id)
+        if known is not None and known.reason == ERASED:
+            return self.tally.count("unchanged")
+        gather(self._connection, self._vault, own_consents(self._policy, consents))
+        if known is None:
             self._load(candidate)
             return self.tally.count("loaded")
-        known = self._lead(lead_id)
         merged = merge(known, candidate, [e164 for e164, owner in owners.items() if owner not in (None, lead_id)])
         if merged is known:
             return self.tally.count("unchanged")

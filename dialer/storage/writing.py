@@ -26,6 +26,7 @@ from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage import rows
 from dialer.storage.consents import revoke
+from dialer.storage.imports import ERASED
 from dialer.storage.vault import Vault
 
 
@@ -109,14 +110,19 @@ class Gathered:
 
 
 def save_lead(connection: sqlite3.Connection, command: SaveLead, vault: Vault) -> None:
-    """Keep the engine's word on a lead. Numbers that an import added while it was claimed follow the others."""
+    """Keep the engine's word on a lead. Numbers that an import added while it was claimed follow the others.
+
+    A lead whose person was erased stays as it is: the word is from before.
+    """
     lead = command.lead
     found = connection.execute(
-        "SELECT campaign, place, number_count FROM leads WHERE lead_id = ?", (lead.lead_id,)
+        "SELECT campaign, place, number_count, reason FROM leads WHERE lead_id = ?", (lead.lead_id,)
     ).fetchone()
     if found is None or found[0] != lead.campaign:
         raise StorageError(f"lead {lead.lead_id} of campaign {lead.campaign!r}: not in the store, so not saved")
-    _, place, number_count = found
+    _, place, number_count, reason = found
+    if reason == ERASED:
+        return
     if number_count != len(lead.numbers):
         lead = _with_new_numbers(connection, lead, vault)
     values = rows.engine_values(lead, command.order_key, vault)

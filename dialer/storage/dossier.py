@@ -1,0 +1,64 @@
+"""What is held on one person for one seller: calls and entries of the evidence, found by the person's numbers.
+
+One rule governs this module: every query names the seller. What another seller knows of a number is not looked at.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import msgspec
+
+from dialer.domain.records import Attempt
+from dialer.storage import rows
+from dialer.storage.connection import explained, open_reader
+from dialer.storage.reading import SqliteRecords
+
+_ATTEMPTS = f"""SELECT {", ".join(rows.ATTEMPT_COLUMNS)} FROM attempts WHERE number_index = ?1 AND campaign IN
+    (SELECT name FROM campaigns WHERE seller = ?2) ORDER BY placed_at, call_id"""
+_BLOCKED = "SELECT reason, at, who FROM blocked WHERE seller = ? AND number_index = ?"
+_EVIDENCE = "SELECT seq, body FROM evidence WHERE kind <> 'trimmed' AND (%s) ORDER BY seq"
+_DEEDS = "SELECT seq, body FROM evidence WHERE kind = 'export' ORDER BY seq"
+
+
+def attempts_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> list[Attempt]:
+    """Give every call of a seller's campaigns to these numbers, by instant."""
+    found: list[Attempt] = []
+    for number in numbers:
+        for row in _rows(store, _ATTEMPTS, store.vault.index(number), seller):
+            found.append(rows.to_attempt(row, store.vault))
+    return sorted(found, key=lambda attempt: (attempt.placed_at, attempt.call_id))
+
+
+def refusals_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> list[dict[str, object]]:
+    """Give what the seller's "do not call" list has of these numbers."""
+    found: list[dict[str, object]] = []
+    for number in numbers:
+        for reason, at, who in _rows(store, _BLOCKED, seller, store.vault.index(number)):
+            found.append({"number": number, "reason": reason, "at": at, "who": who})
+    return found
+
+
+def evidence_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Give the seller's entries of the evidence that name one of these numbers, by its hash."""
+    subjects = [store.vault.index(number).hex().encode() for number in numbers]
+    condition = " OR ".join("instr(body, ?)" for _ in subjects)
+    for seq, body in _rows(store, _EVIDENCE % condition, *subjects):
+        said: dict[str, Any] = msgspec.json.decode(body)
+        if said.get("seller") == seller:
+            yield {"seq": seq, **said}
+
+
+def exports_of(store: SqliteRecords, campaigns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Give the exports of whole lists of these campaigns, in which the person was."""
+    for seq, body in _rows(store, _DEEDS):
+        said: dict[str, Any] = msgspec.json.decode(body)
+        if said.get("campaign") in campaigns and not said.get("subjects"):
+            yield {"seq": seq, **said}
+
+
+def _rows(store: SqliteRecords, sql: str, *parameters: object) -> list[Any]:
+    connection: sqlite3.Connection
+    with explained(store.path), closing(open_reader(store.path, store.vault)) as connection:
+        return connection.execute(sql, parameters).fetchall()
