@@ -117,8 +117,7 @@ class Gate:
         codes, zones = codes_of(lead, number, self._policy), places(lead, number)
         today = self._today(codes, zones, now)
         yield today.places
-        ours = self._openings.of_campaign(zones, now)
-        inputs = self._openings.where(zones, now)
+        ours, inputs = self._openings.of_campaign(zones, today, now)
         yield _own("calling_hours", ours.is_open, inputs, ours.until_at)
         past = past_of(standing, known, now)
         case = Case(

@@ -4,10 +4,10 @@ One rule governs: consent widens a rule's hours and nothing else: not the campai
 named, not a holiday.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dialer.compliance.case import Case, earliest, finding
+from dialer.compliance.case import Case, Today, earliest, finding
 from dialer.compliance.consent import Grant, consents_of, described
 from dialer.compliance.dates import wall_clocks
 from dialer.compliance.hours import (
@@ -50,19 +50,23 @@ class Openings:
         self._schedules: dict[_Key, Schedule] = {("campaign",): Schedule(week=tidy_week(policy.hours.week))}
         self._answers: dict[tuple[_Key, tuple[str, ...]], _Answer] = {}
         self._clocks: dict[tuple[str, ...], tuple[float, Inputs]] = {}
+        self._hours: dict[tuple[_Key, tuple[int, ...]], str] = {}
 
-    def of_campaign(self, zones: tuple[str, ...], now: float) -> Opening:
-        """Tell whether the campaign's own hours are open in all zones."""
-        return self._ask(("campaign",), zones, now)
+    def of_campaign(self, zones: tuple[str, ...], today: Today, now: float) -> tuple[Opening, Inputs]:
+        """Tell whether the campaign's own hours are open in all zones, and by what."""
+        key: _Key = ("campaign",)
+        inputs = (*self.where(zones, now), ("campaign_hours", self._hours_of(key, today.days)))
+        return self._ask(key, zones, now), inputs
 
     def check(self, rule: HoursRule, zones: tuple[str, ...], case: Case) -> Finding:
         """Ask a rule on hours, and where it says no, whether the person agreed to other hours."""
         key: _Key = (rule.rule_id, rule.since, rule.until)
         if key not in self._schedules:
             self._schedules[key] = schedule_of(rule, self._law)
-        inputs = self.where(zones, case.now)
+        inputs = (*self.where(zones, case.now), ("hours", self._hours_of(key, case.today.days)))
         if rule.calendar:
-            inputs = (*inputs, ("holidays", rule.calendar))
+            is_one = any(day in self._schedules[key].holidays for day in case.today.days)
+            inputs = (*inputs, ("holidays", f"{rule.calendar}, today is one" if is_one else rule.calendar))
         plain = self._ask(key, zones, case.now)
         if plain.is_open or not rule.widened_by:
             return finding(rule, plain.is_open, inputs, plain.until_at)
@@ -85,7 +89,7 @@ class Openings:
         if key not in self._schedules:
             self._schedules[key] = Schedule(week=(tidy(spans),) * 7)
         found = self._ask(key, zones, case.now)
-        inputs = (*self.where(zones, case.now), ("named", ", ".join(map(_written, spans))))
+        inputs = (*self.where(zones, case.now), ("named", written(spans)))
         for rule in rules or (NAMED_TIME,):
             yield finding(rule, found.is_open, inputs, found.until_at)
 
@@ -99,6 +103,17 @@ class Openings:
             clocks = wall_clocks([name for name in zones if is_zone(name)], now)
             known = self._clocks[zones] = (minute, (("zones", " ".join(zones)), ("local", clocks)))
         return known[1]
+
+    def _hours_of(self, key: _Key, days: tuple[int, ...]) -> str:
+        """Write what is open on these days."""
+        text = self._hours.get((key, days))
+        if text is None:
+            if len(self._hours) >= _KEPT:
+                self._hours.clear()
+            schedule = self._schedules[key]
+            text = " or ".join(dict.fromkeys(written(schedule.on(day)) for day in days))
+            self._hours[key, days] = text
+        return text
 
     def _widened(self, key: _Key, grant: Grant, is_night: bool) -> _Key:
         """Give the key of a rule's schedule as wide as consents make it."""
@@ -130,5 +145,7 @@ def _is_of_hours(consent: Consent) -> str:
     return "" if consent.hours else "none for other hours"
 
 
-def _written(span: Span) -> str:
-    return "-".join(f"{at // 3600:02d}:{at // 60 % 60:02d}" for at in span)
+def written(spans: Iterable[Span]) -> str:
+    """Write spans of a day as clocks show them."""
+    edges = (tuple(f"{at // 3600:02d}:{at // 60 % 60:02d}" for at in span) for span in spans)
+    return ", ".join(f"{start}-{end}" for start, end in edges) or "closed"

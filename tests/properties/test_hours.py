@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialer.compliance.hours import opening
+from dialer.compliance.hours import Schedule, always, opening, opening_of, widened
+from dialer.domain.law import Span
 from dialer.domain.policy import HoursPolicy
 
 QUARTER_S = 900
@@ -58,3 +59,66 @@ def test_opening_agrees_with_the_clocks(policy: HoursPolicy, zones: list[str], s
     if found.until_at is not None and not found.is_open:
         assert is_open(policy, zones, found.until_at)
         assert not is_open(policy, zones, found.until_at - 1.0)
+
+
+@st.composite
+def schedules(draw: st.DrawFn, first: int) -> Schedule:
+    """A week with holidays on some of the days from `first` on, that may begin, end or be known only for a while."""
+    some = st.sampled_from([None, None, first, first + 1, first + 2])
+    eve = draw(st.sampled_from([None, ((9 * 3600, 12 * 3600),)]))
+    known = draw(st.sampled_from([None, (first - 2, first + 40), (first - 2, first + 2), (first + 1, first + 40)]))
+    made = Schedule(
+        week=draw(weeks()).week,
+        holidays=frozenset(draw(st.sets(st.integers(first - 1, first + 3), max_size=2))),
+        eve=eve,
+        known_days=known,
+        since=draw(some),
+        until=draw(some),
+    )
+    kind = draw(st.sampled_from(["as it is", "as it is", "widened", "always"]))
+    if kind == "always":
+        return always(made)
+    return widened(made, ((7 * 3600, 10 * 3600),)) if kind == "widened" else made
+
+
+def spans_by_the_book(schedule: Schedule, day: int) -> tuple[Span, ...]:
+    """What a schedule says of a day, written out."""
+    if (schedule.since is not None and day < schedule.since) or (schedule.until is not None and day >= schedule.until):
+        return ((0, 86400),)
+
+    def is_closed(day: int) -> bool:
+        known = schedule.known_days
+        return day in schedule.holidays or (known is not None and day not in range(*known))
+
+    if is_closed(day):
+        return ()
+    spans = schedule.week[datetime.fromordinal(day).weekday()]
+    if schedule.eve is None or not is_closed(day + 1):
+        return spans
+    return tuple((max(a, c), min(b, d)) for a, b in spans for c, d in schedule.eve if max(a, c) < min(b, d))
+
+
+@settings(max_examples=120)
+@given(data=st.data(), start=st.sampled_from(STARTS), minute=st.integers(0, 36 * 60))
+def test_several_schedules_agree_with_the_clocks(data: st.DataObject, start: datetime, minute: int) -> None:
+    """All of them in all zones, holidays, eves and the days on which a rule holds included."""
+    made = data.draw(st.lists(schedules(start.toordinal()), min_size=1, max_size=2))
+    zones = data.draw(st.lists(st.sampled_from(ZONES), min_size=1, max_size=2, unique=True))
+
+    def by_the_book(at: float) -> bool:
+        for name in zones:
+            local = datetime.fromtimestamp(at, ZoneInfo(name))
+            second = (local.hour * 60 + local.minute) * 60 + local.second
+            for each in made:
+                if not any(a <= second < b for a, b in spans_by_the_book(each, local.toordinal())):
+                    return False
+        return True
+
+    now = (start + timedelta(minutes=minute)).timestamp()
+    found = opening_of(made, zones, now)
+    assert found.is_open == by_the_book(now)
+    end = now + 86400.0 if found.until_at is None else min(found.until_at, now + 2 * 86400.0)
+    at = now
+    while at < end:
+        assert by_the_book(at) == found.is_open
+        at += 450.0

@@ -46,6 +46,7 @@ def test_a_lunch_break_is_closed() -> None:
     """At half past one, until two."""
     verdict = ask(korea(hours_rule(week((10, 13), (14, 20)))), now=at(2026, 11, 23, 13, 30))
     assert outcome(verdict) == (False, "XX.hours", at(2026, 11, 23, 14))
+    assert dict(verdict.inputs)["hours"] == "10:00-13:00, 14:00-20:00"
 
 
 def test_nobody_is_called_on_a_holiday() -> None:
@@ -57,7 +58,9 @@ def test_nobody_is_called_on_a_holiday() -> None:
     assert open_at(rule, 2026, 11, 25, 0, 0, holidays=(TUESDAY,))
     assert open_at(hours_rule(ALL_DAY), 2026, 11, 24, 12, holidays=(TUESDAY,))
     rules = law(ruleset("KR", rule), holidays={"KR": (TUESDAY,)}, years=(2026, 2027))
-    assert outcome(ask(rules, now=at(2026, 11, 24, 12))) == (False, "XX.hours", at(2026, 11, 25))
+    verdict = ask(rules, now=at(2026, 11, 24, 12))
+    assert outcome(verdict) == (False, "XX.hours", at(2026, 11, 25))
+    assert verdict.inputs[2:] == (("hours", "closed"), ("holidays", "KR, today is one"))
 
 
 def test_the_eve_of_a_holiday_is_shorter() -> None:
