@@ -1,4 +1,4 @@
-"""`dialer check`: are the configuration, the world, the campaigns and the headings of their lists valid?
+"""`dialer check`: are the configuration, the rulesets, the world, the campaigns and their lists' headings valid?
 
 Nothing is run and nothing is kept.
 """
@@ -59,13 +59,20 @@ def check(
 
 
 def _settings(path: Path, faults: "list[Fault]") -> "Settings | None":
-    """Read the configuration and the world that it names; add their faults."""
+    """Read the configuration, the rulesets and the world that it names; add their faults."""
+    import time
+
     from dialer.config.faults import ConfigFaults
+    from dialer.config.rulesets import load_law
     from dialer.config.settings import load_settings
 
     settings = None
     try:
         settings = load_settings(path)
+        try:
+            load_law(settings.rules, around=time.time())
+        except ConfigFaults as error:
+            faults.extend(error.faults)
         if settings.loopback.world is not None:
             from dialer.simulator.scenario import load_world
 

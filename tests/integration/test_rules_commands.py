@@ -1,15 +1,15 @@
 """`dialer rules`: the rulesets as the command line shows them."""
 
 import json
-import os
-import subprocess
-import sys
+from contextlib import chdir
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-DIALER = Path(sys.executable).parent / "dialer"
+from dialer.cli.main import app
+
 OWN = """
 code = "KR"
 name = "Our own rules"
@@ -32,16 +32,9 @@ approved_by = "compliance officer"
 
 def dialer(folder: Path, *words: str, code: int = 0) -> str:
     """Run a command in a folder; give what it printed."""
-    result = subprocess.run(
-        [DIALER, *words],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "150"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == code, result.stderr
+    with chdir(folder):
+        result = CliRunner().invoke(app, words, env={"COLUMNS": "150"})
+    assert result.exit_code == code, result.output
     return result.stdout if code == 0 else result.stderr
 
 
@@ -157,3 +150,9 @@ def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
     """With the place, as everywhere."""
     (tmp_path / "wrong.toml").write_text('code = "KR"\nname = "x"\nversion = 1\n', encoding="utf-8")
     assert "wrong.toml:3: version: expected a string" in dialer(tmp_path, "rules", "diff", "KR", "wrong.toml", code=3)
+
+
+def test_check_finds_what_is_wrong_in_a_ruleset(folder: Path) -> None:
+    """`dialer check` reads the rulesets that the configuration names."""
+    (folder / "house.toml").write_text(OWN.replace("mon-fri", "mon-fry"), encoding="utf-8")
+    assert "house.toml:8: hours[0].days: expected days of the week" in dialer(folder, "check", "config.toml", code=3)
