@@ -95,19 +95,35 @@ def report_abandonment(
     to: ToOption = None,
     campaign: CampaignOption = None,
     zone: ZoneOption = "UTC",
+    legal: Annotated[bool, typer.Option("--legal", help="Only what each law counts.")] = False,
     form: FormatOption = ReportFormat.TABLE,
     output: OutputOption = None,
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Abandonment by the legal window of each campaign, with numerator, denominator and clock start.
+    """Abandonment by the window of each campaign, and as each law that applies to the numbers called counts it.
 
-    Every window that shares an instant with the span is counted as a whole.
+    Every window that shares an instant with the span is counted as a whole. --legal gives the laws' counts alone, in
+    any format; without it they are below the table, and in JSON.
     """
-    from dialer.cli import report_rows
+    import time
+
+    from dialer.cli import report_legal, report_output, report_rows
+    from dialer.config.rulesets import load_law
+    from dialer.config.settings import load_settings
+    from dialer.daemon.stores import open_records
 
     span = read_span(from_, to, zone)
-    columns = report_rows.ABANDONMENT_COLUMNS
-    _write("abandonment", report_rows.abandonment_rows, columns, campaign, span, form, output, config)
+    settings = load_settings(config)
+    law = load_law(settings.rules, around=time.time())
+    with open_records(settings) as store:
+        by_law = report_legal.legal_rows(store, law, campaign, span)
+        if legal:
+            name, rows, columns, more = report_legal.LEGAL, by_law, report_legal.LEGAL_COLUMNS, None
+        else:
+            rows, columns = report_rows.abandonment_rows(store, campaign, span), report_rows.ABANDONMENT_COLUMNS
+            name, more = "abandonment", by_law
+        count = report_output.write(name, rows, columns, span, form, output, by_law=more)
+    _say_count("abandonment", count, span, form, output)
 
 
 @report_app.command("attempts")
@@ -155,14 +171,21 @@ def _write(
     config: Path,
 ) -> None:
     """Read the database that the configuration names, and write one report of it."""
-    import sys
-
-    from dialer.cli.report_output import span_text, write
+    from dialer.cli.report_output import write
     from dialer.config.settings import load_settings
     from dialer.daemon.stores import open_records
 
     with open_records(load_settings(config)) as store:
         count = write(report, rows(store, campaign, span), columns, span, form, output)
+    _say_count(report, count, span, form, output)
+
+
+def _say_count(report: str, count: int, span: "Span", form: ReportFormat, output: Path | None) -> None:
+    """Say on standard error what a file, or output that a program reads, does not say itself."""
+    import sys
+
+    from dialer.cli.report_output import span_text
+
     if count == 0 and (form is not ReportFormat.TABLE or output is not None):
         print(f"report {report}: 0 rows: nothing was recorded; span: {span_text(span)}", file=sys.stderr)
     if output is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from dialer.cli.report import ReportFormat
+from dialer.cli.report_legal import LEGAL, print_legal
 from dialer.cli.report_rows import CHANGE_COLUMNS, Cell, Row, Span, formulas_of
 from dialer.cli.tables import console_for, parts, table_of, without
 from dialer.errors import UsageError
@@ -77,9 +78,19 @@ def span_text(span: Span) -> str:
 
 
 def write(
-    report: str, rows: Iterator[Row], columns: Mapping[str, str], span: Span, form: ReportFormat, path: Path | None
+    report: str,
+    rows: Iterator[Row],
+    columns: Mapping[str, str],
+    span: Span,
+    form: ReportFormat,
+    path: Path | None,
+    *,
+    by_law: Iterable[Row] | None = None,
 ) -> int:
-    """Write a report to a file or to standard output; return the number of rows."""
+    """Write a report to a file or to standard output; return the number of rows.
+
+    `by_law`: what each law counts, below a table and beside the rows of JSON; the other formats hold one table each.
+    """
     counted = _Counted(rows)
     if form is ReportFormat.PARQUET:
         if path is None:
@@ -89,8 +100,8 @@ def write(
         return counted.count
     writers: dict[ReportFormat, Callable[[TextIO], None]] = {
         ReportFormat.CSV: lambda out: _write_csv(counted, columns, out),
-        ReportFormat.JSON: lambda out: _write_json(report, counted, span, out),
-        ReportFormat.TABLE: lambda out: _write_table(report, counted, span, out),
+        ReportFormat.JSON: lambda out: _write_json(report, counted, span, out, by_law),
+        ReportFormat.TABLE: lambda out: _write_table(report, counted, span, out, by_law),
     }
     if path is None:
         writers[form](sys.stdout)
@@ -150,7 +161,7 @@ def _csv_cell(cell: Cell) -> str | int | float:
     return inert(cell) if isinstance(cell, str) else cell
 
 
-def _write_json(report: str, rows: Iterable[Row], span: Span, out: TextIO) -> None:
+def _write_json(report: str, rows: Iterable[Row], span: Span, out: TextIO, by_law: Iterable[Row] | None = None) -> None:
     """Write one JSON object: the report's name, its span and its rows. A bound not given is null."""
     import msgspec
 
@@ -160,10 +171,14 @@ def _write_json(report: str, rows: Iterable[Row], span: Span, out: TextIO) -> No
     start = None if span.from_at == float("-inf") else span.instant(span.from_at)
     end = None if span.to_at == float("inf") else span.instant(span.to_at)
     head = {"report": report, "from": start, "to": end, "zone": span.zone.key}
-    out.write(text(head)[:-1] + ',"rows":[')
-    for index, row in enumerate(rows):
-        out.write((",\n" if index else "\n") + text(row))
-    out.write("]}\n")
+    out.write(text(head)[:-1])
+    for name, part in (("rows", rows), (LEGAL, by_law)):
+        if part is not None:
+            out.write(f',"{name}":[')
+            for index, row in enumerate(part):
+                out.write((",\n" if index else "\n") + text(row))
+            out.write("]")
+    out.write("}\n")
 
 
 def _write_parquet(rows: Iterable[Row], columns: Mapping[str, str], path: Path) -> None:
@@ -186,7 +201,9 @@ def _write_parquet(rows: Iterable[Row], columns: Mapping[str, str], path: Path) 
 
 
 # ------------------------------------------------------------------------------------- tables
-def _write_table(report: str, rows: Iterable[Row], span: Span, out: TextIO) -> None:
+def _write_table(
+    report: str, rows: Iterable[Row], span: Span, out: TextIO, by_law: Iterable[Row] | None = None
+) -> None:
     console = console_for(out)
     console.print(f"{report}: {span_text(span)}", soft_wrap=True)
     found = iter(rows)
@@ -202,6 +219,9 @@ def _write_table(report: str, rows: Iterable[Row], span: Span, out: TextIO) -> N
             _agent_table(console, list(all_rows))
         case "abandonment":
             _abandonment_table(console, list(all_rows))
+            print_legal(console, list(by_law or ()))
+        case "as_the_law_counts":
+            print_legal(console, list(all_rows))
         case "changes":
             _change_table(console, all_rows)
         case _:

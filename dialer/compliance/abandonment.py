@@ -141,6 +141,11 @@ def _fate_unheard(attempt: Attempt) -> Fate:
             return Fate.NOT_ANSWERED
 
 
+def is_counted(attempt: Attempt) -> bool:
+    """Whether an attempt counts for anything here under any rule: most ring out, and may be left out beforehand."""
+    return attempt.is_live or _fate_unheard(attempt) is not Fate.NOT_ANSWERED
+
+
 def is_silent(attempt: Attempt, rule: AbandonmentRule) -> bool:
     """Whether no message began within a rule's limit; asked of abandonments."""
     by_at = limit_at(attempt, rule)

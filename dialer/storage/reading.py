@@ -92,6 +92,19 @@ class SqliteRecords:
         found = self._rows(f"SELECT {_LEAD} FROM leads WHERE campaign = ? ORDER BY lead_id", campaign)
         return map(self._to_lead, found)
 
+    def called_leads(self, campaign: str) -> Iterator[Lead]:
+        """Give every lead of a campaign that was called, without the person: the places of its numbers and address."""
+        found = self._rows(
+            "SELECT lead_id, number_facts, zone, jurisdiction FROM leads WHERE campaign = ?1"
+            " AND lead_id IN (SELECT lead_id FROM attempts WHERE campaign = ?1)",
+            campaign,
+        )
+        for lead_id, facts, zone, jurisdiction in found:
+            numbers = rows.to_number_facts(facts)
+            yield Lead(
+                lead_id=lead_id, campaign=campaign, numbers=numbers, shuffle=0, zone=zone, jurisdiction=jurisdiction
+            )
+
     def counts(self, campaign: str) -> ListCounts:
         """Count a campaign's leads."""
         sums = "count(*), coalesce(sum(place <> 3), 0), coalesce(sum(attempts > 0), 0)"
