@@ -59,20 +59,13 @@ def check(
 
 
 def _settings(path: Path, faults: "list[Fault]") -> "Settings | None":
-    """Read the configuration, the rulesets and the world that it names; add their faults."""
-    import time
-
+    """Read the configuration and the world that it names; add their faults."""
     from dialer.config.faults import ConfigFaults
-    from dialer.config.rulesets import load_law
     from dialer.config.settings import load_settings
 
     settings = None
     try:
         settings = load_settings(path)
-        try:
-            load_law(settings.rules, around=time.time())
-        except ConfigFaults as error:
-            faults.extend(error.faults)
         if settings.loopback.world is not None:
             from dialer.simulator.scenario import load_world
 

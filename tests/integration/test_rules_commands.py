@@ -155,4 +155,5 @@ def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
 def test_check_finds_what_is_wrong_in_a_ruleset(folder: Path) -> None:
     """`dialer check` reads the rulesets that the configuration names."""
     (folder / "house.toml").write_text(OWN.replace("mon-fri", "mon-fry"), encoding="utf-8")
-    assert "house.toml:8: hours[0].days: expected days of the week" in dialer(folder, "check", "config.toml", code=3)
+    text = dialer(folder, "check", "config.toml", code=3)
+    assert text.count("house.toml:8: hours[0].days: expected days of the week") == 1
