@@ -22,7 +22,6 @@ from dialer.cli.keys import keys_app
 from dialer.cli.leads import leads_app
 from dialer.cli.pacing import pacing_app
 from dialer.cli.person import person_app
-from dialer.cli.person import person_app
 from dialer.cli.registry import registry_app
 from dialer.cli.report import report_app
 from dialer.cli.rules import rules_app
@@ -140,6 +139,5 @@ app.command(rich_help_panel="Look back")(why)
 app.command("why-not", rich_help_panel="Look back")(why_not)
 app.add_typer(report_app, name="report", rich_help_panel="Look back")
 app.add_typer(evidence_app, name="evidence", rich_help_panel="Look back")
-app.add_typer(person_app, name="person", rich_help_panel="Look back")
 app.add_typer(person_app, name="person", rich_help_panel="Look back")
 app.add_typer(pacing_app, name="pacing", rich_help_panel="Look back")

@@ -72,7 +72,19 @@ class RegistryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     """Another process took a copy of a register into use."""
 
 
-Request = StatusRequest | CampaignRequest | ImportedRequest | RefusedRequest | StandingsRequest | RegistryRequest
+class KeysRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="keys", tag_field="request"):
+    """The keyring changed: read it again, and seal with its newest key from now on."""
+
+
+Request = (
+    StatusRequest
+    | CampaignRequest
+    | ImportedRequest
+    | RefusedRequest
+    | StandingsRequest
+    | RegistryRequest
+    | KeysRequest
+)
 Handler = Callable[[Request, str], Awaitable[dict[str, Any]]]
 """Carries out a request for a user and gives the fields of the answer; raises DialerError to refuse."""
 

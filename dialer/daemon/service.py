@@ -21,7 +21,7 @@ from dialer.config.campaign import load_campaigns
 from dialer.config.settings import Settings
 from dialer.daemon import systemd
 from dialer.daemon.clock import DaemonClock, ScaledClock, SystemClock
-from dialer.daemon.control import CampaignRequest, ImportedRequest, Request, StatusRequest, listen, serve
+from dialer.daemon.control import CampaignRequest, ImportedRequest, KeysRequest, Request, StatusRequest, listen, serve
 from dialer.daemon.driver import Driver
 from dialer.daemon.imports import ImportReport
 from dialer.daemon.law import read_law
@@ -344,6 +344,10 @@ class Service:
                 await self._driver.settle(CampaignControlled(campaign=name, action=action, reason=reason, who=who))
                 self._retired.pop(name, None)
                 return {"campaign": name, "before": before, "after": self._state_of(name)}
+            case KeysRequest():
+                key_id = self._store.renew_keys()
+                self._log.info("keyring read", sealing_with=key_id, who=who)
+                return {"key": key_id}
             case _:
                 return await self._people.answer(request, who)
 

@@ -38,6 +38,20 @@ def explained(path: Path) -> Iterator[None]:
         raise StorageError(f"database {path}: {hint} ({error})") from error
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run a block as one transaction of a connection."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk or a failed write has ended the transaction already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def open_writer(path: Path, vault: Vault) -> sqlite3.Connection:
     """Open a database for writing, making it and its folder, for this user alone, where they do not exist."""
     _refuse_folder(path)

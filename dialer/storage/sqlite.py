@@ -19,7 +19,7 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.errors import StorageError
 from dialer.storage import retained, rows
 from dialer.storage.codec import Entry
-from dialer.storage.connection import explained, open_writer
+from dialer.storage.connection import explained, open_writer, transaction
 from dialer.storage.consents import ConsentImport
 from dialer.storage.evidence import EvidenceWriter, record
 from dialer.storage.evidence_bodies import Body, Terms
@@ -65,14 +65,14 @@ class SqliteStore(SqliteRecords):
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Run a block as one transaction: durable at its end, undone by an exception."""
-        with explained(self.path), _transaction(self._writer):
+        with explained(self.path), transaction(self._writer):
             refuse_dropped(self._writer, self.vault.key_id)
             yield self._writer
 
     def renew_keys(self) -> str:
         """Read the keyring again and seal with its newest key from now on; give the key's id."""
         self.vault.renew()
-        with explained(self.path), _transaction(self._writer):
+        with explained(self.path), transaction(self._writer):
             introduce(self._writer, self.vault)
         return self.vault.key_id.hex()
 
@@ -217,7 +217,7 @@ class SqliteStore(SqliteRecords):
                 yield session
                 session.close()
                 if not session.is_rolled_back:
-                    with _transaction(connection):
+                    with transaction(connection):
                         session.finish(source, digest, now)
         finally:
             self._is_importing = False
@@ -228,7 +228,7 @@ class SqliteStore(SqliteRecords):
         with explained(self.path), closing(open_writer(self.path, self.vault)) as connection:
             session = ConsentImport(connection, self.vault)
             yield session
-            with _transaction(connection):
+            with transaction(connection):
                 refuse_dropped(connection, session.key_id)
                 session.finish(source, who, now)
 
@@ -240,17 +240,3 @@ class SqliteStore(SqliteRecords):
             old = drop_old(connection, kept.copy.registry)
         for name in old:
             self._shelf.remove(name)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run a block as one transaction of a connection."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # A full disk or a failed write has ended the transaction already.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
