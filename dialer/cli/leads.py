@@ -21,6 +21,10 @@ ConfigOption = Annotated[
 ]
 CampaignOption = Annotated[str, typer.Option("--campaign", metavar="NAME", help="The campaign's name.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+UnmaskedOption = Annotated[
+    bool, typer.Option("--unmasked", help="Whole names and numbers; needs full view (privacy.full_view) and --reason.")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why whole numbers are needed; kept as evidence.")]
 CONFIG = Path("config.toml")
 
 leads_app = typer.Typer(help="Bring lead lists in, write leads out, look one up.", no_args_is_help=True)
@@ -72,26 +76,24 @@ def export_leads(
     campaign: CampaignOption,
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; standard output if absent.")] = None,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="Write full numbers; needs --reason.")] = False,
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why full numbers are needed; kept.")] = "",
+    unmasked: UnmaskedOption = False,
+    reason: ReasonOption = "",
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Write a campaign's leads with their state. Numbers are masked unless you say why you need them."""
+    """Write a campaign's leads with their state. Who they are is masked, but for users with full view and a reason."""
     from dialer.daemon.stores import open_records
     from dialer.errors import UsageError
     from dialer.leads import export
 
-    if unmasked and not reason.strip():
-        raise UsageError("--unmasked: expected --reason TEXT that says why full numbers are needed, found none")
-    if reason and not unmasked:
-        raise UsageError("--reason goes with --unmasked only: masked exports need none")
+    _check_reason(unmasked, reason)
     if form is Format.PARQUET and output is None:
         raise UsageError("--format parquet: expected --output FILE, standard output cannot hold it")
     settings = _settings(config)
     policy = _policy(settings, campaign)
     with open_records(settings) as store, contextlib.closing(_leads(store, campaign)) as leads:
         if unmasked:
-            _record_export(settings, policy, output, reason)
+            where = str(output.absolute()) if output is not None else "standard output"
+            _require_full_view(settings, policy, "export", "leads", reason, details={"output": where})
         try:
             rows = export.records(leads, is_masked=not unmasked)
             if form is Format.PARQUET and output is not None:
@@ -110,22 +112,33 @@ def export_leads(
 def show_lead(
     which: Annotated[str, typer.Argument(metavar="LEAD_ID|NUMBER", help="A lead's id, or one of its numbers.")],
     campaign: CampaignOption,
+    unmasked: UnmaskedOption = False,
+    reason: ReasonOption = "",
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one lead: state, numbers (masked), attempts, when it is due; instants in UTC."""
-    from dialer.daemon.stores import open_records
-    from dialer.leads.export import records
+    """Show one lead: state, numbers, attempts, when it is due; instants in UTC.
 
+    Name, numbers and further fields are masked, but for users with full view and a reason.
+    """
+    from dialer.daemon.stores import open_records
+    from dialer.leads.export import records, shown_fields
+
+    _check_reason(unmasked, reason)
     settings = _settings(config)
     policy = _policy(settings, campaign)
     with open_records(settings) as store:
         lead = _find(store, policy, which)
+    if unmasked:
+        numbers = [number.e164 for number in lead.numbers]
+        details: dict[str, str | int] = {"lead_id": lead.lead_id}
+        _require_full_view(settings, policy, "view", "lead", reason, numbers=numbers, details=details)
     if as_json:
-        record = next(records([lead], is_masked=True))
-        _print_json({**record, "numbers": _number_rows(lead), "fields": dict(lead.fields)})
+        record = next(records([lead], is_masked=not unmasked))
+        fields = shown_fields(lead, is_masked=not unmasked)
+        _print_json({**record, "numbers": _number_rows(lead, is_masked=not unmasked), "fields": fields})
     else:
-        _print_lead(lead)
+        _print_lead(lead, is_masked=not unmasked)
 
 
 def _settings(config: Path) -> "Settings":
@@ -210,32 +223,23 @@ def _leads(store: "SqliteRecords", campaign: str) -> Generator["Lead", None, Non
     yield from store.leads(campaign)
 
 
-def _record_export(settings: "Settings", policy: "CampaignPolicy", output: Path | None, reason: str) -> None:
-    """Keep who took full numbers out, when and why, before a single one is written."""
-    import datetime
-    import getpass
-    import json
-    import os
-
+def _check_reason(unmasked: bool, reason: str) -> None:
     from dialer.errors import UsageError
 
-    entry = {
-        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "who": getpass.getuser(),
-        "campaign": policy.name,
-        "output": str(output.absolute()) if output is not None else "standard output",
-        "reason": reason.strip(),
-    }
-    log = settings.state_dir / "exports.jsonl"
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "a", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise UsageError(f"--unmasked: {log} cannot be written ({error.strerror}), so no full number leaves") from error
-    print(f"Full numbers: recorded in {log}", file=sys.stderr)
+    if unmasked and not reason.strip():
+        raise UsageError("--unmasked: expected --reason TEXT that says why full numbers are needed, found none")
+    if reason and not unmasked:
+        raise UsageError("--reason goes with --unmasked only: what is masked needs none")
+
+
+def _require_full_view(
+    settings: "Settings", policy: "CampaignPolicy", kind: str, what: str, reason: str, **more: Any
+) -> None:
+    """Let a user see whole numbers of a campaign, recorded before a single one is shown; AccessRefused for others."""
+    from dialer.cli.access import require_full_view
+
+    require_full_view(settings, what, reason, kind=kind, campaign=policy.name, seller=policy.seller, **more)
+    print("Whole numbers: recorded in the evidence", file=sys.stderr)
 
 
 def _find(store: "SqliteRecords", policy: "CampaignPolicy", which: str) -> "Lead":
@@ -255,13 +259,13 @@ def _find(store: "SqliteRecords", policy: "CampaignPolicy", which: str) -> "Lead
     raise UsageError(f"{which}: expected the id or a number of a lead of {policy.name}, found no such lead")
 
 
-def _number_rows(lead: "Lead") -> list[dict[str, Any]]:
-    """Describe a lead's numbers, masked."""
+def _number_rows(lead: "Lead", *, is_masked: bool) -> list[dict[str, Any]]:
+    """Describe a lead's numbers."""
     from dialer.leads.numbers import mask
 
     return [
         {
-            "number": mask(number.e164),
+            "number": mask(number.e164) if is_masked else number.e164,
             "kind": number.kind,
             "region": number.region,
             "zones": list(number.zones),
@@ -278,23 +282,23 @@ def _print_json(value: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(value)).decode())
 
 
-def _print_lead(lead: "Lead") -> None:
+def _print_lead(lead: "Lead", *, is_masked: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from dialer.leads.export import records
+    from dialer.leads.export import records, shown_fields
 
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for key, value in next(records([lead], is_masked=True)).items():
+    for key, value in next(records([lead], is_masked=is_masked)).items():
         if key not in ("numbers", "regions", "fields"):
             text = _in_words(value) if key.endswith("_at") else str(value)
             table.add_row(key, Text(text or "-"))
-    for key, text in lead.fields.items():
+    for key, text in shown_fields(lead, is_masked=is_masked).items():
         table.add_row(key, Text(text))
-    for number in _number_rows(lead):
+    for number in _number_rows(lead, is_masked=is_masked):
         attempts = f"attempts: {number['attempts']}" + (", invalid" if number["is_invalid"] else "")
         places = ", ".join(number["zones"])
         table.add_row("number", Text(f"{number['number']}  {attempts}"))

@@ -1,4 +1,4 @@
-"""Leads, written out as CSV, JSON lines or Parquet. Numbers are masked unless the caller decided otherwise.
+"""Leads, written out as CSV, JSON lines or Parquet. Who they are is masked unless the caller decided otherwise.
 
 A cell of a CSV that a spreadsheet would run as a formula gets an apostrophe in front, which spreadsheets do not show.
 """
@@ -25,7 +25,7 @@ def records(leads: Iterable[Lead], *, is_masked: bool) -> Iterator[Record]:
         yield {
             "lead_id": lead.lead_id,
             "external_id": lead.external_id,
-            "name": lead.name,
+            "name": mask_name(lead.name) if is_masked else lead.name,
             "numbers": "; ".join(shown),
             "regions": "; ".join(number.region for number in lead.numbers),
             "segment": lead.segment,
@@ -38,8 +38,18 @@ def records(leads: Iterable[Lead], *, is_masked: bool) -> Iterator[Record]:
             "last_attempt_at": _instant(lead.last_attempt_at),
             "due_at": _instant(lead.due_at or None),
             "callback_at": _instant(lead.callback.at if lead.callback is not None else None),
-            "fields": msgspec.json.encode(dict(lead.fields)).decode() if lead.fields else "",
+            "fields": msgspec.json.encode(shown_fields(lead, is_masked=is_masked)).decode() if lead.fields else "",
         }
+
+
+def mask_name(name: str) -> str:
+    """Hide a name behind its first letter; none stays none."""
+    return f"{name.strip()[:1]}****" if name.strip() else ""
+
+
+def shown_fields(lead: Lead, *, is_masked: bool) -> dict[str, str]:
+    """Give a lead's further fields; masked, only whether there is anything in them."""
+    return {key: "****" if is_masked and text else text for key, text in lead.fields.items()}
 
 
 def _instant(at: float | None) -> str:

@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -21,7 +22,7 @@ from dialer.errors import ListError
 from dialer.leads.numbers import NOBODY
 from dialer.storage.sqlite import SqliteStore
 from tests.unit.leads.campaigns import campaign
-from tests.vaults import make_vault
+from tests.vaults import make_vault, read_state
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = ROOT / "campaigns" / "lists"
@@ -304,10 +305,13 @@ def test_all_formats_give_the_same_leads(tmp_path: Path) -> None:
     assert all(leads == loaded[0] for leads in loaded)
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, full_view: str = "nobody") -> subprocess.CompletedProcess[str]:
     """Run `dialer leads ...` with the shipped campaigns and a database in `folder`."""
     config = folder / "config.toml"
-    config.write_text(f"state_dir = {str(folder / 'var')!r}\ncampaigns_dir = {str(ROOT / 'campaigns')!r}\n")
+    config.write_text(
+        f"state_dir = {str(folder / 'var')!r}\ncampaigns_dir = {str(ROOT / 'campaigns')!r}\n"
+        f"[privacy]\nfull_view = [{full_view!r}]\n"
+    )
     command = [sys.executable, "-c", PROGRAM, "leads", *arguments, "--config", str(config)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
@@ -335,12 +339,20 @@ def test_the_command_line_imports_shows_and_exports(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "--reason" in refused.stderr
     full = ("export", "--campaign", "reminder-jp", "--unmasked", "--reason", "asked by the data officer")
-    done = run(tmp_path, *full, "--output", "full.csv")
+    nobody = run(tmp_path, *full, "--output", "full.csv")
+    assert (nobody.returncode, (tmp_path / "full.csv").exists()) == (9, False)
+    assert "privacy.full_view" in nobody.stderr
+    me = pwd.getpwuid(os.getuid()).pw_name
+    done = run(tmp_path, *full, "--output", "full.csv", full_view=me)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "full.csv").stat().st_mode & 0o077 == 0
     assert "+8190" in (tmp_path / "full.csv").read_text(encoding="utf-8-sig")
-    [kept] = [json.loads(line) for line in (tmp_path / "var" / "exports.jsonl").read_text().splitlines()]
-    assert (kept["campaign"], kept["reason"]) == ("reminder-jp", "asked by the data officer")
+    shown = json.loads(run(tmp_path, "show", "1", *full[1:], "--json", full_view=me).stdout)
+    assert "****" not in shown["numbers"][0]["number"]
+    with read_state(tmp_path / "var") as records:
+        kept = [json.loads(body) for (body,) in records._reader.execute("SELECT body FROM evidence ORDER BY seq")]
+    assert [(deed["kind"], deed["what"]) for deed in kept[-2:]] == [("export", "leads"), ("view", "lead")]
+    assert {(deed["campaign"], deed["reason"]) for deed in kept[-2:]} == {("reminder-jp", "asked by the data officer")}
 
 
 @pytest.mark.parametrize(

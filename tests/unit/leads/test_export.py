@@ -33,6 +33,8 @@ def test_numbers_are_masked_unless_wanted() -> None:
     assert masked["numbers"] == "+82-10-****-4567; +82-2-****-1234"
     assert full["numbers"] == "+821001234567; +82200011234"
     assert "1001234567" not in str(masked)
+    assert (masked["name"], masked["fields"]) == ("=****", '{"note":"****"}')
+    assert (full["name"], full["fields"]) == ("=HYPERLINK(1)", '{"note":"@now"}')
 
 
 def test_a_spreadsheet_runs_nothing_from_a_csv() -> None:
@@ -61,4 +63,4 @@ def test_json_lines_and_parquet_hold_the_same(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert write_parquet(records([LEAD, LEAD], is_masked=True), tmp_path / "out.parquet") == 2
     assert pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist() == lines
-    assert lines[0]["name"] == "=HYPERLINK(1)"
+    assert lines[0]["name"] == "=****"
