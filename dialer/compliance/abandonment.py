@@ -10,11 +10,13 @@ both counts, with the interval of Clopper and Pearson. Rolling figures are for s
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
 from itertools import accumulate
+from operator import itemgetter
 
 from dialer.domain.law import AbandonmentRule
 from dialer.domain.outcome import Outcome
@@ -46,11 +48,13 @@ class Fate(StrEnum):
     NOT_ANSWERED = "not_answered"
 
 
-LIVE = (Fate.CONNECTED, Fate.LATE, Fate.ABANDONED, Fate.BY_CALLEE, Fate.OPEN)
+LIVE = frozenset({Fate.CONNECTED, Fate.LATE, Fate.ABANDONED, Fate.BY_CALLEE, Fate.OPEN})
 """Answered by a person: the denominator."""
 
-ABANDONED = (Fate.LATE, Fate.ABANDONED)
+ABANDONED = frozenset({Fate.LATE, Fate.ABANDONED})
 """The numerator."""
+
+_NOBODY = Interval(mean=0.0, low=0.0, high=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ class Tally:
         """Abandonments per live answer with the estimate in both; None without an answer."""
         if self.live == 0 and (self.people is None or self.people.high <= 0.0):
             return None
-        people = self.people or Interval(mean=0.0, low=0.0, high=0.0)
+        people = self.people or _NOBODY
         mean, low, high = (
             (self.abandoned + each) / (self.live + each) if self.live + each > 0.0 else 0.0
             for each in (people.mean, people.low, people.high)
@@ -102,12 +106,12 @@ def limit_at(attempt: Attempt, rule: AbandonmentRule) -> float | None:
     answered_at = attempt.answered_at
     if answered_at is None:
         return None
-    measured = {
-        ClockStart.ANSWER: None,
-        ClockStart.GREETING_START: attempt.greeting_start_at,
-        ClockStart.GREETING_END: attempt.greeting_end_at,
-    }[rule.starts_at]
-    return (answered_at if measured is None else measured) + rule.threshold_s
+    measured_at: float | None = None
+    if rule.starts_at is ClockStart.GREETING_END:
+        measured_at = attempt.greeting_end_at
+    elif rule.starts_at is ClockStart.GREETING_START:
+        measured_at = attempt.greeting_start_at
+    return (answered_at if measured_at is None else measured_at) + rule.threshold_s
 
 
 def fate_of(attempt: Attempt, rule: AbandonmentRule) -> Fate:
@@ -167,60 +171,65 @@ def legal_counts(
     `first_live_at`, by default that of `attempts`. A live answer and its abandonment belong to the window in which the
     person picked up.
     """
-    events = sorted(
-        (
-            _Event(at=_counted_at(attempt, fate), fate=fate, attempt=attempt)
-            for attempt in attempts
-            if (fate := fate_of(attempt, rule)) is not Fate.NOT_ANSWERED
-        ),
-        key=lambda event: event.at,
-    )
+    ledger = _Ledger(attempts, rule, checks or {})
+    instants = ledger.instants
     if first_live_at is None:
-        first_live_at = next((event.at for event in events if event.fate in LIVE), None)
+        first_live_at = ledger.first_live_at
     window = rule.windows[0] if rule.windows else Window.DAY
-    ledger = _Ledger(events, checks or {})
     found: list[LegalWindow] = []
     index = 0
-    while index < len(events):
-        opens_at, closes_at = window_span(window, tz, first_live_at, events[index].at)
-        end = bisect_left(ledger.instants, closes_at, index)
-        found.append(_window(ledger, rule, (index, end), (opens_at, closes_at)))
+    while index < len(instants):
+        opens_at, closes_at = window_span(window, tz, first_live_at, instants[index])
+        end = bisect_left(instants, closes_at, index)
+        found.append(ledger.window(index, end, opens_at, closes_at))
         index = end
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Event:
-    """An attempt, with the instant that decides in which window it counts."""
-
-    at: float
-    fate: Fate
-    attempt: Attempt
-
-
 class _Ledger:
-    """Events in order, added up, so that any span of them is counted by two look-ups."""
+    """The attempts that count, in order of the instants that decide where, added up: a span of them is two look-ups."""
 
-    def __init__(self, events: Sequence[_Event], checks: MachineChecks) -> None:
-        self.events = events
-        self.instants = [event.at for event in events]
-        shares = {campaign: clopper_pearson(*check) for campaign, check in checks.items()}
-        self._has_checks = bool(shares)
-        none = Interval(mean=0.0, low=0.0, high=0.0)
-        share_of = [
-            shares.get(event.attempt.campaign, none) if event.fate is Fate.MACHINE else none for event in events
+    def __init__(self, attempts: Iterable[Attempt], rule: AbandonmentRule, checks: MachineChecks) -> None:
+        judged = [
+            (_counted_at(attempt, fate), fate, attempt)
+            for attempt in attempts
+            if (fate := fate_of(attempt, rule)) is not Fate.NOT_ANSWERED
         ]
-        self._live = _sums(event.fate in LIVE for event in events)
-        self._abandoned = _sums(event.fate in ABANDONED for event in events)
-        self._machines = _sums(event.fate is Fate.MACHINE for event in events)
+        judged.sort(key=itemgetter(0))
+        self.instants = [at for at, _, _ in judged]
+        self.fates = [fate for _, fate, _ in judged]
+        self.first_live_at = next((at for at, fate, _ in judged if fate in LIVE), None)
+        self._has_checks = bool(checks)
+        self._live = _sums(fate in LIVE for fate in self.fates)
+        self._abandoned = _sums(fate in ABANDONED for fate in self.fates)
+        self._machines = _sums(fate is Fate.MACHINE for fate in self.fates)
+        self._silent = _sums(fate in ABANDONED and is_silent(attempt, rule) for _, fate, attempt in judged)
+        shares = {campaign: clopper_pearson(*check) for campaign, check in checks.items()}
+        share_of = [shares.get(each.campaign, _NOBODY) if fate is Fate.MACHINE else _NOBODY for _, fate, each in judged]
         self._people = [
             [0.0, *accumulate(share.mean for share in share_of)],
             [0.0, *accumulate(share.low for share in share_of)],
             [0.0, *accumulate(share.high for share in share_of)],
         ]
 
-    def tally(self, start: int, end: int) -> Tally:
-        """Count the events from one index to before another."""
+    def window(self, start: int, end: int, from_at: float, to_at: float) -> LegalWindow:
+        """Count the window that holds the attempts from one index to before another."""
+        count = Counter(self.fates[start:end])
+        return LegalWindow(
+            from_at=from_at,
+            to_at=to_at,
+            counted=self._tally(start, end),
+            late=count[Fate.LATE],
+            silent=self._silent[end] - self._silent[start],
+            by_callee=count[Fate.BY_CALLEE],
+            unclassified=count[Fate.UNCLASSIFIED],
+            unknown=count[Fate.UNKNOWN],
+            cut_short=count[Fate.CUT_SHORT],
+            rolling_24h=self._rolling(end, DAY_S),
+            rolling_30d=self._rolling(end, BLOCK_S),
+        )
+
+    def _tally(self, start: int, end: int) -> Tally:
         mean, low, high = (sums[end] - sums[start] for sums in self._people)
         return Tally(
             live=self._live[end] - self._live[start],
@@ -229,35 +238,13 @@ class _Ledger:
             people=Interval(mean=mean, low=low, high=high) if self._has_checks else None,
         )
 
-    def tally_up_to(self, end: int, length_s: float) -> Tally:
-        """Count the events of so many seconds up to the last one before an index, that one included."""
-        return self.tally(bisect_right(self.instants, self.instants[end - 1] - length_s), end)
+    def _rolling(self, end: int, length_s: float) -> Tally:
+        """Count so many seconds up to the last attempt before an index, that one included."""
+        return self._tally(bisect_right(self.instants, self.instants[end - 1] - length_s), end)
 
 
 def _sums(flags: Iterable[bool]) -> list[int]:
     return [0, *accumulate(map(int, flags))]
-
-
-def _window(ledger: _Ledger, rule: AbandonmentRule, part: tuple[int, int], span: tuple[float, float]) -> LegalWindow:
-    start, end = part
-    inside = ledger.events[start:end]
-
-    def count(fate: Fate) -> int:
-        return sum(event.fate is fate for event in inside)
-
-    return LegalWindow(
-        from_at=span[0],
-        to_at=span[1],
-        counted=ledger.tally(start, end),
-        late=count(Fate.LATE),
-        silent=sum(event.fate in ABANDONED and is_silent(event.attempt, rule) for event in inside),
-        by_callee=count(Fate.BY_CALLEE),
-        unclassified=count(Fate.UNCLASSIFIED),
-        unknown=count(Fate.UNKNOWN),
-        cut_short=count(Fate.CUT_SHORT),
-        rolling_24h=ledger.tally_up_to(end, DAY_S),
-        rolling_30d=ledger.tally_up_to(end, BLOCK_S),
-    )
 
 
 def _counted_at(attempt: Attempt, fate: Fate) -> float:
