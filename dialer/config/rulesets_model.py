@@ -101,7 +101,7 @@ def _calendar(value: str) -> str:
     country, part = match.groups()
     try:
         holidays.country_holidays(country, subdiv=None if part == "*" else part)
-    except NotImplementedError:
+    except RuntimeError:  # of what the package does not have
         raise expected(what, hint=f"the package holidays knows none of {value}") from None
     return value
 

@@ -8,11 +8,13 @@ from pydantic import BaseModel
 
 from dialer.config.campaign import DEFAULT_DISPOSITIONS, load_campaign
 from dialer.config.campaign_model import CampaignTable, DispositionTable, RetryRuleTable
+from dialer.config.rulesets_model import RulesetTable, RuleTable
 from dialer.config.settings import SettingsTable
 from tests.unit.config.conftest import AGENTS, HEAD
 
 ROOT = Path(__file__).parents[3]
 CAMPAIGNS = (ROOT / "docs" / "campaigns.md").read_text(encoding="utf-8")
+RULESETS = (ROOT / "docs" / "compliance.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
@@ -51,6 +53,20 @@ def test_every_key_is_documented_in_its_section(model: type[BaseModel], text: st
         else:
             plain.add(name)
     assert documented(parts["Top of the file"]) == plain
+
+
+def test_every_table_of_a_ruleset_is_documented() -> None:
+    """docs/compliance.md has a row for each kind of rule that names each of its keys."""
+    rows = dict(re.findall(r"(?m)^\| `\[\[(\w+)\]\]` \| (.*) \|.*\|$", RULESETS))
+    tables = {}
+    for name, info in RulesetTable.model_fields.items():
+        (table,) = (*getattr(info.annotation, "__args__", ()), None)[:1]
+        if isinstance(table, type) and issubclass(table, RuleTable):
+            tables[name] = table
+    assert rows.keys() == tables.keys()
+    for name, table in tables.items():
+        own = set(table.model_fields) - set(RuleTable.model_fields)
+        assert own - set(re.findall(r"`(\w+)`", rows[name])) == set(), name
 
 
 def test_the_least_campaign_is_valid(tmp_path: Path) -> None:
