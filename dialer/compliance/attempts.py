@@ -4,15 +4,18 @@ One rule governs: every attempt counts, of any campaign of the seller's and howe
 it was placed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from dialer.compliance.applying import Applying
 from dialer.compliance.case import Case, earliest, finding
 from dialer.compliance.dates import duration
 from dialer.compliance.hours import zone
 from dialer.domain.law import AttemptRule, CooldownAfter, CooldownRule, CountedPer, RedialRule
 from dialer.domain.standing import PastAttempt
-from dialer.domain.verdict import Finding
+from dialer.domain.verdict import Finding, Inputs
+
+_NOT_ABANDONED: Inputs = (("last abandonment", "none"),)
 
 
 def check_attempts(case: Case) -> Iterator[Finding]:
@@ -59,10 +62,33 @@ def _daily(rule: AttemptRule, counted: list[PastAttempt], case: Case) -> tuple[i
     return most, next_at
 
 
-def check_cooldowns(case: Case) -> Iterator[Finding]:
-    """Ask every wait after a conversation or refusal."""
+def check_waits(case: Case) -> Iterable[Finding]:
+    """Ask every wait after a conversation or refusal, and every rule on the next call after an abandonment."""
+    abandoned_at: float | None = None
+    is_silent = True
+    for each in case.past:
+        if each.is_abandoned:
+            abandoned_at, is_silent = each.at, False
+        elif each.is_conversation:
+            abandoned_at, is_silent = None, False
+        elif each.is_refusal:
+            is_silent = False
+    return case.today.waits if is_silent else _check_waits(case, abandoned_at)
+
+
+def check_no_waits(rules: Applying) -> Iterator[Finding]:
+    """Give what the same rules say of a person who was neither spoken with nor abandoned."""
+    for rule in rules.cooldowns:
+        yield finding(rule, True, ((f"last {rule.after}", "none"),))
+    for redial in rules.redials:
+        yield finding(redial, True, _NOT_ABANDONED)
+
+
+def _check_waits(case: Case, abandoned_at: float | None) -> Iterator[Finding]:
     for rule in case.today.rules.cooldowns:
         yield _check_cooldown(rule, case)
+    for redial in case.today.rules.redials:
+        yield _check_redial(redial, case, abandoned_at)
 
 
 def _check_cooldown(rule: CooldownRule, case: Case) -> Finding:
@@ -81,21 +107,9 @@ def _check_cooldown(rule: CooldownRule, case: Case) -> Finding:
     return finding(rule, is_over, ago, None if is_over else last_at + rule.wait_s)
 
 
-def check_redials(case: Case) -> Iterator[Finding]:
-    """Ask every rule on the next call after an abandonment."""
-    abandoned_at: float | None = None
-    for each in case.past:
-        if each.is_abandoned:
-            abandoned_at = each.at
-        elif each.is_conversation:
-            abandoned_at = None
-    for rule in case.today.rules.redials:
-        yield _check_redial(rule, case, abandoned_at)
-
-
 def _check_redial(rule: RedialRule, case: Case, abandoned_at: float | None) -> Finding:
     if abandoned_at is None:
-        return finding(rule, True, (("last abandonment", "none"),))
+        return finding(rule, True, _NOT_ABANDONED)
     ago = (("last abandonment", f"{duration(float(int(case.now - abandoned_at)))} ago"),)
     over_at = abandoned_at + rule.wait_s
     if case.now >= over_at:

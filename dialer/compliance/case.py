@@ -37,8 +37,9 @@ class Today:
     """Where and by which rules a call is judged, until the next midnight in one of its zones.
 
     `zones` are those of the person's that exist; `days` the local days, by zone; `midnights` the instants at which the
-    next ones begin. `rules` are those in force today; `places`, `rings` and `declared` what they say by themselves. The
-    next rule begins to hold at `begins_at`, and the first ceases to at `lapses_at` (None: none does).
+    next ones begin. `rules` are those in force today; `places`, `rings` and `declared` what they say by
+    themselves, `waits` what they say of a person whom nothing has to be waited for. The first rule ceases to hold at
+    `lapses_at` (None: none does).
     """
 
     zones: tuple[str, ...]
@@ -46,9 +47,9 @@ class Today:
     midnights: tuple[float, ...]
     rules: Applying
     places: Finding
+    waits: tuple[Finding, ...]
     rings: tuple[Finding, ...]
     declared: tuple[Finding, ...]
-    begins_at: float | None
     lapses_at: float | None
     from_at: float
     until_at: float

@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import inf
 
 from dialer.compliance.applying import Applying, applying, codes_of, in_force
-from dialer.compliance.attempts import check_attempts, check_cooldowns, check_redials
+from dialer.compliance.attempts import check_attempts, check_no_waits, check_waits
 from dialer.compliance.case import GOOD_FOR_S, Case, Known, Today, earliest, past_of
 from dialer.compliance.consent import check_consents, check_voices
 from dialer.compliance.declarations import check_abandonments, check_caller_ids, check_rings
@@ -48,6 +48,7 @@ class Gate:
         self._policy = policy
         self._law = law
         self._openings = Openings(policy, law)
+        self._own_findings: dict[tuple[bool, bool, int, int], tuple[Finding, ...]] = {}
         self._rules: dict[tuple[str, ...], Applying] = {}
         self._todays: dict[_Place, Today] = {}
         self._ends: dict[_Place, float] = {}  # until when a place that was found open is so
@@ -55,7 +56,8 @@ class Gate:
     def decide(self, lead: Lead, number: PhoneNumber, now: float, known: Known) -> Verdict:
         """Tell whether `number` may be dialed at `now`: the first refusal, or that nothing refuses."""
         inputs: list[tuple[str, str]] = []
-        next_at, needs_agent = self._later(lead, number, now, known), False
+        next_at: float | None = None
+        needs_agent = False
         for each in self._findings(lead, number, now, known, is_live=True):
             if not each.allowed:
                 return Verdict(allowed=False, rule=each.rule, inputs=each.inputs, next_at=each.next_at)
@@ -113,7 +115,7 @@ class Gate:
         if not is_fresh:
             yield _check_standing(standing, now, known)
         standing = standing or Standing(as_of_at=now)
-        yield from self._check_campaign(lead, number, standing, known)
+        yield from self._check_campaign(lead, number, standing.blocked_at is not None or known.blocked_at is not None)
         codes, zones = codes_of(lead, number, self._policy), places(lead, number)
         today = self._today(codes, zones, now)
         yield today.places
@@ -148,26 +150,24 @@ class Gate:
         yield from check_registries(case)
         yield from check_consents(case)
         yield from check_attempts(case)
-        yield from check_cooldowns(case)
-        yield from check_redials(case)
+        yield from check_waits(case)
         yield from case.today.rings
         yield from check_voices(case)
         yield from case.today.declared
 
-    def _check_campaign(self, lead: Lead, number: PhoneNumber, standing: Standing, known: Known) -> Iterator[Finding]:
+    def _check_campaign(self, lead: Lead, number: PhoneNumber, is_blocked: bool) -> tuple[Finding, ...]:
         """Ask what has nothing to do with any law but the seller's word."""
-        policy = self._policy
-        is_blocked = standing.blocked_at is not None or known.blocked_at is not None
-        yield _own("do_not_call", not is_blocked, (("seller", policy.seller),))
-        yield _own("number_invalid", not number.is_invalid, ())
-        yield _cap("attempts_max", lead.attempts, policy.retry.attempts_max)
-        yield _cap("attempts_each", number.attempts, policy.numbers.attempts_each)
-
-    def _later(self, lead: Lead, number: PhoneNumber, now: float, known: Known) -> float | None:
-        """Give when something other than what is looked at now comes into play: a rule, an attempt dated ahead."""
-        today = self._today(codes_of(lead, number, self._policy), places(lead, number), now)
-        dated = [each.at for each in (*(lead.standing.past if lead.standing else ()), *known.recent) if each.at > now]
-        return earliest(today.begins_at, today.lapses_at, *dated)
+        key = (is_blocked, number.is_invalid, lead.attempts, number.attempts)
+        found = self._own_findings.get(key)
+        if found is None:
+            policy = self._policy
+            found = self._own_findings[key] = (
+                _own("do_not_call", not is_blocked, (("seller", policy.seller),)),
+                _own("number_invalid", not number.is_invalid, ()),
+                _cap("attempts_max", lead.attempts, policy.retry.attempts_max),
+                _cap("attempts_each", number.attempts, policy.numbers.attempts_each),
+            )
+        return found
 
     def _today(self, codes: tuple[str, ...], zones: tuple[str, ...], now: float) -> Today:
         today = self._todays.get((codes, zones))
@@ -189,16 +189,17 @@ class Gate:
         begins = [_first_after(now, rule.since, known_zones) for rule in rules.rules()]
         lapses = [_first_after(now, rule.until, known_zones) for rule in rules.rules()]
         rules = in_force(rules, days)
+        begins_at, lapses_at = earliest(*begins), earliest(*lapses)
         return Today(
             zones=known_zones,
             days=days,
             midnights=midnights,
             rules=rules,
-            places=_check_places(codes, rules),
+            places=_check_places(codes, rules, earliest(begins_at, lapses_at)),
+            waits=tuple(check_no_waits(rules)),
             rings=tuple(check_rings(policy, rules)),
             declared=(*check_abandonments(policy, rules), *check_caller_ids(policy, rules)),
-            begins_at=earliest(*begins),
-            lapses_at=earliest(*lapses),
+            lapses_at=lapses_at,
             from_at=now,
             until_at=min(midnights),
         )
@@ -248,15 +249,19 @@ def _check_standing(standing: Standing | None, now: float, known: Known) -> Find
         return _own("standing", False, (("standing", "not known"),), now)
     if standing.as_of_at < known.changed_at:
         return _own("standing", False, (("standing", "out of date"),), now)
-    good_until_at = standing.as_of_at + GOOD_FOR_S
-    if now >= good_until_at:
+    next_at = standing.as_of_at + GOOD_FOR_S
+    if now >= next_at:
         return _own("standing", False, (("standing", "older than a day"),), now)
-    return _own("standing", True, (), good_until_at)
+    for attempts in (standing.past, known.recent):
+        for each in attempts:
+            if now < each.at < next_at:  # it is dated ahead, and counts when that has come
+                next_at = each.at
+    return _own("standing", True, (), next_at)
 
 
-def _check_places(codes: tuple[str, ...], rules: Applying) -> Finding:
-    """Refuse where the law is not known."""
+def _check_places(codes: tuple[str, ...], rules: Applying, turns_at: float | None) -> Finding:
+    """Refuse where the law is not known. At `turns_at` another rule begins to hold there, or one ceases to."""
     where = ("jurisdictions", " ".join(codes))
     if rules.missing:
         return _own("no_ruleset", False, (where, ("no_ruleset", " ".join(rules.missing))))
-    return _own("jurisdiction", True, (where, ("rulesets", ", ".join(rules.rulesets))))
+    return _own("jurisdiction", True, (where, ("rulesets", ", ".join(rules.rulesets))), turns_at)
