@@ -30,6 +30,7 @@ from dialer.daemon.logs import Narrator, make_logger
 from dialer.daemon.people import People
 from dialer.daemon.registries import watch_ages
 from dialer.daemon.reload import differences
+from dialer.daemon.retention import erase_daily
 from dialer.daemon.stores import open_store
 from dialer.domain.agent import AgentState
 from dialer.domain.events import (
@@ -208,6 +209,7 @@ class Service:
                         ("reload", self._reload_when_asked()),
                         ("status", self._tell_systemd()),
                         ("registries", watch_ages(lambda: self._law, self._store, self._clock, self._log)),
+                        ("retention", erase_daily(lambda: self._law, self._store, self._clock, self._log)),
                     )
                 ]
                 await asyncio.sleep(0)  # every child has begun, and holds the clock for what it has to do first

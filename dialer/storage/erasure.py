@@ -9,7 +9,7 @@ A lead stays as a finished one without a person. The keyed hashes of its numbers
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ from dialer.storage.connection import explained, open_reader, open_writer, trans
 from dialer.storage.evidence import record
 from dialer.storage.evidence_bodies import DeedBody
 from dialer.storage.evidence_trim import DAY_S
-from dialer.storage.forgetting import Forgotten, forget_in_journal
+from dialer.storage.forgetting import Forgotten, forget_in_journal, never_mind
 from dialer.storage.imports import ERASED
 from dialer.storage.sqlite import SqliteStore
 from dialer.storage.vault import Vault
@@ -112,15 +112,22 @@ def erase_person(store: SqliteStore, erasure: Erasure, *, at: float, who: str, r
 
 
 def erase_leads(
-    store: SqliteStore, campaign: str, erasures: Sequence[Erasure], *, at: float, reason: str, who: str = "dialer"
+    store: SqliteStore,
+    campaign: str,
+    erasures: Sequence[Erasure],
+    *,
+    at: float,
+    reason: str,
+    tick: Callable[[], None] = never_mind,
 ) -> Erased:
-    """Erase people of one campaign whose time has come, few at a time."""
+    """Erase people of one campaign whose time has come, few at a time. `tick` is called in between, and may raise."""
     total = Erased()
     if not erasures:
         return total
     with explained(store.path), closing(_open(store)) as connection:
-        entries = forget_in_journal(connection, store.vault, _forgotten(connection, store.vault, erasures))
+        entries = forget_in_journal(connection, store.vault, _forgotten(connection, store.vault, erasures), tick)
         for start in range(0, len(erasures), CHUNK):
+            tick()
             with transaction(connection):
                 for erasure in erasures[start : start + CHUNK]:
                     total += _erase(connection, store.vault, erasure, at)
@@ -128,7 +135,7 @@ def erase_leads(
         deed = DeedBody(
             at=at,
             kind="erasure",
-            who=who,
+            who="dialer",
             what="finished leads",
             reason=reason,
             campaign=campaign,
@@ -252,8 +259,11 @@ def erasures_of(seller: str, leads: Collection[Lead], keep_days: int) -> list[Er
     ]
 
 
-def erase_due(store: SqliteStore, now: float, keep_days: int) -> Erased:
-    """Erase what each campaign's word on retention gives up by now: finished leads whose time has come."""
+def erase_due(store: SqliteStore, now: float, keep_days: int, tick: Callable[[], None] = never_mind) -> Erased:
+    """Erase what each campaign's word on retention gives up by now: finished leads whose time has come.
+
+    `tick` is called in between and may raise, to stop; what is not done then is done the next time.
+    """
     total = Erased()
     for campaign in store.campaigns():
         policy = store.policy(campaign)
@@ -262,7 +272,7 @@ def erase_due(store: SqliteStore, now: float, keep_days: int) -> Erased:
         before_at = _erased_before(store, policy, now)
         while before_at is not None and (leads := finished_before(store, campaign, before_at)):
             erasures = erasures_of(policy.seller, leads, keep_days)
-            total += erase_leads(store, campaign, erasures, at=now, reason=_in_words(policy.retention))
+            total += erase_leads(store, campaign, erasures, at=now, reason=_in_words(policy.retention), tick=tick)
     store.purge_retained(now)
     return total
 

@@ -7,7 +7,7 @@ time.
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,11 +57,20 @@ class Forgotten:
         return False
 
 
-def forget_in_journal(connection: sqlite3.Connection, vault: Vault, forgotten: Forgotten) -> int:
-    """Take people out of every entry; give how many entries were changed. The connection is in no transaction."""
+def never_mind() -> None:
+    """Be called between two steps, and let the work go on."""
+
+
+def forget_in_journal(
+    connection: sqlite3.Connection, vault: Vault, forgotten: Forgotten, tick: Callable[[], None] = never_mind
+) -> int:
+    """Take people out of every entry; give how many entries were changed. The connection is in no transaction.
+
+    `tick` is called every so many entries and may raise, to stop.
+    """
     changed = 0
     batch: list[int] = []
-    for seq in _candidates(connection, vault, forgotten):
+    for seq in _candidates(connection, vault, forgotten, tick):
         batch.append(seq)
         if len(batch) == WRITE:
             changed += _rewrite(connection, vault, forgotten, batch)
@@ -69,9 +78,12 @@ def forget_in_journal(connection: sqlite3.Connection, vault: Vault, forgotten: F
     return changed + _rewrite(connection, vault, forgotten, batch)
 
 
-def _candidates(connection: sqlite3.Connection, vault: Vault, forgotten: Forgotten) -> Iterator[int]:
+def _candidates(
+    connection: sqlite3.Connection, vault: Vault, forgotten: Forgotten, tick: Callable[[], None]
+) -> Iterator[int]:
     last = 0
     while found := connection.execute(_NEXT, (last, READ)).fetchall():
+        tick()
         last = found[-1][0]
         for seq, entry in found:
             if forgotten.is_named_in(vault.open(entry, ENTRY)):
