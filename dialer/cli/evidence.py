@@ -183,7 +183,7 @@ def _lines_of(file: Path, found: "Checked", heads: list[str]) -> list[str]:
     if found.hidden:
         lines.append(f"  {'hidden':<12}{found.hidden:,}")
     if found.lawless:
-        lines.append(f"  {found.lawless:,} verdicts name a law that is not in the file")
+        lines.append(f"  {found.lawless:,} verdicts went by another law than the last one in the log")
     lines += [f"  before    {head.before}", f"  last hash {found.hash}"]
     for each in heads:
         lines.append(f"  the hash noted elsewhere is that of entry {found.found[each]}")
@@ -209,7 +209,7 @@ def _print_json(found: "Checked") -> None:
         "from_at": found.from_at,
         "to_at": found.to_at,
         "kinds": dict(found.kinds),
-        "verdicts_without_law": found.lawless,
+        "verdicts_by_other_law": found.lawless,
         "heads": found.found,
     }
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

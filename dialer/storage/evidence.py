@@ -10,7 +10,7 @@ campaign's, say) and still prove that the entry was there. Entries are written i
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import msgspec
@@ -23,7 +23,7 @@ from dialer.domain.records import Attempt
 from dialer.storage import evidence_bodies as bodies
 from dialer.storage import rows
 from dialer.storage.codec import dumps
-from dialer.storage.evidence_bodies import NO_TERMS, Body, Terms
+from dialer.storage.evidence_bodies import NO_TERMS, Body, LawInForce, Terms
 from dialer.storage.vault import Vault
 
 GENESIS = bytes(32)
@@ -34,6 +34,7 @@ TRIMMED_META = "evidence_trimmed"
 
 _ENCODE = msgspec.json.Encoder().encode
 _LAST = "SELECT seq, hash FROM evidence ORDER BY seq DESC LIMIT 1"
+_LAST_LAW = "SELECT seq, hash FROM evidence WHERE kind = 'law' ORDER BY seq DESC LIMIT 1"
 _APPEND = "INSERT INTO evidence (seq, at, kind, body, hash) VALUES (?, ?, ?, ?, ?)"
 _KEEP_TEXT = "INSERT OR IGNORE INTO evidence_texts (digest, body) VALUES (?, ?)"
 _WAS_ABANDONED = "SELECT is_abandoned FROM attempts WHERE call_id = ?"
@@ -56,17 +57,26 @@ class Evidence:
     hash: bytes
 
 
+@dataclass(slots=True, kw_only=True)
+class Memory:
+    """What a writer need not look up anew in each transaction."""
+
+    terms: dict[str, Terms] = field(default_factory=dict)
+    law: LawInForce | None = None
+
+
 # ----------------------------------------------------------------------------------------- the writer
 class EvidenceWriter:
     """Turns what goes into the journal into entries; `flush` links and writes them.
 
-    `terms` is the caller's memory of campaigns between transactions.
+    `memory` is the caller's, for all its transactions.
     """
 
-    def __init__(self, connection: sqlite3.Connection, vault: Vault, terms: dict[str, Terms]) -> None:
+    def __init__(self, connection: sqlite3.Connection, vault: Vault, memory: Memory) -> None:
         self._connection = connection
         self._vault = vault
-        self._terms = terms
+        self._memory = memory
+        self._law = _law_in_force(connection, memory)
         self._lines: list[tuple[float, str, bytes]] = []
         self._texts: list[tuple[bytes, bytes]] = []
         self._abandoned: set[int] = set()
@@ -83,7 +93,7 @@ class EvidenceWriter:
                 case RecordAttempt(attempt=attempt):
                     self._take_attempt(at, attempt)
                 case RecordVerdict(record=record):
-                    self.add(bodies.verdict_body(record, self._subject(record.number)))
+                    self.add(bodies.verdict_body(record, self._subject(record.number), self._law))
                 case BlockPerson():
                     self._take_refusal(at, command)
                 case RecordChange(change=change):
@@ -114,14 +124,20 @@ class EvidenceWriter:
     def _take_event(self, at: float, event: Event) -> None:
         match event:
             case LawLoaded(law=law):
-                self.add(self._law_body(at, law))
+                self._take_law(at, law)
             case CampaignLoaded(policy=policy):
-                self._terms[policy.name] = Terms.of(policy)
+                self._memory.terms[policy.name] = Terms.of(policy)
                 self.add(bodies.campaign_body(at, policy))
             case RegistryLoaded(copy=copy):
                 self.add(bodies.registry_body(at, copy))
             case _:
                 pass
+
+    def _take_law(self, at: float, law: Law) -> None:
+        body = self._law_body(at, law)
+        self.add(body)
+        # Verdicts of this very transaction go by it already; it has no hash yet.
+        self._law = LawInForce(digest=law.digest, body=sha256(_ENCODE(body)).hexdigest(), hash=b"")
 
     def _law_body(self, at: float, law: Law) -> bodies.LawBody:
         return bodies.LawBody(
@@ -183,12 +199,31 @@ class EvidenceWriter:
         )
 
     def _terms_of(self, campaign: str) -> Terms:
-        terms = self._terms.get(campaign)
+        terms = self._memory.terms.get(campaign)
         if terms is None:
             found = self._connection.execute(_POLICY, (campaign,)).fetchone()
             terms = NO_TERMS if found is None else Terms.of(rows.to_policy(found[0]))
-            self._terms[campaign] = terms
+            self._memory.terms[campaign] = terms
         return terms
+
+
+class _LawDigest(msgspec.Struct):
+    digest: str
+
+
+_LAW_DIGEST: msgspec.json.Decoder[_LawDigest] = msgspec.json.Decoder(_LawDigest)
+
+
+def _law_in_force(connection: sqlite3.Connection, memory: Memory) -> LawInForce | None:
+    """Give the last law in the log. Its hash tells whether it is the one remembered: a transaction may be undone."""
+    found = connection.execute(_LAST_LAW).fetchone()
+    if found is None:
+        return None
+    if memory.law is None or memory.law.hash != found[1]:
+        body = connection.execute("SELECT body FROM evidence WHERE seq = ?", (found[0],)).fetchone()[0]
+        digest = _LAW_DIGEST.decode(body).digest
+        memory.law = LawInForce(digest=digest, body=sha256(body).hexdigest(), hash=found[1])
+    return memory.law
 
 
 # ----------------------------------------------------------------------------------------- reading
@@ -218,6 +253,6 @@ def entries(connection: sqlite3.Connection, first: int, last: int) -> Iterator[E
 
 def record(connection: sqlite3.Connection, vault: Vault, body: Body) -> None:
     """Append one entry, within a transaction that somebody else began."""
-    writer = EvidenceWriter(connection, vault, {})
+    writer = EvidenceWriter(connection, vault, Memory())
     writer.add(body)
     writer.flush()

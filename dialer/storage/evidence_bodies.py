@@ -15,11 +15,14 @@ from dialer.domain.records import Attempt, CampaignChange, VerdictRecord
 from dialer.domain.standing import RegistryCopy
 
 
-class VerdictBody(msgspec.Struct, kw_only=True):
-    """What the gate said of a number, and on what grounds."""
+class VerdictBody(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the gate said of a number, and on what grounds.
+
+    `law` is the SHA-256 of the last law's entry, when that is the law it went by; else `law_digest` names that law.
+    """
 
     at: float
-    kind: str = "verdict"
+    kind: str
     campaign: str
     seller: str
     lead_id: int
@@ -30,7 +33,8 @@ class VerdictBody(msgspec.Struct, kw_only=True):
     next_at: float | None
     needs_agent: bool
     policy_digest: str
-    law_digest: str
+    law: str = ""
+    law_digest: str = ""
     registries: tuple[tuple[str, str], ...]
 
 
@@ -222,6 +226,15 @@ class Terms:
         return cls(caller_id=policy.caller_id, starts_at=measure.starts_at.value, threshold_s=measure.threshold_s)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LawInForce:
+    """The last law in the log: its own digest, the SHA-256 of its entry's body, and the entry's hash."""
+
+    digest: str
+    body: str
+    hash: bytes
+
+
 NO_TERMS = Terms(caller_id=None, starts_at="", threshold_s=0.0)
 """Of a campaign that storage does not know."""
 
@@ -318,11 +331,13 @@ def campaign_body(at: float, policy: CampaignPolicy) -> CampaignBody:
     )
 
 
-def verdict_body(record: VerdictRecord, subject: str) -> VerdictBody:
+def verdict_body(record: VerdictRecord, subject: str, law: LawInForce | None) -> VerdictBody:
     """Make the entry of a verdict."""
     verdict = record.verdict
+    is_by_it = law is not None and law.digest == record.law_digest
     return VerdictBody(
         at=record.at,
+        kind="verdict",
         campaign=record.campaign,
         seller=record.seller,
         lead_id=record.lead_id,
@@ -333,7 +348,8 @@ def verdict_body(record: VerdictRecord, subject: str) -> VerdictBody:
         next_at=verdict.next_at,
         needs_agent=verdict.needs_agent,
         policy_digest=record.policy_digest,
-        law_digest=record.law_digest,
+        law=law.body if law is not None and is_by_it else "",
+        law_digest="" if is_by_it else record.law_digest,
         registries=record.registries,
     )
 

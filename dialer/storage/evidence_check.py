@@ -39,8 +39,7 @@ class _Peek(msgspec.Struct):
 
     at: float
     kind: str
-    law_digest: str | None = None
-    digest: str | None = None
+    law: str | None = None
 
 
 _PEEK: msgspec.json.Decoder[_Peek] = msgspec.json.Decoder(_Peek)
@@ -57,8 +56,8 @@ class Checked:
     from_at: float | None = None
     to_at: float | None = None
     kinds: Counter[str] = field(default_factory=Counter)
-    laws: set[str] = field(default_factory=set)
-    lawless: int = 0  # verdicts whose law is not in the file
+    laws: set[str] = field(default_factory=set)  # the SHA-256 of each law's entry
+    lawless: int = 0  # verdicts that went by another law than the last in the log
     found: dict[str, int] = field(default_factory=dict)  # wanted hash -> number of its entry
 
 
@@ -166,10 +165,10 @@ class _Checker:
     def _take_law(self, result: Checked, law: bytes) -> None:
         """Remember a law, and ask for those of its texts that have not come yet."""
         try:
-            peek, texts = _PEEK.decode(law), texts_of(law)
+            texts = texts_of(law)
         except msgspec.MsgspecError as error:
             raise _Fault(f"the law does not say what a law says: {error}") from error
-        result.laws.add(peek.digest or "")
+        result.laws.add(sha256(law).hexdigest())
         self._texts = [text for text in texts if text not in self._known]
 
     def _take_text(self, line: Line) -> None:
@@ -208,7 +207,9 @@ class _Checker:
         result.to_at = peek.at if result.to_at is None else max(result.to_at, peek.at)
         if peek.kind == "law":
             self._take_law(result, body)
-        elif peek.law_digest is not None and peek.law_digest not in result.laws:
+        elif peek.law is not None and peek.law not in result.laws:
+            raise _Fault(f"entry {self._seq} went by a law that is not in the file before it, or that was changed")
+        elif peek.kind == "verdict" and peek.law is None:
             result.lawless += 1
 
     def _take_end(self, result: Checked, line: EndLine) -> None:

@@ -21,8 +21,8 @@ from dialer.storage import retained, rows
 from dialer.storage.codec import Entry
 from dialer.storage.connection import explained, open_writer, transaction
 from dialer.storage.consents import ConsentImport
-from dialer.storage.evidence import EvidenceWriter, record
-from dialer.storage.evidence_bodies import Body, Terms
+from dialer.storage.evidence import EvidenceWriter, Memory, record
+from dialer.storage.evidence_bodies import Body
 from dialer.storage.evidence_trim import Trim, carry_out
 from dialer.storage.imports import DO_NOT_CALL
 from dialer.storage.proofs import introduce, refuse_dropped
@@ -54,7 +54,7 @@ class SqliteStore(SqliteRecords):
         path = Path(path)
         self._writer: sqlite3.Connection = open_writer(path, vault)
         self._is_importing = False
-        self._terms: dict[str, Terms] = {}  # of campaigns, for the evidence
+        self._remembered = Memory()  # for the evidence
         super().__init__(path, vault)
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class SqliteStore(SqliteRecords):
         """Keep what the commands say, in one transaction; commands that are not for a store are ignored."""
         commands = tuple(commands)
         with self._transaction() as connection:
-            evidence = EvidenceWriter(connection, self.vault, self._terms)
+            evidence = EvidenceWriter(connection, self.vault, self._remembered)
             evidence.take(None, None, commands)
             evidence.flush()
             gathered = Gathered(self.vault)
@@ -157,7 +157,7 @@ class SqliteStore(SqliteRecords):
         entries = list(entries)
         with self._transaction() as connection:
             self._journal(connection, entries)
-            evidence = EvidenceWriter(connection, self.vault, self._terms)
+            evidence = EvidenceWriter(connection, self.vault, self._remembered)
             gathered = Gathered(self.vault)
             for entry in entries:
                 if type(entry.event) is CampaignLoaded:

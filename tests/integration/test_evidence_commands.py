@@ -124,7 +124,7 @@ def test_a_span_and_a_campaign_are_taken_out(worked: Path, tmp_path: Path) -> No
     done = export(worked, file, "--from", "2026-03-10T12:05", "--to", "2026-03-10T12:10", "--campaign", "spring")
     assert done.exit_code == 0, done.output
     found = json.loads(run("evidence", "verify", file, "--json").stdout)
-    assert (found["count"], found["hidden"], found["verdicts_without_law"]) == (15, 9, 0)
+    assert (found["count"], found["hidden"], found["verdicts_by_other_law"]) == (15, 9, 0)
     assert found["kinds"] == {"verdict": 2, "attempt": 2, "abandonment": 2}
     text = file.read_text(encoding="utf-8")
     assert "Other Seller" not in text
@@ -166,7 +166,7 @@ def test_old_evidence_goes_and_the_rest_still_proves(config: Path, tmp_path: Pat
     assert export(config, file).exit_code == 0
     found = json.loads(run("evidence", "verify", file, "--json").stdout)
     assert (found["first"], found["kinds"]) == (4, {"verdict": 1, "trim": 1, "export": 1})
-    assert found["verdicts_without_law"] == 0
+    assert found["verdicts_by_other_law"] == 0
     trim = json.loads(file.read_bytes().splitlines()[-3])["body"]
     assert trim["details"] == {"first": 1, "last": 3, "hash": found["before"]}
     again = run("evidence", "trim", "--reason", "yearly", "--config", config)

@@ -9,8 +9,7 @@ from dialer.domain.events import Event
 from dialer.domain.records import Attempt, VerdictRecord
 from dialer.domain.verdict import Verdict
 from dialer.storage import schema
-from dialer.storage.evidence import EvidenceWriter
-from dialer.storage.evidence_bodies import Terms
+from dialer.storage.evidence import EvidenceWriter, Memory
 from dialer.storage.evidence_file import EvidenceExport, Wanted, Written
 from dialer.storage.vault import Keyring, Vault
 from tests.unit.storage.builders import make_number
@@ -23,7 +22,7 @@ class Log:
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        self.terms: dict[str, Terms] = {}
+        self.memory = Memory()
         for statement in schema.sqlite_statements():
             self.connection.execute(statement)
 
@@ -33,7 +32,7 @@ class Log:
 
     def take_batch(self, entries: Iterable[tuple[float | None, Event | None, tuple[Command, ...]]]) -> None:
         """Keep the evidence of several journal entries, in one transaction."""
-        writer = EvidenceWriter(self.connection, VAULT, self.terms)
+        writer = EvidenceWriter(self.connection, VAULT, self.memory)
         self.connection.execute("BEGIN")
         for at, event, commands in entries:
             writer.take(at, event, commands)

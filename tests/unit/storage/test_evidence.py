@@ -12,7 +12,7 @@ from dialer.domain.events import CallRinging, CampaignLoaded, LawLoaded, Registr
 from dialer.domain.law import Override
 from dialer.domain.policy import AbandonmentPolicy, ClockStart
 from dialer.domain.records import CampaignChange
-from dialer.storage.evidence import GENESIS, link
+from dialer.storage.evidence import GENESIS, Memory, link
 from dialer.storage.evidence_bodies import DeedBody
 from tests.laws import copy_of, law, ruleset
 from tests.unit.storage.builders import make_abandoned, make_attempt, make_connect, make_number, make_policy
@@ -62,6 +62,23 @@ def test_a_verdict_is_kept_with_its_grounds(log: Log) -> None:
         "law_digest": "1a" * 32,
         "registries": [["us-dnc", "2026-11"]],
     }
+
+
+def test_a_verdict_names_the_laws_entry(log: Log) -> None:
+    """By the SHA-256 of its body, in the transaction that loaded it and in later ones; also by another store."""
+    rules = law(ruleset("KR"))
+    judged = verdict(3, 7.0, law_digest=rules.digest)
+    log.take(7.0, LawLoaded(law=rules), judged)
+    log.take(8.0, None, judged)
+    log.memory = Memory()
+    log.take(9.0, None, judged, verdict(3, 9.0, law_digest="1a" * 32))
+    body = log.rows()[0][3]
+    assert [(kept.get("law"), kept.get("law_digest")) for kept in said(log)[1:]] == [
+        (sha256(body).hexdigest(), None),
+        (sha256(body).hexdigest(), None),
+        (sha256(body).hexdigest(), None),
+        (None, "1a" * 32),
+    ]
 
 
 def test_an_attempt_is_kept_as_the_detail_of_a_call(log: Log) -> None:

@@ -226,11 +226,23 @@ def test_a_log_changed_in_the_database_is_not_exported() -> None:
             log.export()
 
 
-def test_a_verdict_under_a_law_that_is_not_there_is_counted() -> None:
-    """The chain is whole, but the reader is told which proof is missing."""
+def test_a_verdict_by_another_law_than_the_last_is_counted() -> None:
+    """The chain is whole, but the reader is told how many verdicts name a law that the log does not hold."""
     log = Log()
-    log.take(2.0, None, verdict(1, 2.0))
+    log.take(1.0, LawLoaded(law=LAW))
+    log.take(2.0, None, verdict(1, 2.0, law_digest="1a" * 32))
     assert checked(log.export()[0]).lawless == 1
+
+
+def test_the_law_before_a_span_cannot_be_exchanged() -> None:
+    """Verdicts name the law's entry by its hash: another law in the head is found, all other hashes made to fit."""
+    log, other = small(), Log()
+    other.take(1.0, LawLoaded(law=law(ruleset("US", hours_rule(((),) * 7, "US.hours")))))
+    rows = other.connection.execute("SELECT digest, body FROM evidence_texts").fetchall()
+    log.connection.executemany("INSERT OR IGNORE INTO evidence_texts VALUES (?, ?)", rows)
+    log.connection.execute("UPDATE evidence SET body = ? WHERE seq = 1", (other.rows()[0][3],))
+    data, _ = log.export(Wanted(since=2.0))
+    assert "went by a law that is not in the file" in fault_of(data)
 
 
 @pytest.mark.parametrize(
