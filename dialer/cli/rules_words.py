@@ -167,7 +167,7 @@ def _redial(rule: RedialRule) -> str:
 def _abandonment(rule: AbandonmentRule) -> str:
     cap = "no number" if rule.cap_rate is None else f"at most {100 * rule.cap_rate:g} %"
     text = (
-        f"abandoned: {cap}, counted over {' or '.join(rule.windows)}; "
+        f"abandoned: {cap} of each {rule.unit}, counted over {' or '.join(rule.windows)}; "
         f"an agent within {rule.threshold_s:g} s of {rule.starts_at.replace('_', ' ')}"
     )
     if rule.is_message_required:
