@@ -61,7 +61,10 @@ class RegistryCopy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """All of it for one lead, as of `as_of_at`. `past` is ascending and goes back 90 days; revoked consents are in."""
+    """All of it for one lead, as of `as_of_at`. Revoked consents are in.
+
+    `past` is ascending and goes back 90 days; a refusal or an abandonment is never forgotten: some rules know no end.
+    """
 
     as_of_at: float
     consents: tuple[Consent, ...] = ()
@@ -71,7 +74,7 @@ class Standing:
 
 
 PAST_DAYS = 90
-"""How far `Standing.past` goes back: longer than any window of any rule."""
+"""How far `Standing.past` goes back for what is only counted: longer than any window of any rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

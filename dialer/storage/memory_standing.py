@@ -96,7 +96,8 @@ class MemoryStandings:
             for number in lead.numbers
             for call_id in self._calls.get((seller, number.e164), ())
             for attempt in (self.attempts[call_id],)
-            if at - PAST_S <= attempt.placed_at <= at
+            if (at - PAST_S <= attempt.placed_at or attempt.is_refusal or attempt.is_abandoned)
+            and attempt.placed_at <= at
         ]
         found.sort(key=lambda attempt: (attempt.at, attempt.call_id))
         return tuple(found)

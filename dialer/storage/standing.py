@@ -23,7 +23,8 @@ _NUMBERS_AT_ONCE = 10_000  # SQLite takes 32,766 values in a statement
 
 _PAST = """SELECT call_id, number_index, subject, placed_at, is_abandoned, abandoned_at, outcome, is_live,
     bridged_at, is_refusal, disposed_at FROM attempts
-    WHERE number_index IN (%s) AND placed_at >= ? AND placed_at <= ? AND seller = ?"""
+    WHERE number_index IN (%s) AND (placed_at >= ? OR is_refusal = 1 OR is_abandoned = 1) AND placed_at <= ?
+    AND seller = ?"""
 _BLOCKED = "SELECT number_index, at FROM blocked WHERE number_index IN (%s) AND seller = ? AND at <= ?"
 
 

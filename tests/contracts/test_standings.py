@@ -141,12 +141,25 @@ def test_a_claim_brings_earlier_attempts_across_campaigns(store: Store) -> None:
 
 
 def test_attempts_of_long_ago_are_left_out(store: Store) -> None:
-    """No rule looks further back than PAST_DAYS."""
+    """No rule counts further back than PAST_DAYS."""
     load(store, make_lead(1))
     number = make_number(1).e164
     first = NOW - PAST_DAYS * DAY_S
     record(store, make_attempt(1, first - 1.0, number=number), make_attempt(2, first, number=number))
     assert [each.call_id for each in claimed(store)[0].past] == [2]
+
+
+def test_a_refusal_and_an_abandonment_are_never_forgotten(store: Store) -> None:
+    """Some rules know no end: in Japan nobody is solicited again after a refusal, in Italy the next call has an agent."""
+    load(store, make_lead(1))
+    number, long_ago = make_number(1).e164, NOW - 2 * PAST_DAYS * DAY_S
+    record(
+        store,
+        make_attempt(1, long_ago, number=number),
+        make_connect(2, long_ago, number=number, is_refusal=True),
+        make_abandoned(3, long_ago, number=number),
+    )
+    assert [each.call_id for each in claimed(store)[0].past] == [2, 3]
 
 
 def test_an_attempt_says_how_it_ended(store: Store) -> None:
