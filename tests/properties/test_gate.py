@@ -34,7 +34,7 @@ def check_no_laxer(before: Question, after: Question) -> None:
         assert other.needs_agent or not one.needs_agent
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(question=questions(), data=st.data())
 def test_one_more_rule_allows_no_more(question: Question, data: st.DataObject) -> None:
     """Of whatever kind, in whatever place."""
@@ -43,7 +43,7 @@ def test_one_more_rule_allows_no_more(question: Question, data: st.DataObject) -
     check_no_laxer(question, replace(question, law=more))
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(question=questions(has_house=True), data=st.data())
 def test_an_operators_own_file_only_narrows(question: Question, data: st.DataObject) -> None:
     """Also where the house stands in: a file of one's own takes no rule's place."""
@@ -53,7 +53,7 @@ def test_an_operators_own_file_only_narrows(question: Question, data: st.DataObj
     check_no_laxer(question, replace(question, law=law))
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(question=questions(has_house=True), data=st.data())
 def test_a_stricter_rule_allows_no_more(question: Question, data: st.DataObject) -> None:
     """A shorter window, a lower cap, a longer wait, a younger register."""
@@ -87,7 +87,7 @@ def stricter(rule: Rule, data: st.DataObject) -> Rule:
     raise AssertionError(rule)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(question=questions(has_house=True), day=st.integers(DAY_0 - 1, DAY_0 + 3))
 def test_one_more_holiday_allows_no_more(question: Question, day: int) -> None:
     """Also on the day before it."""
@@ -95,7 +95,7 @@ def test_one_more_holiday_allows_no_more(question: Question, day: int) -> None:
     check_no_laxer(question, replace(question, law=replace(question.law, holidays={"c": days})))
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(question=questions(), zone=st.sampled_from(ZONES), code=st.sampled_from(CODES))
 def test_one_more_place_allows_no_more(question: Question, zone: str, code: str) -> None:
     """Where the person may be in one more zone, or under one more law."""
@@ -103,7 +103,7 @@ def test_one_more_place_allows_no_more(question: Question, zone: str, code: str)
     check_no_laxer(question, replace(question, lead=replace(question.lead, jurisdiction=code)))
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(question=questions(has_house=True), data=st.data())
 def test_what_counts_against_a_call_allows_no_more(question: Question, data: st.DataObject) -> None:
     """One more attempt that was no conversation, a number on a register, a revocation, a missing copy."""
@@ -123,7 +123,7 @@ def _check_standing(question: Question, standing: Standing) -> None:
     check_no_laxer(question, replace(question, lead=replace(question.lead, standing=standing)))
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(question=questions(jurisdictions=("US",)), state=st.sampled_from(["US-FL", "US-TX", "US-OH"]))
 def test_a_country_without_a_state_is_never_laxer_than_a_state(question: Question, state: str) -> None:
     """A number that may be anywhere is called only when all states would allow it."""
@@ -132,7 +132,7 @@ def test_a_country_without_a_state_is_never_laxer_than_a_state(question: Questio
     check_no_laxer(somewhere, question)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(question=questions(has_house=True))
 def test_a_decision_is_the_first_refusal_of_the_findings(question: Question) -> None:
     """And when there is none, the call is allowed until the first of them may change."""
@@ -150,7 +150,7 @@ def test_a_decision_is_the_first_refusal_of_the_findings(question: Question) -> 
         assert all(each.next_at is None or verdict.next_at <= each.next_at for each in found)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(question=questions(has_house=True), shares=st.lists(st.floats(0.0, 1.0, exclude_max=True), max_size=6))
 def test_a_verdict_holds_until_it_may_change(question: Question, shares: list[float]) -> None:
     """At every instant before, and whether the gate was asked before or not."""
@@ -167,7 +167,7 @@ def test_a_verdict_holds_until_it_may_change(question: Question, shares: list[fl
         assert (again.allowed, again.needs_agent) == (verdict.allowed, verdict.needs_agent), (verdict, again)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(question=questions(has_house=True), shares=st.lists(st.floats(0.0, 1.0, exclude_max=True), max_size=6))
 def test_the_next_allowed_instant_allows_and_none_before_does(question: Question, shares: list[float]) -> None:
     """By what is known now."""
