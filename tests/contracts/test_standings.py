@@ -150,7 +150,7 @@ def test_attempts_of_long_ago_are_left_out(store: Store) -> None:
 
 
 def test_a_refusal_and_an_abandonment_are_never_forgotten(store: Store) -> None:
-    """Some rules know no end: in Japan nobody is solicited again after a refusal, in Italy the next call has an agent."""
+    """Some rules know no end: a refusal in Japan; in Italy the next call after an abandonment has its agent."""
     load(store, make_lead(1))
     number, long_ago = make_number(1).e164, NOW - 2 * PAST_DAYS * DAY_S
     record(
