@@ -98,7 +98,12 @@ def _cell(row: Row, at: int) -> str:
 
 def _text(row: Row, columns: ColumnMap, name: str) -> str:
     """Return a field as one line of visible text; several columns of one field are joined with a space."""
-    joined = " ".join(_cell(row, at) for at in columns.indexes.get(name, ()))
+    places = columns.indexes.get(name)
+    if not places:
+        return ""
+    joined = " ".join([_cell(row, at) for at in places])
+    if joined.isascii() and joined.isprintable():  # as most cells are: nothing to hide, nothing to compose
+        return " ".join(joined.split())
     visible = "".join(char if unicodedata.category(char)[0] != "C" else " " for char in joined)
     return " ".join(unicodedata.normalize("NFC", visible).split())
 

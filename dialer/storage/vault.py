@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,6 +21,7 @@ ID_BYTES = 4
 NONCE_BYTES = 12
 INDEX_BYTES = 16
 RANK_BYTES = 6  # 48 bits: distinct for any real list, and exact in every JSON reader
+_LAST_NUMBERS = 1024  # whose hashes are at hand: a number is looked for, then kept, or claimed, then called
 _HEAD_BYTES = 1 + ID_BYTES + NONCE_BYTES
 
 
@@ -40,6 +42,8 @@ class Vault:
     def __init__(self, keyring: Keyring, reread: Callable[[], Keyring] | None = None) -> None:
         self._index = keyring.index
         self._reread = reread
+        self.index = lru_cache(maxsize=_LAST_NUMBERS)(self._hash)
+        """Gives the keyed hash by which a number is found, from its E.164 text."""
         self._take(keyring)
 
     def _take(self, keyring: Keyring) -> None:
@@ -96,8 +100,8 @@ class Vault:
             )
         return cipher
 
-    def index(self, e164: str) -> bytes:
-        """Give the keyed hash by which a number is found: BLAKE2b as a MAC (RFC 7693), 16 bytes."""
+    def _hash(self, e164: str) -> bytes:
+        """Give a number's keyed hash: BLAKE2b as a MAC (RFC 7693), 16 bytes."""
         return hashlib.blake2b(e164.encode(), digest_size=INDEX_BYTES, key=self._index).digest()
 
     def rank(self, campaign: str, e164: str) -> int:
