@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import signal
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from dialer.domain.standing import Consent
 from dialer.storage.erasure import erase_due
 from dialer.storage.evidence_trim import HOUSE_KEEP_DAYS
 from dialer.storage.sqlite import SqliteStore
+from tests.integration.daemon_process import prepare, running
 from tests.unit.storage.builders import make_connect, make_lead, make_number, make_policy
 from tests.unit.storage.evidence_log import attempted, verdict
 
@@ -33,6 +35,34 @@ DAY = 86_400.0
 NUMBER, SECOND = make_number(7).e164, make_number(8).e164
 NAME, NOTE, FIELD = "Jane Placeholder", "asked about the garden", "42 Fictional Street"
 SELLER, OTHER = "Example Telecom", "Other Seller"
+
+
+LAWFUL = """
+name = "survey"
+seller = "Example"
+purpose = "survey"
+jurisdiction = "GB"
+caller_id = "+442079460000"
+[list]
+files = ["list.csv"]
+columns = { number = ["phone"], name = "name" }
+[pacing]
+mode = "progressive"
+ring_timeout_s = 30
+[abandonment]
+threshold_s = 2
+starts_at = "answer"
+message = "sorry.wav"
+message_says = ["seller_name", "seller_number", "purpose", "opt_out_number", "free_opt_out_number", "no_sales"]
+[hours]
+weekdays = ["09:00-20:00"]
+[agents]
+groups = ["floor"]
+[retry]
+no_answer = { after = "1h", times = 3 }
+[dispositions]
+done = { final = true, success = true }
+"""
 
 
 @pytest.fixture
@@ -343,3 +373,43 @@ def test_retention_erases_what_a_campaign_gives_up(config: Path) -> None:
             "retention.erase_after: 30 days",
             "retention.erase_after: after-campaign",
         ]
+
+
+def live_person(config: Path) -> tuple[str, str]:
+    """Wait until somebody is on a call; give number and name."""
+    while True:
+        with open_records(load_settings(config)) as store:
+            for attempt in store.open_attempts():
+                lead = store.lead(attempt.lead_id)
+                if attempt.bridged_at is not None and lead is not None:
+                    return attempt.number, lead.name
+
+
+def test_a_person_on_a_call_is_erased_after_it(tmp_path: Path) -> None:
+    """The daemon gives its leads back, the call is waited for, and nothing that is written later names the person.
+
+    What the daemon did meanwhile is in an evidence file that is whole.
+    """
+    config = prepare(tmp_path, speed=100.0, loopback='world = "talkative.toml"')
+    (tmp_path / "campaigns" / "survey.toml").write_text(LAWFUL, encoding="utf-8")
+    (tmp_path / "campaigns" / "sorry.wav").write_bytes(b"")
+    with config.open("a", encoding="utf-8") as file:
+        file.write(f'[privacy]\nfull_view = ["{ME}"]\n')
+    with running(config) as daemon:
+        number, name = live_person(config)
+        codes = [person("erase", config, seller="Example", number=number).exit_code]
+        while codes[-1] == 6:
+            codes.append(person("erase", config, seller="Example", number=number).exit_code)
+        assert (codes[0], codes[-1]) == (6, 0)
+        daemon.signal(signal.SIGTERM)
+        daemon.signal(signal.SIGINT)
+        assert daemon.wait_end() == 0
+    said = opened(config)
+    assert number not in said
+    assert f"name='{name}'" not in said
+    assert said.count("name='Person ") > 190
+    file_ = tmp_path / "evidence.jsonl"
+    assert run("evidence", "export", "-o", file_, "-r", "audit", "--config", config).exit_code == 0
+    found = json.loads(run("evidence", "verify", file_, "--json").stdout)
+    assert {"law", "campaign", "change", "erasure", "refusal", "verdict", "attempt"} <= found["kinds"].keys()
+    assert found["verdicts_by_other_law"] == 0
