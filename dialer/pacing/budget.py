@@ -238,6 +238,7 @@ class AbandonmentBudget:
             tally = self._minutes[minute] = _Tally()
             for old in [each for each in self._minutes if abs(each - minute) > _MINUTES_KEPT]:
                 del self._minutes[old]
+                self._hour_after = None  # a clock set back so far leaves the hour at hand without them
         tally.add(live, abandoned, machines)
 
     def _at(self, now: float) -> _Tally:

@@ -35,7 +35,7 @@ def window_key(window: Window, zone: ZoneInfo, first_live_at: float | None, at: 
     """Which window an instant falls into, by the calendar."""
     if window is Window.BLOCKS_30D:
         return 0 if first_live_at is None else max(floor((at - first_live_at) / BLOCK_S), 0)
-    local = datetime.fromtimestamp(at, zone)
+    local = datetime.fromtimestamp(floor(at), zone)  # a datetime would round the last instant up into the next day
     return local.date() if window is Window.DAY else (local.year, local.month)
 
 
