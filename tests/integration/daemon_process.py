@@ -41,13 +41,18 @@ name = "{name}"
 seller = "Example"
 purpose = "survey"
 jurisdiction = "GB"
+caller_id = "+442079460000"
 [list]
 files = ["list.csv"]
 columns = {{ number = ["phone"], name = "name" }}
 [pacing]
 mode = "{mode}"
+detector = false
 [abandonment]
+starts_at = "answer"
 time_zone = "Europe/London"
+message = "sorry.wav"
+message_says = ["seller_name", "purpose", "free_opt_out_number", "no_sales"]
 [hours]
 weekdays = ["09:00-20:00"]
 [agents]
@@ -72,7 +77,8 @@ def prepare(folder: Path, *, speed: float = 60.0, drain_timeout_s: float = 20.0,
 
 
 def write_campaign(folder: Path, name: str, *, mode: str = "progressive") -> Path:
-    """Write a campaign file."""
+    """Write a campaign file that British law lets call, and the message that it names."""
+    (folder / "campaigns" / "sorry.wav").touch()
     path = folder / "campaigns" / f"{name}.toml"
     path.write_text(CAMPAIGN.format(name=name, mode=mode), encoding="utf-8")
     return path

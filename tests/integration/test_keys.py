@@ -13,17 +13,9 @@ from tests.vaults import open_state
 MANY = 12_000
 
 
-def lawful(folder: Path) -> Path:
-    """A configuration and a campaign that may call, with 2,000 people; give the configuration's path."""
+def prepare_many(folder: Path) -> Path:
+    """A configuration and a campaign with 2,000 people; give the configuration's path."""
     config = prepare(folder)
-    path = folder / "campaigns" / "survey.toml"
-    text = path.read_text(encoding="utf-8")
-    says = '["seller_name", "purpose", "free_opt_out_number", "no_sales"]'
-    abandonment = f'[abandonment]\nstarts_at = "answer"\nmessage = "sorry.wav"\nmessage_says = {says}'
-    text = text.replace("[abandonment]", abandonment)
-    text = text.replace('jurisdiction = "GB"', 'jurisdiction = "GB"\ncaller_id = "+442079460000"')
-    path.write_text(text.replace("[pacing]", "[pacing]\ndetector = false"), encoding="utf-8")
-    (folder / "campaigns" / "sorry.wav").write_bytes(b"")
     numbers = [f"0{start}{index:03d}" for start in ("7700900", "1632960") for index in range(1000)]
     rows = "".join(f"Person {rank},{number}\n" for rank, number in enumerate(numbers))
     (folder / "campaigns" / "list.csv").write_text("name,phone\n" + rows, encoding="utf-8")
@@ -47,7 +39,7 @@ def fill(config: Path, leads: int) -> None:
 
 def test_keys_are_changed_while_the_daemon_dials(tmp_path: Path) -> None:
     """Calls go on, and what they leave is under the new key; nothing is under the old one, which can be dropped."""
-    config = lawful(tmp_path)
+    config = prepare_many(tmp_path)
     with running(config) as daemon:
         daemon.wait_log("attempt")
         (old,) = keys_of(config)
