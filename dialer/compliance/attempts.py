@@ -4,13 +4,12 @@ One rule governs: every attempt counts, of any campaign of the seller's and howe
 it was placed.
 """
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from dialer.compliance.applying import Applying
 from dialer.compliance.case import Case, earliest, finding
 from dialer.compliance.dates import duration
-from dialer.compliance.hours import zone
 from dialer.domain.law import AttemptRule, CooldownAfter, CooldownRule, CountedPer, RedialRule
 from dialer.domain.standing import PastAttempt
 from dialer.domain.verdict import Finding, Inputs
@@ -22,43 +21,47 @@ def check_attempts(case: Case) -> Iterator[Finding]:
     """Ask every cap on attempts."""
     for rule in case.today.rules.attempts:
         counted = _counted(rule, case)
-        within = "day" if rule.window_s is None else duration(rule.window_s)
         count, next_at = _daily(rule, counted, case) if rule.window_s is None else _rolling(rule, counted, case)
-        inputs = ((f"attempts per {rule.per} and {within}", f"{count} of {rule.most}"),)
+        inputs = ((_name_of(rule.per, rule.window_s), f"{count} of {rule.most}"),)
         yield finding(rule, count < rule.most, inputs, next_at)
 
 
-def _counted(rule: AttemptRule, case: Case) -> list[PastAttempt]:
+@lru_cache(maxsize=256)
+def _name_of(per: CountedPer, window_s: float | None) -> str:
+    """Write what is counted."""
+    return f"attempts per {per} and {'day' if window_s is None else duration(window_s)}"
+
+
+def _counted(rule: AttemptRule, case: Case) -> Sequence[PastAttempt]:
     match rule.per:
         case CountedPer.NUMBER:
             return [each for each in case.past if each.number == case.number.e164]
         case CountedPer.PERSON:
-            return list(case.past)
+            return case.past
         case CountedPer.SUBJECT:
             return case.about_subject
 
 
-def _rolling(rule: AttemptRule, counted: list[PastAttempt], case: Case) -> tuple[int, float | None]:
+def _rolling(rule: AttemptRule, counted: Sequence[PastAttempt], case: Case) -> tuple[int, float | None]:
     """Give the attempts in the window that ends now, and when so many of them have left it that one more fits in."""
-    window_s = rule.window_s or 0.0
-    inside = [each.at + window_s for each in counted if each.at + window_s > case.now]
+    window_s, now = rule.window_s or 0.0, case.now
+    inside = [at for each in counted if (at := each.at + window_s) > now]
     if len(inside) < rule.most or rule.most < 1:
         return len(inside), None
     return len(inside), inside[len(inside) - rule.most]
 
 
-def _daily(rule: AttemptRule, counted: list[PastAttempt], case: Case) -> tuple[int, float | None]:
+def _daily(rule: AttemptRule, counted: Sequence[PastAttempt], case: Case) -> tuple[int, float | None]:
     """Give the most attempts on today's date in one of the zones, and when the last zone that is full has a new day."""
-    today, most, next_at = case.today, 0, None
-    for name, day, midnight_at in zip(today.zones, today.days, today.midnights, strict=True):
+    most, next_at = 0, None
+    for start_at, end_at in case.today.spans:
         count = 0
-        for each in reversed(counted):
-            if datetime.fromtimestamp(each.at, zone(name)).toordinal() < day:
-                break
-            count += 1
+        for each in counted:
+            if each.at >= start_at:
+                count += 1
         most = max(most, count)
         if 1 <= rule.most <= count:
-            next_at = midnight_at if next_at is None else max(next_at, midnight_at)
+            next_at = end_at if next_at is None else max(next_at, end_at)
     return most, next_at
 
 

@@ -185,7 +185,8 @@ class Gate:
         rules = self._rules[codes]
         known_zones = tuple(name for name in zones if is_zone(name)) or ("UTC",)
         days = tuple(local_day(name, now) for name in known_zones)
-        midnights = tuple(midnight_at(name, day + 1) for name, day in zip(known_zones, days, strict=True))
+        here = zip(known_zones, days, strict=True)
+        spans = tuple((midnight_at(name, day), midnight_at(name, day + 1)) for name, day in here)
         begins = [_first_after(now, rule.since, known_zones) for rule in rules.rules()]
         lapses = [_first_after(now, rule.until, known_zones) for rule in rules.rules()]
         rules = in_force(rules, days)
@@ -193,7 +194,7 @@ class Gate:
         return Today(
             zones=known_zones,
             days=days,
-            midnights=midnights,
+            spans=spans,
             rules=rules,
             places=_check_places(codes, rules, earliest(begins_at, lapses_at)),
             waits=tuple(check_no_waits(rules)),
@@ -201,7 +202,7 @@ class Gate:
             declared=(*check_abandonments(policy, rules), *check_caller_ids(policy, rules)),
             lapses_at=lapses_at,
             from_at=now,
-            until_at=min(midnights),
+            until_at=min(end_at for _, end_at in spans),
         )
 
     def _remember(self, place: _Place, end_at: float, now: float) -> None:
