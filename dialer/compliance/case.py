@@ -37,8 +37,8 @@ class Today:
     """Where and by which rules a call is judged, until the next midnight in one of its zones.
 
     `zones` are those of the person's that exist; `days` the local days, by zone; `spans` when they begin and end.
-    `rules` are those in force today; `places`, `rings` and `declared` what they say by themselves, `waits` what they say
-    of a person whom nothing has to be waited for. The first rule ceases to hold at `lapses_at` (None: none does).
+    `rules` are those in force today; `places`, `rings` and `declared` what they say by themselves, `waits` what they
+    say of a person whom nothing has to be waited for. The first rule ceases to hold at `lapses_at` (None: none does).
     """
 
     zones: tuple[str, ...]
