@@ -36,18 +36,16 @@ def import_(
     Columns are number, purposes, obtained_at and method, and as there are source, text or text_hash, recipients, night,
     written, hours, expires_at, confirmed_at, revoked_at. Importing a file again changes nothing.
     """
-    import getpass
     import time
 
+    from dialer.cli.access import os_user
     from dialer.daemon.consents import import_consents
     from dialer.daemon.control import StandingsRequest
     from dialer.daemon.stores import open_store
 
     settings = _settings(config, seller)
     with open_store(settings) as store:
-        report = import_consents(
-            file.absolute(), seller, store, time.time(), who=getpass.getuser(), country=_country(country)
-        )
+        report = import_consents(file.absolute(), seller, store, time.time(), who=os_user(), country=_country(country))
     tally = report.tally
     if tally.new or tally.confirmed or tally.revoked:
         tell_daemon(settings, StandingsRequest(reason=f"consents of {file.name}"[:1000]))
@@ -220,16 +218,16 @@ def refuse_person(settings: "Settings", seller: str, e164: str, reason: str) -> 
 
 def _refuse(settings: "Settings", seller: str, e164: str, reason: str) -> int:
     """Take a refusal down without a daemon, while none can start; it is in journal and evidence as with one."""
-    import getpass
     import time
 
+    from dialer.cli.access import os_user
     from dialer.daemon.people import numbers_of
     from dialer.daemon.service import only_daemon
     from dialer.daemon.stores import open_store
     from dialer.domain.commands import BlockPerson
     from dialer.domain.events import PersonRefused
 
-    who, now = getpass.getuser(), time.time()
+    who, now = os_user(), time.time()
     with only_daemon(settings.state_dir), open_store(settings) as store:
         numbers = numbers_of(store, seller, e164)
         event = PersonRefused(seller=seller, numbers=numbers, reason=reason, who=who)

@@ -40,9 +40,9 @@ def import_(
     A file that is cut, holds anything but numbers, or is far smaller than the one before is refused, and the copy that
     is in use stays.
     """
-    import getpass
     import time
 
+    from dialer.cli.access import os_user
     from dialer.config.settings import load_settings
     from dialer.daemon.control import RegistryRequest
     from dialer.daemon.registries import Arrival, import_registry
@@ -52,7 +52,7 @@ def import_(
     arrival = Arrival(
         registry=_as_asked_for(law, registry),
         received_at=_instant(received_at),
-        who=getpass.getuser(),
+        who=os_user(),
         version=version,
         count=count,
         column=column,
