@@ -2,7 +2,7 @@
 
 The rule is journal, then act: a batch of events and all that they caused is committed before any order leaves for the
 gateway. At one instant outside events come before timers, and among themselves in order of arrival; an adapter's
-instant reply waits in the queue like all other news.
+instant reply waits in the queue like all other news. A refusal that is handled before a call has left keeps it here.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Protocol
 
 from dialer.daemon.clock import DaemonClock
 from dialer.domain.commands import (
+    BlockPerson,
     BridgeCall,
     ClaimLeads,
     Command,
@@ -22,7 +23,8 @@ from dialer.domain.commands import (
     PlayMessage,
     RecordAttempt,
 )
-from dialer.domain.events import CallReleased, Event, LeadsClaimed
+from dialer.domain.events import CallFailed, CallReleased, Event, LeadsClaimed
+from dialer.domain.outcome import Outcome
 from dialer.engine.engine import Engine
 from dialer.engine.status import EngineStatus
 from dialer.errors import DialerError
@@ -199,9 +201,13 @@ class Driver:
         if not entries:
             return
         self._ledger.commit_batch(entries)
+        withheld = _refused_meanwhile(entries)
         for entry in entries:
             for command in entry.commands:
-                self._carry_out(command)
+                if isinstance(command, PlaceCall) and command.call_id in withheld:
+                    self._withhold(command)
+                else:
+                    self._carry_out(command)
         for done in self._settling:
             if not done.done():
                 done.set_result(None)
@@ -209,6 +215,11 @@ class Driver:
         for entry in entries:
             for observe in self._observers:
                 observe(entry)
+
+    def _withhold(self, order: PlaceCall) -> None:
+        """Tell the engine that a call it ordered never left."""
+        never = CallFailed(call_id=order.call_id, outcome=Outcome.CANCELLED, cause="refused before the call left")
+        self._queue.append(_Waiting(never, self._handled_at))
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -266,3 +277,18 @@ class Driver:
         unsettled = self._settling + [waiting.done for waiting in self._queue if waiting.done is not None]
         for done in unsettled:
             done.cancel()
+
+
+def _refused_meanwhile(entries: Iterable[Entry]) -> set[int]:
+    """Give the calls ordered in a batch to numbers that a refusal in the same batch names, of the same seller."""
+    commands = [command for entry in entries for command in entry.commands]
+    blocked = {
+        (command.seller, number)
+        for command in commands
+        if isinstance(command, BlockPerson)
+        for number in command.numbers
+    }
+    if not blocked:
+        return set()
+    attempts = [command.attempt for command in commands if isinstance(command, RecordAttempt)]
+    return {attempt.call_id for attempt in attempts if (attempt.seller, attempt.number) in blocked}

@@ -17,7 +17,9 @@ from dialer.domain.events import (
     LawLoaded,
     LeadsClaimed,
     LeadsImported,
+    PersonRefused,
 )
+from dialer.domain.outcome import Outcome
 from dialer.domain.policy import HoursPolicy, PacingMode
 from dialer.errors import StorageError
 from dialer.ports import Sink
@@ -102,6 +104,42 @@ def test_an_order_leaves_only_after_its_entry_is_kept() -> None:
         assert isinstance(order, PlaceCall)
         kept = [entry for entry in ledger.store.entries() if order in entry.commands]
         assert [entry.seq < next_seq for entry in kept] == [True]
+
+    virtual.run(run(), START_AT)
+
+
+def test_a_refusal_overtakes_a_call_that_has_not_left() -> None:
+    """Decided and refused in one batch: the call is not placed, and its attempt ends as cancelled."""
+
+    async def run() -> None:
+        driver, ledger, wire = new_driver()
+        running = asyncio.ensure_future(driver.run())
+        await driver.settle(AgentLoggedIn(agent_id="a1", groups=("floor",)))
+        driver.post(AgentReadied(agent_id="a1"))
+        numbers = tuple(number.e164 for lead in ledger.store.leads("survey") for number in lead.numbers)
+        await driver.settle(PersonRefused(seller="Seller", numbers=numbers, reason="letter", who="officer"))
+        await driver.settle(AgentReadied(agent_id="a1"))
+        running.cancel()
+        [attempt] = ledger.store.attempts("survey", 0.0, START_AT + 3600.0)
+        assert (attempt.outcome, attempt.cause) == (Outcome.CANCELLED, "refused before the call left")
+        assert not [order for order, _ in wire.orders if isinstance(order, PlaceCall)]
+        assert driver.live_calls() == 0
+
+    virtual.run(run(), START_AT)
+
+
+def test_a_refusal_of_another_seller_stops_no_call() -> None:
+    """Sellers are kept apart in this, too."""
+
+    async def run() -> None:
+        driver, ledger, wire = new_driver()
+        running = asyncio.ensure_future(driver.run())
+        await driver.settle(AgentLoggedIn(agent_id="a1", groups=("floor",)))
+        driver.post(AgentReadied(agent_id="a1"))
+        numbers = tuple(number.e164 for lead in ledger.store.leads("survey") for number in lead.numbers)
+        await driver.settle(PersonRefused(seller="Another", numbers=numbers, reason="letter", who="officer"))
+        running.cancel()
+        assert len([order for order, _ in wire.orders if isinstance(order, PlaceCall)]) == 1
 
     virtual.run(run(), START_AT)
 
