@@ -157,6 +157,8 @@ def _open(store: SqliteStore) -> sqlite3.Connection:
 
 def _overwrite_log(connection: sqlite3.Connection) -> None:
     """Move what the write-ahead log holds into the database, as far as nobody reads it: it has the old pages, too."""
+    # Who writes waits meanwhile: much less long than a writer's patience, even beside somebody who reads for hours.
+    connection.execute("PRAGMA busy_timeout = 500")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
