@@ -79,7 +79,7 @@ _OF_NUMBERS = f"""SELECT consent_id, {_NAMES}, {", ".join(_KEPT)} FROM consents
     WHERE number_index IN (%s) AND (seller = ? OR EXISTS (SELECT 1 FROM json_each(recipients) WHERE value = ?))
     ORDER BY obtained_at, consent_id"""
 _OF_SELLER = f"""SELECT consent_id, {_NAMES}, {", ".join(_KEPT)} FROM consents
-    WHERE seller = ? AND revoked_at IS NULL ORDER BY consent_id"""
+    WHERE seller = ? AND revoked_at IS NULL AND number <> x'' ORDER BY consent_id"""
 _CONFIRMED_BY = "SELECT max(at) FROM consent_events WHERE consent_id = ? AND kind = 'confirmed' AND at <= ?"
 
 _TEXTS: msgspec.json.Decoder[tuple[str, ...]] = msgspec.json.Decoder(tuple[str, ...])
@@ -195,7 +195,7 @@ def consents_of(
 
 
 def standing_consents(connection: sqlite3.Connection, seller: str, vault: Vault) -> Iterator[KeptConsent]:
-    """Give every consent of a seller that nobody revoked, numbers opened."""
+    """Give every consent of a seller that nobody revoked, numbers opened; those of erased people have none."""
     for row in connection.execute(_OF_SELLER, (seller,)):
         yield _to_kept(row, vault.open(row[3], PLACE).decode())
 

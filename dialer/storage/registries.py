@@ -175,8 +175,8 @@ def kept_copies(connection: sqlite3.Connection, registry: str | None = None) -> 
 
 
 def copies_in_use(connection: sqlite3.Connection, at: float) -> list[KeptCopy]:
-    """Give the copy of each register that was in use at an instant."""
-    return [_to_copy(row) for row in connection.execute(_IN_USE, (at,))]
+    """Give the copy of each register that was in use at an instant, unless its file is kept no longer."""
+    return [kept for kept in map(_to_copy, connection.execute(_IN_USE, (at,))) if kept.path]
 
 
 def add_copy(connection: sqlite3.Connection, kept: KeptCopy) -> None:

@@ -121,6 +121,17 @@ def test_consents_of_one_seller_are_walked_without_those_that_ended(tmp_path: Pa
         assert [kept.consent.number for kept in store.standing_consents(SELLER)] == [make_number(1).e164]
 
 
+def test_consents_of_an_erased_person_are_passed_over(tmp_path: Path) -> None:
+    """The record may stay as proof, without its number: there is nobody to ask again."""
+    with open_store(tmp_path) as store:
+        give(store, make_consent(1), make_consent(2))
+        with closing(sqlite3.connect(tmp_path / "dialer.db")) as connection, connection:
+            index = VAULT.index(make_number(1).e164)
+            connection.execute("UPDATE consents SET number = x'' WHERE number_index = ?", (index,))
+        assert [kept.consent.number for kept in store.standing_consents(SELLER)] == [make_number(2).e164]
+        assert len(store.consents(SELLER, make_number(1).e164)) == 1
+
+
 def test_no_number_lies_readable_on_the_disk(tmp_path: Path) -> None:
     """Neither in the database nor in its log."""
     with open_store(tmp_path) as store:
