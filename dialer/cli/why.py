@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dialer.storage.evidence_bodies import VerdictBody
     from dialer.storage.reading import SqliteRecords
 
+_PAST_S = 60.0  # an instant so long ago is not meant to be now
 NOT_ADVICE = "This is what the rulesets say, with their sources and grades. It is no legal advice."
 
 
@@ -154,15 +155,18 @@ def _sentence(found: "Trace", law: "Law") -> str:
         )
         agent = ", with an agent reserved for it" if found.verdict.needs_agent else ""
         return f"allowed{agent}{until}"
-    refusal = next((each for each in found.findings if not each.allowed), None)
-    why_not = found.verdict.rule
-    if refusal is not None:
-        why_not += f", {_applied_as(refusal, law)}, {refusal.source}" + (
-            f" ({_inputs(refusal)})" if refusal.inputs else ""
-        )
+    refusals = [each for each in found.findings if not each.allowed]
+    said = found.verdict.rule
+    if refusals:
+        first = refusals[0]
+        grade = "" if _is_own(first) else f", {first.grade}"
+        looked_at = f" ({_inputs(first)})" if first.inputs else ""
+        said = f"{first.rule}, {_applied_as(first, law)}{grade}, {first.source}{looked_at}"
+    if refusals[1:]:
+        said += f"; refused, too, by {', '.join(each.rule for each in refusals[1:])}"
     if found.next_allowed_at is None:
-        return f"not allowed: {why_not}; no instant is in sight at which it would be"
-    return f"not allowed: {why_not}; next allowed {_both(found.next_allowed_at, zone, found.at)}"
+        return f"not allowed: {said}; no instant is in sight at which it would be"
+    return f"not allowed: {said}; next allowed {_both(found.next_allowed_at, zone, found.at)}"
 
 
 def _inputs(finding: "Finding") -> str:
@@ -197,6 +201,7 @@ def _state(lead: "Lead") -> str:
 # ---------------------------------------------------------------------------------------------- printing
 def _print(found: "Trace", policy: "CampaignPolicy", law: "Law") -> None:
     import sys
+    import time
 
     from dialer.cli.tables import console_for, table_of
     from dialer.leads.numbers import mask
@@ -212,6 +217,8 @@ def _print(found: "Trace", policy: "CampaignPolicy", law: "Law") -> None:
     for body, word in ((found.before, "last"), (found.after, "next")):
         if body is not None:
             lines.append(f"  {word:<6}  {_recorded(body, law, zone, found.at)}")
+    if found.at < time.time() - _PAST_S:
+        lines.append("  then    attempts, consents and registers are as they were; list, campaign file and law as now")
     console.print("\n".join(lines), soft_wrap=True)
     columns = {
         "": ["ok" if each.allowed else "NO" for each in found.findings],

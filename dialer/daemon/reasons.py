@@ -92,7 +92,7 @@ def reason_of(rule: str, law: Law) -> Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the gate said of a lead, and when it may next be dialed as far as that is known (None: it is not)."""
+    """What the gate said of a lead; `next_at` is when the rule lets go, or its turn comes (None: that is not known)."""
 
     reason: Reason
     rule: str  # "" where no rule refuses
@@ -156,19 +156,22 @@ class Survey:
 
         kinds, kind_of_lead, _ = self._counted
         chosen = [index for index, (reason, rule) in enumerate(kinds) if wanted in (str(reason), rule)]
-        for lead_id in np.sort(self.census.lead_ids[np.isin(kind_of_lead, chosen)])[:limit]:
-            lead = self._store.lead(int(lead_id))
-            if lead is not None:  # erased meanwhile
-                yield Listed(lead=lead, answer=self.answer(lead))
+        found = np.flatnonzero(np.isin(kind_of_lead, chosen))
+        for index in found[np.argsort(self.census.lead_ids[found])][:limit]:
+            lead = self._store.lead(int(self.census.lead_ids[index]))
+            if lead is not None:  # else erased meanwhile
+                is_calling = bool(self.census.is_calling[index])
+                answer = Answer(reason=Reason.CALLING, rule="", next_at=None) if is_calling else self.answer(lead)
+                yield Listed(lead=lead, answer=answer)
 
     def answer(self, lead: Lead) -> Answer:
         """Say of one lead what stands against its call at the instant."""
         found = self._judged(lead)
         if found.rule:
             return found
-        due_at = max(lead.due_at, found.next_at or self.at)
-        if due_at > self.at:
-            return Answer(reason=Reason.RETRY_LATER, rule="", next_at=due_at)
+        next_at = max(lead.due_at, found.next_at or self.at)
+        if next_at > self.at:
+            return Answer(reason=Reason.RETRY_LATER, rule="", next_at=next_at)
         return Answer(reason=Reason.DIALABLE, rule="", next_at=None)
 
     def _count(self) -> "tuple[list[tuple[Reason, str]], Ids, Instants]":
@@ -187,8 +190,7 @@ class Survey:
         next_of_group = np.array([inf if each.next_at is None else each.next_at for each in self._answers])
         group = census.group
         kind, allowed, next_at = of_group[group], is_allowed[group], next_of_group[group]
-        # A lead that is not due waits, even when the rule that refuses it lets go.
-        next_at = np.maximum(next_at, census.due_at)
+        next_at[allowed] = np.maximum(next_at[allowed], census.due_at[allowed])
         waits = allowed & (next_at > at)
         kind[waits] = later
         kind[census.is_calling] = calling

@@ -7,7 +7,7 @@ one the other's answer. Calendar years and months are taken with a margin in whi
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dialer.domain.law import Law, Rule
+from dialer.domain.law import CooldownAfter, Law, Rule
 from dialer.domain.policy import CampaignPolicy
 
 _DAY_S = 86_400.0
@@ -22,7 +22,7 @@ class Limits:
     at: float
     windows_s: tuple[float, ...]  # how far back an attempt counts
     is_by_day: bool  # some rule counts attempts since midnight
-    is_for_good: bool  # some rule never forgets a conversation or a refusal
+    for_good: tuple[CooldownAfter, ...]  # what some rule never forgets
     consent: tuple[tuple[float, float], ...]  # between these it depends on the calendar whether a consent still holds
     business: tuple[tuple[float, float], ...]  # or whether an earlier sale or inquiry still counts
 
@@ -50,7 +50,7 @@ def limits_of(policy: CampaignPolicy, law: Law, at: float) -> Limits:
         at=at,
         windows_s=tuple(sorted(each for each in windows if each is not None)),
         is_by_day=any(rule.window_s is None for rule in attempts),
-        is_for_good=any(rule.wait_s is None for rule in cooldowns),
+        for_good=tuple(sorted({rule.after for rule in cooldowns if rule.wait_s is None})),
         consent=tuple(_unsure(at, _YEAR_D * each) for each in sorted(years)),
         business=tuple(_unsure(at, _YEAR_D / 12.0 * each) for each in sorted(months)),
     )

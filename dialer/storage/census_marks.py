@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dialer.compliance.hours import is_zone, zone
+from dialer.domain.law import CooldownAfter
 from dialer.domain.policy import CampaignPolicy
+from dialer.domain.standing import PAST_DAYS
 from dialer.storage.census_limits import Limits
 from dialer.storage.codec import dumps
 from dialer.storage.registries import HASH_BYTES
@@ -32,8 +34,9 @@ _REVOKED = f"SELECT number_index FROM consents WHERE {_OURS} AND revoked_at <= ?
 # As `dialer.storage.standing.past_attempt` and `dialer.compliance.case` see them.
 _ATTEMPTS = """SELECT number_index, placed_at, ?4 = '' OR subject IN ('', ?4),
     coalesce(outcome = 'unknown', 0) OR (is_abandoned AND coalesce(abandoned_at <= ?3, 1)),
-    coalesce(bridged_at <= ?3, 0), is_refusal AND coalesce(disposed_at <= ?3, 1) FROM attempts
-    WHERE placed_at >= ?2 AND placed_at <= ?3 AND seller = ?1 ORDER BY placed_at, call_id"""
+    is_live AND coalesce(bridged_at <= ?3, 0), is_refusal AND coalesce(disposed_at <= ?3, 1) FROM attempts
+    WHERE (placed_at >= ?2 OR (?5 AND is_refusal)) AND placed_at <= ?3 AND seller = ?1 ORDER BY placed_at, call_id"""
+_FLAG = {CooldownAfter.CONVERSATION: 4, CooldownAfter.REFUSAL: 8}
 _OPEN_CALLS = """SELECT number_index FROM attempts WHERE released_at IS NULL AND seller = ? AND placed_at > ?
     AND placed_at <= ?"""
 _CALL_S = 7200.0  # nobody has been on a call for so long: its end was not seen
@@ -188,17 +191,18 @@ def mark_past(
     """Mark the earlier attempts that some rule still counts; give whose they are and when they were, in that order."""
     import numpy as np
 
-    oldest_at = limits.at - max([*limits.windows_s, 2.0 * _DAY_S if limits.is_by_day else 0.0, 0.0]) - 1.0
-    if limits.is_for_good:
-        oldest_at = limits.at - 90.0 * _DAY_S
-    subject = policy.compliance.subject
-    found = connection.execute(_ATTEMPTS, (policy.seller, oldest_at, limits.at, subject)).fetchall()
+    back_s = max([*limits.windows_s, 2.0 * _DAY_S if limits.is_by_day else 0.0])
+    if CooldownAfter.CONVERSATION in limits.for_good:
+        back_s = max(back_s, PAST_DAYS * _DAY_S)
+    is_refusal_kept = CooldownAfter.REFUSAL in limits.for_good
+    named = (policy.seller, limits.at - back_s, limits.at, policy.compliance.subject, is_refusal_kept)
+    found = connection.execute(_ATTEMPTS, named).fetchall()
     if not found:
         return np.zeros(0, np.int64), np.zeros(0, np.float64)
     hit, where = numbers.find(_hashes(row[0] for row in found))
     values = np.array([row[1:] for row in found], np.float64)[hit]
     lead, rank, placed_at = numbers.lead[where], numbers.rank[where], values[:, 0]
-    flags = (values[:, 1:] != 0.0) @ np.array([1, 2, 4, 8])
+    flags = (values[:, 1:] != 0.0) @ np.array([1, 2, *_FLAG.values()])
     sides = np.zeros(len(hit), np.int64)
     for number, names in enumerate(zone_sets):
         mine = zones[lead] == number
@@ -207,7 +211,8 @@ def mark_past(
         # Both sides of an edge, so that an instant right on it is neither before nor after.
         sides[mine] = np.searchsorted(edges, when, "left") + np.searchsorted(edges, when, "right")
     codes = (sides * 16 + flags) * _RANKS + rank
-    is_kept = (sides > 0) | ((flags & 12) != 0) if limits.is_for_good else sides > 0
+    kept = sum(_FLAG[each] for each in limits.for_good)
+    is_kept = (sides > 0) | ((flags & kept) != 0)
     lead, codes, placed_at = lead[is_kept], codes[is_kept], placed_at[is_kept]
     order = np.lexsort((placed_at, lead))
     lead, codes, placed_at = lead[order], codes[order], placed_at[order]
