@@ -245,7 +245,7 @@ def _require_full_view(
 def _find(store: "SqliteRecords", policy: "CampaignPolicy", which: str) -> "Lead":
     """Find a lead of a campaign by id, else by number."""
     from dialer.errors import UsageError
-    from dialer.leads.numbers import read_numbers
+    from dialer.leads.numbers import mask, read_numbers
 
     if which.isascii() and which.isdigit() and len(which) < 19:
         lead = store.lead(int(which))
@@ -256,7 +256,8 @@ def _find(store: "SqliteRecords", policy: "CampaignPolicy", which: str) -> "Lead
         found = store.find_number(number.e164, policy.name)
         if found:
             return found[0]
-    raise UsageError(f"{which}: expected the id or a number of a lead of {policy.name}, found no such lead")
+    shown = ", ".join(mask(number.e164) for number in numbers) or f"{len(which)} characters"
+    raise UsageError(f"{shown}: expected the id or a number of a lead of {policy.name}, found no such lead")
 
 
 def _number_rows(lead: "Lead", *, is_masked: bool) -> list[dict[str, Any]]:
