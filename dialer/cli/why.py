@@ -39,7 +39,6 @@ def why(
     The instant may be past or to come; with an offset (2026-11-27T12:30+00:00) it is that one, whatever the person's
     clock says. A number that is on no list of the campaign is judged as a stranger's.
     """
-    from dialer.config.rulesets import load_law
     from dialer.config.settings import load_settings
     from dialer.daemon.stores import open_records
     from dialer.daemon.trace import trace
@@ -49,7 +48,7 @@ def why(
     with open_records(settings) as store:
         lead, indexes = _find(store, policy, which)
         instant = _instant_of(lead, indexes[0], at)
-        law = load_law(settings.rules, around=instant)
+        law = law_at(settings, instant)
         traces = [trace(store, policy, law, lead, index, instant) for index in indexes]
     if as_json:
         import msgspec
@@ -72,6 +71,19 @@ def campaign_policy(settings: "Settings", name: str) -> "CampaignPolicy":
         known = ", ".join(policies) or "none"
         raise UsageError(f"{name}: no such campaign in {settings.campaigns_dir}; there: {known}")
     return policies[name]
+
+
+def law_at(settings: "Settings", at: float) -> "Law":
+    """Read the law that is in force; for an instant whose holidays it does not hold, with those of that year."""
+    import time
+
+    from dialer.config.rulesets import load_law
+
+    law = load_law(settings.rules, around=time.time())
+    first, last = law.holiday_years
+    if first < datetime.fromtimestamp(at, UTC).year < last:
+        return law
+    return load_law(settings.rules, around=at)
 
 
 def _find(store: "SqliteRecords", policy: "CampaignPolicy", which: str) -> "tuple[Lead, list[int]]":

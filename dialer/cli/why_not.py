@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dialer.cli.leads import CONFIG, ConfigOption, JsonOption
-from dialer.cli.why import NOT_ADVICE, campaign_policy, iso
+from dialer.cli.why import NOT_ADVICE, campaign_policy, iso, law_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,6 @@ def why_not(
     import time
 
     from dialer.cli.report import read_instant, read_zone
-    from dialer.config.rulesets import load_law
     from dialer.config.settings import load_settings
     from dialer.daemon.reasons import Survey
     from dialer.daemon.stores import open_records
@@ -51,7 +50,7 @@ def why_not(
     instant = time.time() if at is None else read_instant("--at", at, shown_in, is_end=False)
     settings = load_settings(config)
     policy = campaign_policy(settings, campaign)
-    law = load_law(settings.rules, around=instant)
+    law = law_at(settings, instant)
     with open_records(settings) as store:
         survey = Survey(store, policy, law, instant)
         parts = survey.parts()
