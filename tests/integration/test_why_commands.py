@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from dialer.cli.why import law_at
 from dialer.config.campaign import load_campaign
-from dialer.config.rulesets import load_law
+from dialer.config.settings import load_settings
 from dialer.domain.commands import BlockPerson, RecordAttempt, RecordVerdict, SaveLead
 from dialer.domain.lead import LeadState
 from dialer.domain.records import VerdictRecord
@@ -175,7 +176,7 @@ def test_the_machine_reads_the_same(config: Path) -> None:
         "source": "house policy, not law",
         "needs_agent": False,
     }
-    assert found["law"] == load_law(around=at("2026-11-27T12:30", "UTC")).digest
+    assert found["law"] == law_at(load_settings(config), at("2026-11-27T12:30", "UTC")).digest
 
 
 def test_a_law_that_nobody_verified_is_a_house_rule_and_marked(config: Path) -> None:
@@ -205,7 +206,7 @@ def test_a_number_on_no_list_is_judged_as_a_stranger(config: Path) -> None:
 def test_what_was_recorded_then_is_shown_beside(config: Path) -> None:
     """The verdicts nearest to the instant, and whether they were given by the law that is in force now."""
     instant = at("2026-11-27T11:00", "Asia/Seoul")
-    law = load_law(around=instant)
+    law = law_at(load_settings(config), instant)
     record = VerdictRecord(
         campaign=KR,
         seller=SELLER,
