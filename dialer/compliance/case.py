@@ -37,8 +37,9 @@ class Today:
     """Where and by which rules a call is judged, until the next midnight in one of its zones.
 
     `zones` are those of the person's that exist; `days` the local days, by zone; `spans` when they begin and end.
-    `rules` are those in force today; `places`, `rings` and `declared` what they say by themselves, `waits` what they
-    say of a person whom nothing has to be waited for. The first rule ceases to hold at `lapses_at` (None: none does).
+    `rules` are those in force today; `places`, `rings` and `declared` what they say by themselves, `unnamed` what they
+    say of a person who named no time, and `waits` of one whom nothing has to be waited for. Consents are confirmed
+    every `reconfirm_years` by the strictest of them. The first rule ceases to hold at `lapses_at` (None: none does).
     """
 
     zones: tuple[str, ...]
@@ -46,9 +47,11 @@ class Today:
     spans: tuple[tuple[float, float], ...]
     rules: Applying
     places: Finding
+    unnamed: tuple[Finding, ...]
     waits: tuple[Finding, ...]
     rings: tuple[Finding, ...]
     declared: tuple[Finding, ...]
+    reconfirm_years: int | None
     lapses_at: float | None
     from_at: float
     until_at: float
@@ -72,12 +75,6 @@ class Case:
         """The attempts about the campaign's subject; one that names none is about any."""
         subject = self.policy.compliance.subject
         return [each for each in self.past if not subject or not each.subject or each.subject == subject]
-
-    @property
-    def reconfirm_years(self) -> int | None:
-        """In how many years a consent has to be confirmed, by the strictest of the rules in force."""
-        rules = self.today.rules.consents
-        return min((rule.reconfirm_years for rule in rules if rule.reconfirm_years is not None), default=None)
 
 
 def past_of(standing: Standing, known: Known, now: float) -> tuple[PastAttempt, ...]:

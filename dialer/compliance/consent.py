@@ -89,7 +89,7 @@ def _life_of(consent: Consent, others: list[Consent], case: Case) -> tuple[float
     ends = [(at, "revoked") for other in others if (at := _taken_at(other, consent)) is not None]
     if consent.expires_at is not None:
         ends.append((consent.expires_at, "expired"))
-    from_at, years = consent.obtained_at, case.reconfirm_years
+    from_at, years = consent.obtained_at, case.today.reconfirm_years
     if years is not None:
         confirm_at = confirm_by(consent, years, case.today.zones, case.now)
         if confirm_at <= case.now and (consent.confirmed_at or 0.0) > case.now:

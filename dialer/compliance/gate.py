@@ -15,7 +15,7 @@ from math import inf
 
 from dialer.compliance.applying import Applying, applying, codes_of, in_force
 from dialer.compliance.attempts import check_attempts, check_no_waits, check_waits
-from dialer.compliance.case import GOOD_FOR_S, Case, Known, Today, earliest, past_of
+from dialer.compliance.case import GOOD_FOR_S, Case, Known, Today, earliest, finding, past_of
 from dialer.compliance.consent import check_consents, check_voices
 from dialer.compliance.declarations import check_abandonments, check_caller_ids, check_rings
 from dialer.compliance.hours import is_zone, local_day, midnight_at
@@ -197,9 +197,13 @@ class Gate:
             spans=spans,
             rules=rules,
             places=_check_places(codes, rules, earliest(begins_at, lapses_at)),
+            unnamed=tuple(finding(rule, True, (("named", "none"),)) for rule in rules.named_times),
             waits=tuple(check_no_waits(rules)),
             rings=tuple(check_rings(policy, rules)),
             declared=(*check_abandonments(policy, rules), *check_caller_ids(policy, rules)),
+            reconfirm_years=min(
+                (each.reconfirm_years for each in rules.consents if each.reconfirm_years), default=None
+            ),
             lapses_at=lapses_at,
             from_at=now,
             until_at=min(end_at for _, end_at in spans),

@@ -50,6 +50,7 @@ class Openings:
         self._schedules: dict[_Key, Schedule] = {("campaign",): Schedule(week=tidy_week(policy.hours.week))}
         self._answers: dict[tuple[_Key, tuple[str, ...]], _Answer] = {}
         self._clocks: dict[tuple[str, ...], tuple[float, Inputs]] = {}
+        self._open: dict[tuple[_Key, tuple[str, ...]], tuple[float, float, float, Finding]] = {}
         self._hours: dict[tuple[_Key, tuple[int, ...]], str] = {}
 
     def of_campaign(self, zones: tuple[str, ...], today: Today, now: float) -> tuple[Opening, Inputs]:
@@ -61,6 +62,10 @@ class Openings:
     def check(self, rule: HoursRule, zones: tuple[str, ...], case: Case) -> Finding:
         """Ask a rule on hours, and where it says no, whether the person agreed to other hours."""
         key: _Key = (rule.rule_id, rule.since, rule.until)
+        minute = case.now // 60.0
+        last = self._open.get((key, zones))
+        if last is not None and last[0] == minute and last[1] <= case.now < last[2]:
+            return last[3]  # most of a minute's calls are to places that were asked about in it
         if key not in self._schedules:
             self._schedules[key] = schedule_of(rule, self._law)
         inputs = (*self.where(zones, case.now), ("hours", self._hours_of(key, case.today.days)))
@@ -68,6 +73,12 @@ class Openings:
             is_one = any(day in self._schedules[key].holidays for day in case.today.days)
             inputs = (*inputs, ("holidays", f"{rule.calendar}, today is one" if is_one else rule.calendar))
         plain = self._ask(key, zones, case.now)
+        if plain.is_open and plain.until_at is not None:
+            found = finding(rule, True, inputs, plain.until_at)
+            if len(self._open) >= _KEPT:
+                self._open.clear()
+            self._open[key, zones] = (minute, case.now, plain.until_at, found)
+            return found
         if plain.is_open or not rule.widened_by:
             return finding(rule, plain.is_open, inputs, plain.until_at)
         is_night = rule.widened_by == "night"
@@ -79,18 +90,18 @@ class Openings:
         next_at = earliest(wide.until_at, grant.shrinks_at if wide.is_open else grant.grows_at)
         return finding(rule, wide.is_open, (*inputs, (name, described(grant)[0][1])), next_at)
 
-    def check_named(self, zones: tuple[str, ...], case: Case) -> Iterator[Finding]:
+    def check_named(self, zones: tuple[str, ...], case: Case) -> Iterable[Finding]:
         """Keep to the times that the person named, whether or not a rule says so."""
-        spans, rules = case.lead.contact_hours, case.today.rules.named_times
-        if not spans:
-            yield from (finding(rule, True, (("named", "none"),)) for rule in rules)
-            return
+        spans = case.lead.contact_hours
+        return self._check_named(spans, zones, case) if spans else case.today.unnamed
+
+    def _check_named(self, spans: tuple[Span, ...], zones: tuple[str, ...], case: Case) -> Iterator[Finding]:
         key: _Key = ("named", spans)
         if key not in self._schedules:
             self._schedules[key] = Schedule(week=(tidy(spans),) * 7)
         found = self._ask(key, zones, case.now)
         inputs = (*self.where(zones, case.now), ("named", written(spans)))
-        for rule in rules or (NAMED_TIME,):
+        for rule in case.today.rules.named_times or (NAMED_TIME,):
             yield finding(rule, found.is_open, inputs, found.until_at)
 
     def where(self, zones: tuple[str, ...], now: float) -> Inputs:
