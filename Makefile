@@ -57,6 +57,10 @@ bench: setup ## Run all benchmarks, of the pacing the quick one
 bench-engine: setup ## Measure the engine: events per second, beside a SimPy model of the same floor
 	@$(BIN)/python -m benchmarks.engine
 
+.PHONY: bench-compliance
+bench-compliance: setup ## Measure the law: a verdict, a register of 10 million, the counts of a million leads (ARGS="...")
+	@$(BIN)/python -m benchmarks.compliance $(ARGS)
+
 .PHONY: bench-pacing
 bench-pacing: setup ## Measure the pacing: optimum, known parameters, bad days, other dialers (hours; ARGS="...")
 	@$(BIN)/python -m benchmarks.pacing $(ARGS)
