@@ -17,7 +17,7 @@ CONFIG = Path("config.toml")
 SAY_EVERY = 10_000  # rows
 
 keys_app = typer.Typer(
-    help="List, change and drop the keys that seal numbers and names. See docs/privacy.md.", no_args_is_help=True
+    help="List, change and drop the keys that seal numbers and names. See docs/operations.md.", no_args_is_help=True
 )
 
 
