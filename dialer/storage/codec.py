@@ -2,12 +2,14 @@
 
 One rule governs this module: the same value always gives the same bytes. Fields stand in the order of their class, keys
 of mappings are sorted, so two journals can be compared byte for byte. A float that JSON cannot carry (an infinite term
-of a pacing decision) travels as a string.
+of a pacing decision) travels as a string. Each entry says the version of its format; `dialer.storage.upcasters` reads
+those of earlier ones.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
@@ -15,6 +17,7 @@ import msgspec
 from dialer.domain.commands import Command, RecordDecision
 from dialer.domain.events import Event
 from dialer.errors import StorageError
+from dialer.storage.upcasters import UNMARKED, VERSION, upcast
 
 Object = Event | Command
 
@@ -33,7 +36,8 @@ class _Head(msgspec.Struct):
     type: str
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, kw_only=True):
+    version: int = UNMARKED
     seq: int
     at: float
     event: msgspec.Raw
@@ -88,25 +92,40 @@ def to_object(value: Object) -> dict[str, Any]:
 
 def encode_entry(seq: int, now: float, event: Event | None, commands: Iterable[Command]) -> bytes:
     """Encode one journal entry as one line of JSON, without the line's end."""
-    head = b'{"seq":%d,"at":%b,"event":' % (seq, _ENCODER.encode(float(now)))
+    head = b'{"version":%d,"seq":%d,"at":%b,"event":' % (VERSION, seq, _ENCODER.encode(float(now)))
     body = b"null" if event is None else encode(event)
     return b'%b%b,"commands":[%b]}' % (head, body, b",".join([encode(command) for command in commands]))
 
 
 def decode_entry(line: bytes) -> Entry:
-    """Decode what `encode_entry` made; raise StorageError for anything else."""
+    """Decode what `encode_entry` of this or of any earlier version made; raise StorageError for anything else."""
     try:
         raw = _LINE.decode(line)
     except msgspec.MsgspecError as error:
         raise StorageError(f"journal: expected one entry, found {_shown(line)}: {error}") from error
-    event = None if bytes(raw.event) == b"null" else decode(raw.event)
-    commands = tuple(decode(command) for command in raw.commands)
+    if not UNMARKED <= raw.version <= VERSION:
+        raise StorageError(
+            f"journal: entry {raw.seq}: expected a format version up to {VERSION}, found {raw.version}: upgrade dialer"
+        )
+    read = decode if raw.version == VERSION else partial(_decode_old, raw.version)
+    event = None if bytes(raw.event) == b"null" else read(raw.event)
+    commands = tuple(read(command) for command in raw.commands)
     if event is not None and type(event).__name__ not in _EVENT_NAMES:
         raise StorageError(f"journal: entry {raw.seq}: expected an event, found a {type(event).__name__}")
     for command in commands:
         if type(command).__name__ in _EVENT_NAMES:
             raise StorageError(f"journal: entry {raw.seq}: expected commands, found a {type(command).__name__}")
     return Entry(seq=raw.seq, at=raw.at, event=event, commands=commands)  # type: ignore[arg-type]
+
+
+def _decode_old(version: int, data: msgspec.Raw) -> Object:
+    """Decode an event or a command of an earlier version."""
+    try:
+        changed = msgspec.json.encode(upcast(version, msgspec.json.decode(data, type=dict[str, Any])))
+    except (msgspec.MsgspecError, LookupError, TypeError) as error:
+        found = _shown(bytes(data))
+        raise StorageError(f"journal: expected an event or a command of version {version}, found {found}") from error
+    return decode(changed)
 
 
 def _with_text_terms(value: RecordDecision) -> dict[str, Any]:

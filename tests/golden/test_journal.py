@@ -17,7 +17,7 @@ from dialer.simulator.scenario import load_world
 from tests.architecture.tree import ROOT
 from tests.unit.simulator.floor import campaign
 
-DIGEST = "eb60bf3d3132296f91539fecd7688bbcac0a8d9be5c65b61e9075be3c759067c"
+DIGEST = "e25f7ddbc69b9bd90b0fffbb294a3edac6440632d5db128bce8406c8cac0b521"
 
 
 def journal(mode: str) -> bytes:

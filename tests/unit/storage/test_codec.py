@@ -99,16 +99,19 @@ def test_entries_come_back_equal(seq: int, at: float, event: Event | None, comma
     line = encode_entry(seq, at, event, commands)
     assert b"\n" not in line
     assert decode_entry(line) == Entry(seq=seq, at=at, event=event, commands=commands)
-    assert list(json.loads(line)) == ["seq", "at", "event", "commands"]
+    assert list(json.loads(line)) == ["version", "seq", "at", "event", "commands"]
 
 
 def test_the_bytes_of_an_entry_are_known() -> None:
     """Fields stand in the order of their class, the type first, without spaces."""
     line = encode_entry(3, 12, CallFailed(call_id=7, outcome=Outcome.BUSY), [])
     assert line == (
-        b'{"seq":3,"at":12.0,"event":{"type":"CallFailed","call_id":7,"outcome":"busy","cause":""},"commands":[]}'
+        b'{"version":3,"seq":3,"at":12.0,"event":{"type":"CallFailed","call_id":7,"outcome":"busy","cause":""},'
+        b'"commands":[]}'
     )
-    assert encode_entry(4, 0.1 + 0.2, None, []) == b'{"seq":4,"at":0.30000000000000004,"event":null,"commands":[]}'
+    assert encode_entry(4, 0.1 + 0.2, None, []) == (
+        b'{"version":3,"seq":4,"at":0.30000000000000004,"event":null,"commands":[]}'
+    )
 
 
 def test_the_order_of_a_mapping_does_not_show() -> None:
