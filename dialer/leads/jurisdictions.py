@@ -90,3 +90,9 @@ def country_of(code: str) -> str | None:
     if country == "US" and dash:
         return country if part in _AREA_CODES else None
     return country if not dash or _PART.fullmatch(part) else None
+
+
+def areas(code: str) -> list[str]:
+    """Give the area codes of a state such as US-FL; none of any other jurisdiction."""
+    country, _, part = code.partition("-")
+    return _AREA_CODES.get(part, "").split() if country == "US" else []

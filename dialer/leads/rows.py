@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
@@ -13,7 +13,7 @@ from dialer.leads.facts import FACT_FIELDS, BadFact, read_facts
 from dialer.leads.jurisdictions import country_of
 from dialer.leads.numbers import Fault, Reason, read_numbers
 from dialer.leads.source import Row
-from dialer.leads.zones import is_zone
+from dialer.leads.zones import is_zone, place_zones
 
 KNOWN_FIELDS = ("number", "name", "segment", "priority", "zone", "external_id", "jurisdiction", *FACT_FIELDS)
 WHOLE = re.compile(r"[+-]?\d{1,9}(?:\.0+)?")
@@ -49,6 +49,8 @@ def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy, now: float) ->
     if WHOLE.fullmatch(priority) is None:
         return _rejected(Reason.BAD_PRIORITY, f"{priority!r} is no whole number of up to nine digits")
     numbers, faults = _numbers(row, columns, region, zone)
+    if zone is None:
+        numbers = tuple(_also_at(number, place) for number in numbers)
     if not numbers:
         nothing = Fault(reason=Reason.NO_NUMBER, text="no number in any of the number columns")
         return ReadRow(lead=None, faults=faults or (nothing,))
@@ -79,6 +81,13 @@ def _jurisdiction(place: str, numbers: tuple[PhoneNumber, ...]) -> str | None:
     """Give the place that the row says, unless the numbers tell more of it: "US" says less than an area code."""
     told = any(code.startswith(f"{place}-") for number in numbers for code in number.jurisdictions)
     return None if not place or told else place
+
+
+def _also_at(number: PhoneNumber, place: str) -> PhoneNumber:
+    """Add the zones of a known address of which the number tells nothing: people move, and area codes do not."""
+    if not place or any(code == place or code.startswith(f"{place}-") for code in number.jurisdictions):
+        return number
+    return replace(number, zones=tuple(dict.fromkeys((*number.zones, *place_zones(place)))))
 
 
 def shuffle_rank(campaign: str, e164: str) -> int:

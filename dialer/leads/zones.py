@@ -7,6 +7,8 @@ import zoneinfo
 import phonenumbers
 from phonenumbers import timezone
 
+from dialer.leads.jurisdictions import areas
+
 UNKNOWN = "Etc/Unknown"
 
 # Area codes of North America that lie in several zones though the phone library names only one (or, for the last five,
@@ -49,6 +51,15 @@ def country_zones(region: str) -> tuple[str, ...]:
     """Return all zones of a country (ISO alpha-2). Source: `zone.tab` of the tz database."""
     table = importlib.resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8")
     return tuple(line.split("\t")[2] for line in table.splitlines() if line.startswith(f"{region}\t"))
+
+
+@functools.cache
+def place_zones(code: str) -> tuple[str, ...]:
+    """Return all zones of a jurisdiction such as KR or US-FL, sorted: those of its area codes, or of its country."""
+    country, _, _ = code.partition("-")
+    numbers = [phonenumbers.PhoneNumber(country_code=1, national_number=int(f"{area}5550100")) for area in areas(code)]
+    found = {zone for number in numbers for zone in zones_of(number, country, "fixed")}
+    return tuple(sorted(found or country_zones(country)))
 
 
 @functools.lru_cache(maxsize=1_024)

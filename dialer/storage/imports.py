@@ -100,7 +100,9 @@ def merge(known: Lead, candidate: Lead, foreign: Collection[str]) -> Lead:
     if known.reason == ERASED:
         return known
     taken = {number.e164 for number in known.numbers}.union(foreign)
-    numbers = known.numbers + distinct(tuple(n for n in candidate.numbers if n.e164 not in taken))
+    told = {number.e164: number.zones for number in candidate.numbers}
+    numbers = tuple(_also_in(number, told.get(number.e164, ())) for number in known.numbers)
+    numbers += distinct(tuple(n for n in candidate.numbers if n.e164 not in taken))
     fields = {**candidate.fields, **{key: text for key, text in known.fields.items() if text}}
     merged = replace(
         known,
@@ -117,6 +119,13 @@ def merge(known: Lead, candidate: Lead, foreign: Collection[str]) -> Lead:
         fields={**known.fields, **fields},
     )
     return known if merged == known else merged
+
+
+def _also_in(number: PhoneNumber, zones: tuple[str, ...]) -> PhoneNumber:
+    """Add zones in which a later row says that the person may be."""
+    if set(zones) <= set(number.zones):
+        return number
+    return replace(number, zones=tuple(dict.fromkeys((*number.zones, *zones))))
 
 
 def _merge_relationships(known: Relationship, candidate: Relationship) -> Relationship:

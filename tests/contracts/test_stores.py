@@ -203,6 +203,14 @@ def test_rows_about_the_same_person_are_merged(store: Store) -> None:
     assert claimed_numbers(store, 5, 1000.0) == ["0001", "0002"]
 
 
+def test_a_later_row_adds_the_zones_of_its_address(store: Store) -> None:
+    """A list that came without addresses is completed by one that has them."""
+    plain = make_lead(1)
+    moved = replace(plain.numbers[0], zones=(*plain.numbers[0].zones, "Pacific/Honolulu"))
+    assert load(store, plain, replace(plain, numbers=(moved,)), plain) == ["loaded", "merged", "unchanged"]
+    assert next(iter(store.leads("spring"))).numbers[0].zones == moved.zones
+
+
 def test_importing_a_list_again_changes_nothing(store: Store) -> None:
     """Whatever a list repeats, its second import leaves every lead as the first did."""
     rows = [make_lead(1, 2, name="A"), make_lead(2, 3, segment="x"), make_lead(1, 1, priority=4), make_lead(4, 3)]

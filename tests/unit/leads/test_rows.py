@@ -100,6 +100,36 @@ def test_the_jurisdiction_column_decides_over_the_campaign() -> None:
     assert found.lead.numbers[0].region == "JP"
 
 
+@pytest.mark.parametrize(
+    ("phone", "place", "zones"),
+    [
+        ("+1 212 555 0100", "US-CA", ("America/New_York", "America/Los_Angeles")),
+        ("+1 212 555 0100", "US-NY", ("America/New_York",)),
+        ("+1 212 555 0100", "US", ("America/New_York",)),  # the area code tells more
+        ("+1 212 555 0100", "", ("America/New_York",)),
+        ("+1 206 555 0100", "US-FL", ("America/Los_Angeles", "America/Chicago", "America/New_York")),
+        ("+1 212 555 0100", "KR", ("America/New_York", "Asia/Seoul")),
+        ("+82 10-0123-4567", "JP", ("Asia/Seoul", "Asia/Tokyo")),
+        ("+1 415 555 0100", "US-HI", ("America/Los_Angeles", "Pacific/Honolulu")),
+    ],
+)
+def test_a_known_address_adds_its_zones_to_a_number_from_elsewhere(
+    phone: str, place: str, zones: tuple[str, ...]
+) -> None:
+    """Somebody with a number of New York who lives in California is not rung at six in the morning."""
+    found = read("phone|place", f"{phone}|{place}", {"number": ("phone",), "jurisdiction": ("place",)})
+    assert found.lead is not None
+    assert found.lead.numbers[0].zones == zones
+
+
+def test_the_lists_own_zone_stands_for_the_address() -> None:
+    """Where the row names the zone, the whole of the state is not asked about."""
+    columns = {"number": ("phone",), "jurisdiction": ("place",), "zone": ("zone",)}
+    found = read("phone|place|zone", "+1 212 555 0100|US-FL|America/New_York", columns)
+    assert found.lead is not None
+    assert found.lead.numbers[0].zones == ("America/New_York",)
+
+
 def test_short_rows_and_trailing_blanks_are_taken() -> None:
     """Cells missing at the end are blank, blank cells too many are nothing."""
     columns = {"number": ("phone",), "name": ("name",)}
