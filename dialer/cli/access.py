@@ -4,7 +4,6 @@ One rule governs this module: a view or an export is in the evidence before anyt
 said but seen: the user and the groups that the operating system knows this process by.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,11 +13,6 @@ from dialer.errors import AccessRefused, UsageError
 
 if TYPE_CHECKING:
     from dialer.config.settings import Settings
-
-_DATE = re.compile(r"\b\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?\b")
-_NUMBER = re.compile(r"(?<![\w#-])\+?\(?\d[\d ()./-]{5,}\d")  # not CASE-20261127 or #20261127
-DIGITS_MAX = 7
-"""A word with more digits than this may be a telephone number."""
 
 
 def os_user() -> str:
@@ -54,15 +48,16 @@ def may_view(full_view: Iterable[str], user: str, groups: frozenset[str]) -> boo
 
 def checked_reason(reason: str, what: str) -> str:
     """Give a reason in clean form; raise UsageError for one that says nothing, or that holds a telephone number."""
+    from dialer.leads.reasons import has_number
+
     reason = " ".join(reason.split())
     if not reason:
         raise UsageError(f"{what}: expected --reason TEXT that says why, found nothing; it is kept in the evidence")
-    for found in _NUMBER.findall(_DATE.sub("", reason)):
-        if sum(character.isdigit() for character in found) > DIGITS_MAX:
-            raise UsageError(
-                f"{what}: --reason holds what looks like a telephone number, and the evidence is kept for years: name "
-                "a ticket or a lead instead"
-            )
+    if has_number(reason):
+        raise UsageError(
+            f"{what}: --reason holds what looks like a telephone number, and the evidence is kept for years: name a "
+            "ticket or a lead instead"
+        )
     return reason
 
 

@@ -95,12 +95,11 @@ def revoke(
 
     A running daemon acts on it at once, on leads that are about to be dialed, too.
     """
-    from dialer.errors import UsageError
+    from dialer.cli.access import checked_reason
 
     settings = _settings(config, seller)
     e164 = read_number(number)
-    if not reason.strip():
-        raise UsageError("--reason: expected a few words that say what the person said, found nothing")
+    reason = checked_reason(reason, "consent revoke")
     numbers = refuse_person(settings, seller, e164, reason)
     if as_json:
         _print_json({"seller": seller, "numbers": numbers})

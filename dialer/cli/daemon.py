@@ -136,11 +136,10 @@ def _add_action(action: Action, text: str) -> None:
     def change(
         name: NameArgument, reason: ReasonOption, config: ConfigOption = CONFIG, as_json: JsonOption = False
     ) -> None:
+        from dialer.cli.access import checked_reason
         from dialer.daemon.control import CampaignRequest
-        from dialer.errors import UsageError
 
-        if not reason.strip():
-            raise UsageError("--reason: expected a few words that say why, found nothing")
+        reason = checked_reason(reason, f"campaign {action.value}")
         answer = _ask(config, CampaignRequest(name=name, action=action.value, reason=reason))
         if as_json:
             _print_json(answer)

@@ -42,7 +42,7 @@ def import_(
     """
     import time
 
-    from dialer.cli.access import os_user
+    from dialer.cli.access import checked_reason, os_user
     from dialer.config.settings import load_settings
     from dialer.daemon.control import RegistryRequest
     from dialer.daemon.registries import Arrival, import_registry
@@ -56,7 +56,7 @@ def import_(
         version=version,
         count=count,
         column=column,
-        smaller_because=accept_smaller,
+        smaller_because=checked_reason(accept_smaller, "--accept-smaller") if accept_smaller else "",
     )
     with open_store(settings) as store:
         report = import_registry(file.absolute(), arrival, store, time.time())

@@ -20,6 +20,7 @@ import msgspec
 
 from dialer.engine.campaign import ACTIONS
 from dialer.errors import ControlError, DialerError
+from dialer.leads.reasons import has_number
 
 LINE_MAX = 16_384
 ANSWER_MAX = 64 * 1024 * 1024
@@ -28,6 +29,14 @@ ACTION_NAMES = tuple(dict.fromkeys(action for _, action in ACTIONS))
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+
+
+def _check_reason(reason: str) -> None:
+    """Refuse a reason that says nothing, or that the evidence must not hold."""
+    if not reason.strip():
+        raise ValueError("reason: expected a few words that say why, found nothing")
+    if has_number(reason):
+        raise ValueError("reason: expected words without a telephone number, which the evidence would keep for years")
 
 
 class StatusRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="status", tag_field="request"):
@@ -44,8 +53,7 @@ class CampaignRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     def __post_init__(self) -> None:
         if self.action not in ACTION_NAMES:
             raise ValueError(f"action: expected one of {', '.join(ACTION_NAMES)}, found {self.action!r}")
-        if not self.reason.strip():
-            raise ValueError("reason: expected a few words that say why, found nothing")
+        _check_reason(self.reason)
 
 
 class ImportedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="imported", tag_field="request"):
@@ -60,6 +68,9 @@ class RefusedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
     seller: Name
     number: Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
     reason: Reason
+
+    def __post_init__(self) -> None:
+        _check_reason(self.reason)
 
 
 class StandingsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="standings", tag_field="request"):

@@ -124,6 +124,9 @@ def test_a_revocation_needs_a_reason_and_a_number(tmp_path: Path) -> None:
     result = dialer("consent", "revoke", "07700 900001", *common, "--reason", "no")
     assert result.returncode == 2
     assert "900001" not in result.stderr
+    result = dialer("consent", "revoke", "+44 7700 900001", *common, "--reason", "called from 07700 900001")
+    assert result.returncode == 2
+    assert "telephone number" in result.stderr
 
 
 def test_a_revocation_acts_on_a_running_daemon(tmp_path: Path) -> None:

@@ -109,6 +109,15 @@ def test_a_change_needs_a_reason(tmp_path: Path) -> None:
     assert "--reason" in blank.stderr
 
 
+def test_a_change_keeps_no_number_in_its_reason(tmp_path: Path) -> None:
+    """The reason goes into log and evidence in clear, so one with a telephone number is refused: exit code 2."""
+    config = prepare(tmp_path)
+    named = dialer("campaign", "pause", "survey", "--reason", "07700 900123 asked", "--config", config)
+    assert named.returncode == 2
+    assert "telephone number" in named.stderr
+    assert "900123" not in named.stderr
+
+
 def test_without_a_daemon_the_commands_say_so(tmp_path: Path) -> None:
     """Exit code 6 and the path of the socket."""
     config = prepare(tmp_path)
@@ -248,6 +257,8 @@ def test_the_control_socket_refuses_what_it_does_not_know(tmp_path: Path) -> Non
             b'{"request":"status","extra":1}\n',
             b'{"request":"campaign","name":"survey","action":"pause","reason":" "}\n',
             b'{"request":"campaign","name":"survey","action":"dance","reason":"x"}\n',
+            b'{"request":"campaign","name":"survey","action":"pause","reason":"07700 900123 asked"}\n',
+            b'{"request":"refused","seller":"Example","number":"+447700900123","reason":"from +447700900123"}\n',
             b"x" * 20_000 + b"\n",
         ):
             answer = json.loads(ask_raw(path, line))
