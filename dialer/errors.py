@@ -53,7 +53,7 @@ class KeysError(DialerError):
 
 
 class EvidenceError(DialerError):
-    """An evidence file, or the log itself, is not whole: something in it was changed, left out or moved."""
+    """An evidence file, the log itself or the journal is not whole: something in it was changed, left out or moved."""
 
     exit_code = 8
 

@@ -18,6 +18,7 @@ from dialer.cli.consent import consent_app
 from dialer.cli.daemon import campaign_app, run, status
 from dialer.cli.demo import demo
 from dialer.cli.evidence import evidence_app
+from dialer.cli.journal import journal_app
 from dialer.cli.keys import keys_app
 from dialer.cli.leads import leads_app
 from dialer.cli.pacing import pacing_app
@@ -36,8 +37,8 @@ CRASHED = 70
 
 EPILOG = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a configuration, campaign or world file is not valid;
 4 a lead list cannot be read; 5 the database failed; 6 no daemon answers, or it refused; 7 the
-keys are missing or wrong; 8 evidence is not whole; 9 no right to see whole numbers; 70 a fault in dialer itself;
-71 a part of the daemon crashed; 130 interrupted; 143 terminated."""
+keys are missing or wrong; 8 evidence or the journal is not whole; 9 no right to see whole numbers; 70 a fault in
+dialer itself; 71 a part of the daemon crashed; 130 interrupted; 143 terminated."""
 
 
 class Commands(TyperGroup):
@@ -139,5 +140,6 @@ app.command(rich_help_panel="Look back")(why)
 app.command("why-not", rich_help_panel="Look back")(why_not)
 app.add_typer(report_app, name="report", rich_help_panel="Look back")
 app.add_typer(evidence_app, name="evidence", rich_help_panel="Look back")
+app.add_typer(journal_app, name="journal", rich_help_panel="Look back")
 app.add_typer(person_app, name="person", rich_help_panel="Look back")
 app.add_typer(pacing_app, name="pacing", rich_help_panel="Look back")

@@ -95,7 +95,10 @@ def _rewrite(connection: sqlite3.Connection, vault: Vault, forgotten: Forgotten,
     if seqs:
         with transaction(connection):
             for seq in seqs:
-                line = vault.open(connection.execute(_ONE, (seq,)).fetchone()[0], ENTRY)
+                found = connection.execute(_ONE, (seq,)).fetchone()
+                if found is None:  # it was let go meanwhile
+                    continue
+                line = vault.open(found[0], ENTRY)
                 clean = forget(line, forgotten)
                 if clean != line:
                     connection.execute(_REWRITE, (vault.seal(clean, ENTRY), seq))
