@@ -5,16 +5,18 @@ One rule governs this module: it is about one number at a time and finds it by i
 
 import sqlite3
 from dataclasses import dataclass
+from hashlib import sha256
 
 import msgspec
 
-from dialer.storage.evidence_bodies import VerdictBody
+from dialer.storage.evidence_bodies import LawBody, VerdictBody
 
 _TRIED = "SELECT count(*), max(placed_at) FROM attempts WHERE number_index = ? AND placed_at <= ? AND campaign = ?"
 _VERDICTS = """SELECT body FROM evidence WHERE at {} ? AND at {} ? AND kind = 'verdict' AND instr(body, ?)
     ORDER BY at {}, seq {}"""
 _BEFORE = _VERDICTS.format("<=", ">=", "DESC", "DESC")
 _AFTER = _VERDICTS.format(">", "<=", "ASC", "ASC")
+_LAWS = "SELECT body FROM evidence WHERE kind = 'law' ORDER BY seq DESC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +36,26 @@ def tried_by(connection: sqlite3.Connection, campaign: str, number_index: bytes,
 def verdicts_near(
     connection: sqlite3.Connection, campaign: str, number_index: bytes, at: float, within_s: float
 ) -> tuple[VerdictBody | None, VerdictBody | None]:
-    """Give what a campaign's gate last said of a number by an instant, and what it said next; within so long."""
+    """Give what a campaign's gate last said of a number by an instant, and what it said next; within so long.
+
+    `law_digest` is filled in where they name the entry of their law.
+    """
     subject = number_index.hex().encode()
 
     def first(query: str, end_at: float) -> VerdictBody | None:
         for (body,) in connection.execute(query, (at, end_at, subject)):
             found = msgspec.json.decode(body, type=VerdictBody)
             if found.subject.encode() == subject and found.campaign == campaign:
+                found.law_digest = found.law_digest or _law_of(connection, found.law)
                 return found
         return None
 
     return first(_BEFORE, at - within_s), first(_AFTER, at + within_s)
+
+
+def _law_of(connection: sqlite3.Connection, entry: str) -> str:
+    """Give the digest of the law whose entry has a body with this SHA-256."""
+    for (body,) in connection.execute(_LAWS):
+        if sha256(body).hexdigest() == entry:
+            return msgspec.json.decode(body, type=LawBody).digest
+    return ""

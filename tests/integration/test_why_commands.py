@@ -13,6 +13,7 @@ from dialer.cli.why import law_at
 from dialer.config.campaign import load_campaign
 from dialer.config.settings import load_settings
 from dialer.domain.commands import BlockPerson, RecordAttempt, RecordVerdict, SaveLead
+from dialer.domain.events import LawLoaded
 from dialer.domain.lead import LeadState
 from dialer.domain.records import VerdictRecord
 from dialer.domain.standing import Consent
@@ -232,6 +233,29 @@ def test_what_was_recorded_then_is_shown_beside(config: Path) -> None:
     found = answer(config, "why", KR_NUMBER, "--campaign", KR, "--at", "2026-11-27T11:00")
     assert [each["is_law_of_now"] for each in found["numbers"][0]["recorded"]] == [True, False]
     assert "\n  last" not in say(config, "why", KR_NUMBER, "--campaign", KR, "--at", "2026-11-30T11:00")
+
+
+def test_a_recorded_verdict_names_the_law_that_a_daemon_took_down(config: Path) -> None:
+    """A daemon's verdicts name the entry of their law by its hash: the law behind it is found, also after a new one."""
+    instant = at("2026-11-27T11:00", "Asia/Seoul")
+    law = law_at(load_settings(config), instant)
+    record = VerdictRecord(
+        campaign=KR,
+        seller=SELLER,
+        lead_id=1,
+        number=KR_NUMBER,
+        at=instant - 60.0,
+        verdict=Verdict(allowed=True, rule="allowed", inputs=(), next_at=None),
+        policy_digest="",
+        law_digest=law.digest,
+        registries=(),
+    )
+    with open_state(config.parent / "state") as store:
+        store.commit(store.next_seq(), instant - 90.0, LawLoaded(law=law), [])
+        store.apply([RecordVerdict(record=record)])
+        store.commit(store.next_seq(), instant + 90.0, LawLoaded(law=replace(law, digest="ab" * 32)), [])
+    said = say(config, "why", KR_NUMBER, "--campaign", KR, "--at", "2026-11-27T11:00")
+    assert f"allowed, law {law.digest[:12]} (the one in force now)" in said
 
 
 def test_attempts_of_later_do_not_count_yet(config: Path) -> None:
