@@ -30,6 +30,7 @@ from dialer.domain.verdict import Finding, Inputs, Verdict
 __all__ = ["Gate", "Known", "Verdict", "places"]
 
 _STEPS = 200  # of looking for the next instant that allows a call; two a day are the most that hours need
+_OF_WORD = ("consents", "registries", "voices")
 _KEPT = 8192  # places; more are met only by lists of very many kinds of them
 _Place = tuple[tuple[str, ...], tuple[str, ...]]  # jurisdictions, zones
 
@@ -52,6 +53,9 @@ class Gate:
         self._rules: dict[tuple[str, ...], Applying] = {}
         self._todays: dict[_Place, Today] = {}
         self._ends: dict[_Place, float] = {}  # until when a place that was found open is so
+        self._worded = {
+            each.rule_id for ruleset in law.rulesets for kind in _OF_WORD for each in getattr(ruleset, kind)
+        }
 
     def decide(self, lead: Lead, number: PhoneNumber, now: float, known: Known) -> Verdict:
         """Tell whether `number` may be dialed at `now`: the first refusal, or that nothing refuses."""
@@ -90,6 +94,10 @@ class Gate:
                 return None
             at = max(waits)
         return None
+
+    def waits_for_word(self, rule: str) -> bool:
+        """Say whether a refusal by this rule may end at any moment, with a consent or a copy of a register."""
+        return rule in self._worded
 
     def closes_at(self, now: float) -> float:
         """Give the instant by which the last of the places asked about so far closes; infinity when none is open."""

@@ -8,7 +8,14 @@ from dataclasses import replace
 from dialer.compliance.gate import Gate
 from dialer.domain.agent import AgentInput, AgentState
 from dialer.domain.commands import RecordChange
-from dialer.domain.events import CampaignControlled, CampaignLoaded, LawEvent, LawLoaded, PersonRefused
+from dialer.domain.events import (
+    CampaignControlled,
+    CampaignLoaded,
+    LawEvent,
+    LawLoaded,
+    PersonRefused,
+    StandingsChanged,
+)
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import CampaignChange
 from dialer.engine import agents, calls, dialing, leads, recovery, retry, standing
@@ -47,6 +54,9 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
     fresh = state.equip(policy, None)
     campaign.policy, campaign.gate = policy, Gate(policy, state.law)
     campaign.hopper.reorder(policy.list.order)
+    if before.seller != policy.seller:  # what is known of the people in hand is what they said to another
+        withdraw_offers(state, campaign, now)
+        on_law_event(state, StandingsChanged(reason="another seller"), now)
     if (before.pacing, before.abandonment) != (policy.pacing, policy.abandonment):
         base = 0.0 if campaign.regulator is None else campaign.regulator.base
         campaign.pacer, campaign.governor = fresh.pacer, fresh.governor

@@ -8,7 +8,7 @@ from dialer.domain.commands import OfferPreview, RecordDecision
 from dialer.domain.events import PreviewAccepted, PreviewSkipped
 from dialer.domain.policy import PacingMode
 from dialer.domain.records import PacingDecision
-from dialer.engine import agents, calls, leads, retry, shadowing
+from dialer.engine import agents, calls, leads, retry, shadowing, standing
 from dialer.engine.campaign import Campaign
 from dialer.engine.leads import Dialable
 from dialer.engine.sight import look
@@ -147,7 +147,8 @@ def on_preview(state: State, event: PreviewAccepted | PreviewSkipped, now: float
         agents.change(state, agent, AgentInput.FREED, now)
         return campaign
     is_open = campaign.is_dialing and not state.is_draining and not _is_infeasible(campaign, now)
-    if not is_open or not _has_line(state, campaign, now):
+    is_on_call = standing.is_in_flight(state, campaign.policy.seller, offer.lead)
+    if not is_open or is_on_call or not _has_line(state, campaign, now):
         leads.settle(state, campaign, retry.pending(offer.lead, now + LINES_AGAIN_S))
         agents.change(state, agent, AgentInput.FREED, now)
         return campaign

@@ -181,10 +181,10 @@ def judge(state: State, campaign: Campaign, lead: Lead, now: float) -> tuple[Ver
 
     Gives the first verdict that allows with its number's index; else the refusal that may change soonest.
     """
-    known = standing.known(state, campaign.policy.seller, lead)
+    known, asked = standing.known(state, campaign.policy.seller, lead), standing.up_to_date(state, lead)
     best: tuple[Verdict, int] | None = None
     for index in retry.callable_numbers(lead, campaign.policy):
-        verdict = campaign.gate.decide(lead, lead.numbers[index], now, known)
+        verdict = campaign.gate.decide(asked, lead.numbers[index], now, known)
         _record(state, campaign, lead, lead.numbers[index], verdict, now)
         if verdict.allowed:
             return verdict, index
@@ -214,7 +214,10 @@ def _asks_at(verdict: Verdict) -> float:
 
 def refuse(state: State, campaign: Campaign, lead: Lead, verdict: Verdict, now: float) -> None:
     """Give back a lead that the gate did not allow: until the verdict may change, or for good."""
-    if verdict.next_at is not None:
+    if campaign.gate.waits_for_word(verdict.rule):  # a word may come before the instant that the rule names
+        at = min(now + _PUT_OFF_S, _asks_at(verdict))
+        settle(state, campaign, retry.put_off(lead, at, verdict.rule))
+    elif verdict.next_at is not None:
         settle(state, campaign, retry.pending(lead, verdict.next_at))
     elif verdict.rule in FINAL_RULES:
         settle(state, campaign, retry.finished(lead, verdict.rule))

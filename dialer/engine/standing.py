@@ -12,7 +12,7 @@ from dialer.domain.events import LawLoaded, PersonRefused, RegistryLoaded, Stand
 from dialer.domain.lead import Lead
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
-from dialer.domain.standing import PastAttempt
+from dialer.domain.standing import Consent, PastAttempt
 from dialer.engine.state import State
 
 REMEMBERED_S = 26 * 3600.0
@@ -31,6 +31,21 @@ def known(state: State, seller: str, lead: Lead) -> Known:
         blocked_at=min(since, default=None),
         recent=recent,
     )
+
+
+def up_to_date(state: State, lead: Lead) -> Lead:
+    """Give a lead whose consents end with a refusal to the one who asked for them, also those that name another."""
+    standing = lead.standing
+    if standing is None or not any(each.number in state.blocked.get(each.seller, ()) for each in standing.consents):
+        return lead
+    return replace(lead, standing=replace(standing, consents=tuple(_ended(state, each) for each in standing.consents)))
+
+
+def _ended(state: State, consent: Consent) -> Consent:
+    since_at = state.blocked.get(consent.seller, {}).get(consent.number)
+    if since_at is None or consent.revoked_at is not None:
+        return consent
+    return replace(consent, revoked_at=max(since_at, consent.obtained_at))
 
 
 def is_in_flight(state: State, seller: str, lead: Lead) -> bool:
