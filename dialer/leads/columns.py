@@ -4,12 +4,17 @@ Headings are compared after Unicode NFKC, trimming, case folding and removal of 
 """
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dialer.errors import ListError
+from dialer.leads.reasons import has_number
 from dialer.leads.source import RowSource
+
+_SAYABLE = re.compile(r"[a-z_]{1,12}|[0-9T:+Z ./-]{1,30}")
+_PERSON_DIGITS = 7
 
 
 def fold(heading: str) -> str:
@@ -44,6 +49,20 @@ def clean_heading(heading: str) -> str:
     return " ".join(heading.replace("\ufeff", "").split())
 
 
+def say_headings(headings: Sequence[str]) -> str:
+    """Write headings for a message; where they are a person's row, with a number among them, only how many."""
+    if any(sum(map(str.isdigit, heading)) >= _PERSON_DIGITS for heading in headings):
+        return f"{len(headings)} cells that look like a person's: is the line of headings missing?"
+    return ", ".join(map(clean_heading, headings))
+
+
+def say_cell(text: str) -> str:
+    """Write a cell for a message: a small word or an instant; of all else, which may be a person's, only how long."""
+    if _SAYABLE.fullmatch(text) and not has_number(text):
+        return repr(text)
+    return f"{len(text)} characters"
+
+
 def fits_nothing(source: RowSource, columns: Mapping[str, Sequence[str]]) -> bool:
     """Whether not one heading of the campaign is in the file, or the campaign maps no number at all."""
     found = {fold(heading) for heading in source.headings}
@@ -76,7 +95,7 @@ def locate(source: RowSource, columns: Mapping[str, Sequence[str]]) -> ColumnMap
         raise ListError(
             f"{source.path}: the campaign's [list] columns do not fit this file:\n  "
             + "\n  ".join(faults)
-            + f"\n  headings found: {', '.join(clean_heading(heading) for heading in source.headings)}"
+            + f"\n  headings found: {say_headings(source.headings)}"
             + "\nNothing was loaded."
         )
     return ColumnMap(indexes=indexes, width=len(source.headings), absent=tuple(absent))

@@ -22,7 +22,7 @@ from dialer.domain.lead import PhoneNumber
 from dialer.domain.policy import ListPolicy
 from dialer.domain.standing import Consent
 from dialer.errors import ListError
-from dialer.leads.columns import clean_heading, fold
+from dialer.leads.columns import clean_heading, fold, say_cell, say_headings
 from dialer.leads.numbers import read_numbers
 from dialer.leads.reader import read_rows
 from dialer.leads.source import Row, RowSource
@@ -101,6 +101,8 @@ def _places(source: RowSource) -> dict[str, int]:
         else:
             places[name] = at
     faults += [f"{name!r} is missing" for name in REQUIRED if name not in places]
+    if "number" not in places:
+        faults = [f"'number' is missing; found {say_headings(source.headings)}"]
     if faults:
         raise ListError(
             f"{source.path}: the headings do not fit: {'; '.join(faults)}. Expected {', '.join(REQUIRED)} and any of "
@@ -136,7 +138,7 @@ class _Cells:
         """Read a yes or a no; blank is no."""
         word = self.text(name).casefold()
         if word not in YES and word not in NO:
-            raise _Fault(f"{name}: expected yes or no, found {word!r}")
+            raise _Fault(f"{name}: expected yes or no, found {say_cell(self.text(name))}")
         return word in YES
 
 
@@ -147,7 +149,8 @@ def _to_consent(cells: _Cells, seller: str, now: float, country: str | None) -> 
     purposes = cells.texts("purposes")
     unknown = [purpose for purpose in purposes if purpose not in PURPOSES]
     if unknown or not purposes:
-        raise _Fault(f"purposes: expected some of {'; '.join(PURPOSES)}, found {'; '.join(unknown) or 'nothing'}")
+        found = "; ".join(map(say_cell, unknown)) or "nothing"
+        raise _Fault(f"purposes: expected some of {'; '.join(PURPOSES)}, found {found}")
     method = cells.text("method")
     if not method:
         raise _Fault("method: expected how the consent was obtained, such as web form, found nothing")
@@ -157,9 +160,9 @@ def _to_consent(cells: _Cells, seller: str, now: float, country: str | None) -> 
     later = {name: instant(name) for name in ("confirmed_at", "revoked_at", "expires_at")}
     for name, at in {"obtained_at": obtained_at, **later}.items():
         if at is not None and at < obtained_at:
-            raise _Fault(f"{name}: expected an instant after obtained_at, found {cells.text(name)!r}")
+            raise _Fault(f"{name}: expected an instant after obtained_at, found {say_cell(cells.text(name))}")
         if at is not None and at > now and name != "expires_at":
-            raise _Fault(f"{name}: expected an instant of the past, found {cells.text(name)!r}")
+            raise _Fault(f"{name}: expected an instant of the past, found {say_cell(cells.text(name))}")
     return Consent(
         number=number.e164,
         seller=seller,
@@ -197,7 +200,7 @@ def _instants(cells: _Cells, number: PhoneNumber) -> Callable[[str], float | Non
             return None
         at = read_instant(text, number.zones)
         if at is None:
-            raise _Fault(f"{name}: expected an instant such as {EXAMPLES['obtained_at']}, found {text!r}")
+            raise _Fault(f"{name}: expected an instant such as {EXAMPLES['obtained_at']}, found {say_cell(text)}")
         return at
 
     return instant
@@ -234,7 +237,7 @@ def _hours(cells: _Cells) -> tuple[Span, ...]:
         found = _SPAN.fullmatch(part)
         start, end = (_seconds(found[1], found[2]), _seconds(found[3], found[4])) if found else (0, 0)
         if not 0 <= start < end <= _DAY_S:
-            raise _Fault(f"hours: expected spans of one day such as 20:00-21:30; 07:00-08:00, found {part!r}")
+            raise _Fault(f"hours: expected spans of one day such as 20:00-21:30; 07:00-08:00, found {say_cell(part)}")
         spans.append((start, end))
     return tuple(sorted(spans))
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import ListError
-from dialer.leads.columns import clean_heading, fold
+from dialer.leads.columns import clean_heading, fold, say_headings
 from dialer.leads.numbers import read_numbers
 from dialer.leads.source import Row, RowSource
 
@@ -32,13 +32,12 @@ WORDS: dict[str, tuple[str, ...]] = {
 def no_fit(source: RowSource, policy: CampaignPolicy) -> ListError:
     """Build the error for a list in which the campaign finds nothing. Reads up to 50 rows of it."""
     rows = list(islice(source.rows, SAMPLE))
-    headings = [clean_heading(heading) for heading in source.headings]
     wanted = [heading for given in policy.list.columns.values() for heading in given]
     line = propose(source.headings, rows, policy.jurisdiction)
     lines = [
         f"{source.path}: the campaign's [list] columns fit nothing in this file.",
         f"  expected: {', '.join(wanted) if wanted else 'a mapping with at least a number column'}",
-        f"  found: {', '.join(headings)}",
+        f"  found: {say_headings(source.headings)}",
     ]
     if any(read_numbers(heading, policy.jurisdiction)[0] for heading in source.headings):
         lines.append("  The first line looks like a person, not like headings: put a line of headings above it.")

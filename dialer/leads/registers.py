@@ -20,7 +20,7 @@ from typing import BinaryIO
 import phonenumbers
 
 from dialer.errors import ListError
-from dialer.leads.columns import clean_heading, fold
+from dialer.leads.columns import fold, say_headings
 
 CHUNK = 1 << 20
 LINE_MAX = 4096
@@ -221,7 +221,7 @@ def _column(path: Path, headings: Sequence[str], plan: Plan, column: str | None)
     wanted = (column,) if column is not None else (*HEADINGS.get(plan.region, ()), *ANYWHERE)
     found = next((places[fold(name)] for name in wanted if fold(name) in places), None)
     if found is None:
-        there = ", ".join(clean_heading(heading) for heading in headings if not any(map(str.isdigit, heading)))
+        there = say_headings(headings)
         raise ListError(
             f"{path}: expected a heading {' or '.join(map(repr, wanted))} in the first line, found {there or 'none'}; "
             "name the column with --column, or, without headings, the file .txt. Nothing was imported."

@@ -118,7 +118,7 @@ def test_numbers_without_a_country_code_need_the_country(tmp_path: Path) -> None
         ({"obtained_at": "2. 1. 2026"}, "obtained_at: expected an instant such as"),
         ({"obtained_at": ""}, "obtained_at: expected an instant such as"),
         ({"obtained_at": "1026-01-02"}, "obtained_at: expected an instant such as"),
-        ({"purposes": "survey; selling"}, "purposes: expected some of telemarketing; .*, found selling"),
+        ({"purposes": "survey; selling"}, "purposes: expected some of telemarketing; .*, found 'selling'"),
         ({"purposes": " ; "}, "purposes: expected some of .*, found nothing"),
         ({"method": " "}, "method: expected how the consent was obtained"),
         ({"number": ""}, "number: expected one"),
@@ -179,6 +179,24 @@ def test_nothing_is_handed_over_after_a_fault(tmp_path: Path) -> None:
 def test_headings_must_be_those_of_consents(tmp_path: Path, head: str, found: str) -> None:
     """A misspelt heading would leave an expiry or a revocation out, so it is refused."""
     assert found in refusal(tmp_path, f"{head}\n{ROW},\n")
+
+
+@pytest.mark.parametrize("cell", ["+821000000001", "010-0000-0001", "Kim Cheol-su", "김철수"])
+@pytest.mark.parametrize("column", ["purposes", "obtained_at", "night", "hours", "confirmed_at"])
+def test_what_stands_in_the_wrong_column_is_not_told(tmp_path: Path, column: str, cell: str) -> None:
+    """A file whose columns are shifted has numbers and names everywhere."""
+    values = dict(zip(HEAD.split(","), ROW.split(","), strict=True)) | {column: cell}
+    said = refusal(tmp_path, f"{','.join(values)}\n{','.join(values.values())}\n")
+    assert f"FILE:2: {column}: expected" in said
+    assert cell not in said
+
+
+def test_a_file_without_headings_tells_nobody(tmp_path: Path) -> None:
+    """Its first line is a person."""
+    said = refusal(tmp_path, "+82 10-0000-0001,Kim Cheol-su,2026-01-02,paper\n")
+    assert "4 cells that look like a person's" in said
+    assert "0000" not in said
+    assert "Kim" not in said
 
 
 def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:

@@ -221,7 +221,13 @@ def test_a_list_that_fits_nothing_is_answered_with_a_proposal() -> None:
 def test_a_list_without_headings_is_recognised() -> None:
     """The first line looks like a person: say so instead of proposing it as headings."""
     source = listed(["010-0123-4567", "a"], ["010-0123-4568", "b"])
-    assert "looks like a person" in str(no_fit(source, campaign()))
+    said = str(no_fit(source, campaign()))
+    assert "looks like a person" in said
+    assert "4567" not in said
+    with pytest.raises(ListError) as caught:
+        locate(listed(["010-0123-4567", "Kim Cheol-su"]), {"number": ("phone",)})
+    assert "4567" not in str(caught.value)
+    assert "Kim" not in str(caught.value)
 
 
 def test_a_list_without_numbers_gets_no_proposal() -> None:
