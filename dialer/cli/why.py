@@ -103,7 +103,8 @@ def _find(store: "SqliteRecords", policy: "CampaignPolicy", which: str) -> "tupl
     if not numbers:
         said = f" ({faults[0].reason.replace('_', ' ')})" if faults else ""
         raise UsageError(
-            f"{which}: expected a telephone number, or the id of a lead of {policy.name}, found none{said}"
+            f"NUMBER: expected a telephone number, or the id of a lead of {policy.name}, found {len(which)} characters"
+            f" that are neither{said}"
         )
     return stranger(numbers[0], policy), [0]
 

@@ -309,7 +309,7 @@ def test_wrong_usage_is_explained(config: Path) -> None:
     """A campaign, number, reason or instant that is none says what was expected; the exit code is 2."""
     for words, said in (
         (("why", KR_NUMBER, "--campaign", "autumn"), "autumn: no such campaign in"),
-        (("why", "nobody", "--campaign", KR), "nobody: expected a telephone number, or the id of a lead of spring-kr"),
+        (("why", "nobody", "--campaign", KR), "NUMBER: expected a telephone number, or the id of a lead of spring-kr"),
         (("why", KR_NUMBER, "--campaign", KR, "--at", "noon"), "--at noon: expected a date or an instant"),
         (("why-not", "autumn"), "autumn: no such campaign in"),
         (("why-not", KR, "--reason", "weather"), "--reason weather: expected one of dialable, retry-later, hours"),
@@ -317,6 +317,9 @@ def test_wrong_usage_is_explained(config: Path) -> None:
     ):
         result = run(config, *words)
         assert (result.exit_code, said in result.output) == (UsageError.exit_code, True), result.output
+    result = run(config, "why", "010-0000-12345", "--campaign", KR)
+    assert result.exit_code == UsageError.exit_code
+    assert "12345" not in result.output
 
 
 def test_narrow_terminals_show_every_word(config: Path) -> None:
