@@ -11,9 +11,10 @@ from pathlib import Path
 
 from dialer.errors import StorageError
 from dialer.storage.proofs import check_keys, introduce
-from dialer.storage.upgrade import STEPS, upgrade
+from dialer.storage.upgrade import upgrade
 from dialer.storage.upgrade_to_3 import PLAIN_TEXT_LEFT
 from dialer.storage.vault import Vault
+from dialer.storage.versions import OLDEST, found_version, note_version
 
 SCHEMA_VERSION = 3
 BUSY_TIMEOUT_MS = 5000
@@ -61,17 +62,36 @@ def open_writer(path: Path, vault: Vault) -> sqlite3.Connection:
         raise StorageError(f"database {path}: its folder cannot be made ({error.strerror})") from error
     _make_private(path)
     with explained(path):
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+        connection = _connect(path)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")  # what is erased is gone from the file's pages, too
+            if _is_old(connection, path):
+                upgrade(path, vault, lambda: _connect(path))
             _check_or_create(connection, path, vault)
             _scrub(connection, path)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Connect for writing."""
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # what is erased is gone from the file's pages, too
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_old(connection: sqlite3.Connection, path: Path) -> bool:
+    """Say whether there are tables of an earlier version, which can be brought up to date."""
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        return False
+    return OLDEST <= found_version(connection, path) < SCHEMA_VERSION
 
 
 def open_reader(path: Path, vault: Vault) -> sqlite3.Connection:
@@ -120,16 +140,15 @@ def _make_private(path: Path) -> None:
 
 
 def _check_or_create(connection: sqlite3.Connection, path: Path, vault: Vault) -> None:
-    """Create the tables in an empty database; upgrade an earlier version's; else accept only this version's."""
+    """Create the tables in an empty database; else accept only this version's."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             _create(connection)
-        elif (version := _version(connection, path)) in STEPS:
-            upgrade(connection, version, vault)
         else:
             _check(connection, path)
             check_keys(connection, vault, path)
+        note_version(connection, SCHEMA_VERSION)
         introduce(connection, vault)
     except BaseException:
         connection.execute("ROLLBACK")
@@ -161,23 +180,14 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta)
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """Read the version of the tables; refuse a database that another program made."""
-    known = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]
-    row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() if known else None
-    if row is None:
-        raise StorageError(f"database {path}: it holds no tables of dialer: name another path")
-    return int(row[0])
-
-
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a database that another program, or another version of this one, made."""
-    version = _version(connection, path)
+    version = found_version(connection, path)
     if version == SCHEMA_VERSION:
         return
     hint = "made by a newer dialer: upgrade dialer, or name another path"
-    if version in STEPS:
-        hint = "made by an earlier dialer: `dialer run` and `dialer leads import` bring it up to date in place"
+    if OLDEST <= version < SCHEMA_VERSION:
+        hint = "made by an earlier dialer: `dialer db upgrade` or `dialer run` bring it up to date in place"
     elif version < SCHEMA_VERSION:
         hint = "made by no released dialer: name another path"
     raise StorageError(f"database {path}: expected schema version {SCHEMA_VERSION}, found {version}, {hint}")

@@ -137,6 +137,7 @@ class _Checker:
         self._last_call = 0
 
     def run(self) -> None:
+        """Look at every entry, then at what follows from all of them."""
         result = self._result
         expected = result.trimmed + 1
         for row in _rows(self._connection, expected, result.last):

@@ -13,6 +13,15 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import Field, SQLModel
 
+METADATA = SQLModel.metadata
+# A constraint without a name cannot be changed by a later step: see `dialer.storage.migrations`.
+METADATA.naming_convention = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+}
+
 
 class LeadRow(SQLModel, table=True):
     """A lead: see `dialer.domain.lead.Lead`."""
@@ -361,7 +370,7 @@ def sqlite_statements() -> list[str]:
     """Give the statements that create every table and index that an SQLite database does not have yet."""
     dialect = sqlite.dialect()
     statements: list[str] = []
-    for table in SQLModel.metadata.sorted_tables:
+    for table in METADATA.sorted_tables:
         statements.append(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)))
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         statements += [str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)) for index in indexes]

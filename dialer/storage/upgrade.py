@@ -1,43 +1,70 @@
-"""Bringing a database of an earlier version up to this one's tables, in place.
+"""Bringing a database of an earlier version up to this one's tables, in place, with Alembic.
 
-One rule governs this module: a step runs inside the transaction that its caller began and adds only what follows from
-what is there, so that a crash leaves the old database, and every record still says what it said.
+One rule governs this module: all steps are one transaction, so that a crash at any instant leaves the old database
+whole or the new one. A step adds only what follows from what is there; every record still says what it said.
 """
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from dialer.storage.upgrade_to_3 import seal_what_is_personal
 from dialer.storage.vault import Vault
+from dialer.storage.versions import found_version, note_version
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def upgrade(connection: sqlite3.Connection, from_version: int, vault: Vault) -> None:
-    """Take every step from `from_version` up to the newest; the caller looked that there is one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A step that a database has still to take: the version it leads to, and what changes."""
 
-    Whole tables and indexes that are new need no step.
+    version: int
+    what: str
+
+
+def upgrade(path: Path, vault: Vault, connect: Callable[[], sqlite3.Connection]) -> None:
+    """Take every step that a database has still to take; do nothing when another process was faster.
+
+    `connect` gives a new connection in autocommit mode.
     """
-    # SQLModel takes half a second to import and is needed nowhere else.
-    from dialer.storage.schema import sqlite_statements
+    # Both take half a second to import and are needed nowhere else.
+    import sqlalchemy
+    from alembic import command
 
-    for version in range(from_version, max(STEPS) + 1):
-        STEPS[version](connection, vault)
-    for statement in sqlite_statements():
-        connection.execute(statement)
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (max(STEPS) + 1,))
-
-
-def _name_the_runner_up(connection: sqlite3.Connection, _: Vault) -> None:
-    """1 -> 2: decisions say what the limits left of what was wanted, and what would have bound next.
-
-    Version 1 kept neither: `allowed` becomes the calls started, and there is no runner-up. The journal stays as it was
-    written: `dialer.storage.upcasters` reads it.
-    """
-    # The defaults are for a daemon of version 1 that still runs: it goes on writing its own columns.
-    connection.execute("ALTER TABLE decisions ADD COLUMN allowed INTEGER NOT NULL DEFAULT 0")
-    connection.execute("ALTER TABLE decisions ADD COLUMN runner_up VARCHAR NOT NULL DEFAULT ''")
-    connection.execute("ALTER TABLE decisions ADD COLUMN runner_up_calls INTEGER NOT NULL DEFAULT 0")
-    connection.execute("UPDATE decisions SET allowed = calls")
+    engine = sqlalchemy.create_engine("sqlite://", creator=connect, poolclass=sqlalchemy.NullPool)
+    # Of its own accord SQLAlchemy begins nothing that a statement about tables would not end.
+    sqlalchemy.event.listen(engine, "begin", lambda each: each.exec_driver_sql("BEGIN IMMEDIATE"))
+    with engine.begin() as connection:
+        driver: Any = connection.connection.driver_connection
+        note_version(driver, found_version(driver, path))
+        command.upgrade(configuration(connection=connection, vault=vault), "head")
 
 
-STEPS: dict[int, Callable[[sqlite3.Connection, Vault], None]] = {1: _name_the_runner_up, 2: seal_what_is_personal}
-"""What leads from each version to the next."""
+def configuration(**attributes: object) -> "Config":
+    """Give Alembic's configuration; `attributes` are for `migrations/env.py` and the steps."""
+    from alembic.config import Config
+
+    config = Config()
+    # A percent sign would be taken for the beginning of a variable.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes.update(attributes)
+    return config
+
+
+def steps_from(version: int) -> list[Step]:
+    """Name the steps that lead from a version to the newest."""
+    from alembic.script import ScriptDirectory
+
+    revisions = ScriptDirectory.from_config(configuration()).walk_revisions()
+    steps = [Step(version=int(each.revision), what=_first_line(each.doc)) for each in revisions]
+    return [step for step in sorted(steps, key=lambda step: step.version) if step.version > version]
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n")[0].rstrip(".")

@@ -1,10 +1,17 @@
 """A database of an earlier version is brought up to date in place, and nothing in it is lost."""
 
+import re
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 
 from dialer.domain.commands import RecordDecision
 from dialer.domain.records import PacingDecision
@@ -12,8 +19,11 @@ from dialer.errors import StorageError
 from dialer.storage import rows
 from dialer.storage.connection import SCHEMA_VERSION
 from dialer.storage.reading import SqliteRecords
+from dialer.storage.schema import METADATA
 from dialer.storage.sqlite import SqliteStore
-from dialer.storage.upgrade import STEPS
+from dialer.storage.upgrade import steps_from
+from dialer.storage.versions import OLDEST, TABLE
+from tests.architecture.tree import ROOT
 from tests.unit.storage.builders import VAULT, make_policy
 
 VERSION_1 = Path(__file__).with_name("schema_1.sql")
@@ -77,9 +87,159 @@ def tables(path: Path) -> dict[str, set[tuple[object, ...]]]:
         }
 
 
-def test_there_is_a_step_from_every_earlier_version() -> None:
-    """Whoever raises the schema version says how to get there."""
-    assert list(STEPS) == list(range(1, SCHEMA_VERSION))
+def shapes(path: Path) -> dict[str, object]:
+    """What else makes a table or an index what it is: conditions, and where a table has no row ids."""
+    with closing(sqlite3.connect(path)) as connection:
+        indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+        found: dict[str, object] = {
+            name: re.sub(r"\s+", " ", sql).replace(" IF NOT EXISTS", "") for name, sql in indexes
+        }
+        listed = connection.execute("PRAGMA table_list").fetchall()
+        return found | {row[1]: row[4] for row in listed if not row[1].startswith("sqlite_")}
+
+
+def differences(path: Path) -> list[object]:
+    """What Alembic would change in a database to make it what the schema says."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{path}")
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
+            return list(compare_metadata(context, METADATA))
+    finally:
+        engine.dispose()
+
+
+def versions(path: Path) -> tuple[object, ...]:
+    """The version that `meta` names, and the one that Alembic notes."""
+    with closing(sqlite3.connect(path)) as connection:
+        (mine,) = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+        has_noted = connection.execute(f"SELECT count(*) FROM sqlite_master WHERE name = '{TABLE}'").fetchone()[0]
+        noted = connection.execute(f"SELECT version_num FROM {TABLE}").fetchall() if has_noted else []
+    return (mine, *(version for (version,) in noted))
+
+
+def test_there_is_a_step_to_every_version() -> None:
+    """Whoever raises the schema version says how to get there, and what changes."""
+    assert [step.version for step in steps_from(0)] == list(range(OLDEST, SCHEMA_VERSION + 1))
+    assert all(len(step.what) > 20 for step in steps_from(0))
+
+
+def test_new_and_upgraded_databases_are_what_the_schema_says(path: Path, tmp_path: Path) -> None:
+    """Alembic finds nothing to change in either, they are of one shape, and both versions noted in each agree."""
+    new = tmp_path / "new.db"
+    for each in (path, new):
+        SqliteStore(each, VAULT).close()
+        assert differences(each) == []
+        assert versions(each) == (SCHEMA_VERSION, str(SCHEMA_VERSION))
+    assert tables(path) == tables(new)
+    assert shapes(path) == shapes(new)
+
+
+def test_a_missing_table_would_be_found(tmp_path: Path) -> None:
+    """The comparison sees tables, columns and indexes."""
+    new = tmp_path / "new.db"
+    SqliteStore(new, VAULT).close()
+    with closing(sqlite3.connect(new)) as connection, connection:
+        connection.execute("DROP TABLE changes")
+        connection.execute("DROP INDEX leads_ready")
+        connection.execute("ALTER TABLE leads DROP COLUMN segment")
+    assert len(differences(new)) >= 3
+
+
+def test_a_database_without_alembics_note_gets_one(tmp_path: Path) -> None:
+    """It was made before there was one; a reader accepts that, the next writer notes it."""
+    new = tmp_path / "new.db"
+    SqliteStore(new, VAULT).close()
+    with closing(sqlite3.connect(new)) as connection, connection:
+        connection.execute(f"DROP TABLE {TABLE}")
+    SqliteRecords(new, VAULT).close()
+    assert versions(new) == (SCHEMA_VERSION,)
+    SqliteStore(new, VAULT).close()
+    assert versions(new) == (SCHEMA_VERSION, str(SCHEMA_VERSION))
+
+
+@pytest.mark.parametrize("noted", ["1", "99", ""])
+def test_two_minds_about_the_version_are_refused(tmp_path: Path, noted: str) -> None:
+    """Nothing is read or changed when the two do not agree."""
+    new = tmp_path / "new.db"
+    SqliteStore(new, VAULT).close()
+    with closing(sqlite3.connect(new)) as connection, connection:
+        connection.execute(f"UPDATE {TABLE} SET version_num = ?", (noted,))
+    for opened in (SqliteStore, SqliteRecords):
+        with pytest.raises(StorageError, match="somebody changed one of them by hand"):
+            opened(new, VAULT)
+
+
+def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+    """An older dialer changes nothing in it."""
+    new = tmp_path / "new.db"
+    SqliteStore(new, VAULT).close()
+    with closing(sqlite3.connect(new)) as connection, connection:
+        connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'schema_version'")
+        connection.execute(f"UPDATE {TABLE} SET version_num = ?", (str(SCHEMA_VERSION + 1),))
+    before = new.read_bytes()
+    for opened in (SqliteStore, SqliteRecords):
+        with pytest.raises(StorageError, match="made by a newer dialer: upgrade dialer"):
+            opened(new, VAULT)
+    assert new.read_bytes() == before
+
+
+OPEN = """
+import sys
+from dialer.storage.sqlite import SqliteStore
+from tests.unit.storage.builders import VAULT
+SqliteStore(sys.argv[1], VAULT).close()
+print([name for name in ("alembic", "sqlmodel", "sqlalchemy") if name in sys.modules])
+"""
+
+
+def test_a_start_without_an_upgrade_imports_none_of_its_tools(tmp_path: Path) -> None:
+    """Alembic, SQLModel and SQLAlchemy cost a second: only who makes or changes tables pays it."""
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", OPEN, tmp_path / "new.db"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for _ in range(2)
+    ]
+    assert printed == ["['sqlmodel', 'sqlalchemy']", "[]"]
+
+
+KILLED = """
+import os, signal, sys
+from dialer.storage.sqlite import SqliteStore
+from dialer.storage.vault import Vault
+from tests.unit.storage.builders import VAULT
+
+class Killer:
+    def __init__(self, left):
+        self.left = left
+    def __getattr__(self, name):
+        return getattr(VAULT, name)
+    def seal(self, value, place):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return VAULT.seal(value, place)
+
+SqliteStore(sys.argv[1], Killer(int(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("seals", [1, 700, 2_500])
+def test_an_upgrade_that_is_killed_leaves_the_old_database(path: Path, seals: int) -> None:
+    """Whenever the process dies, every table is as it was; the next opening takes all steps."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        lines = [(seq, 52.0, b'{"seq":%d,"at":52.0,"event":null,"commands":[]}' % seq) for seq in range(3, 3_000)]
+        connection.executemany("INSERT INTO journal VALUES (?, ?, ?)", lines)
+        before = list(connection.iterdump())
+    done = subprocess.run([sys.executable, "-c", KILLED, path, str(seals)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with closing(sqlite3.connect(path)) as connection:
+        assert list(connection.iterdump()) == before
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with closing(SqliteStore(path, VAULT)) as store:
+        assert len(list(store.entries())) == 2_999
+    assert differences(path) == []
 
 
 def test_a_writer_upgrades_what_it_opens(path: Path, tmp_path: Path) -> None:
@@ -106,9 +266,11 @@ def test_the_journal_can_be_read_after_an_upgrade(path: Path) -> None:
 
 
 def test_a_reader_of_an_earlier_version_is_told_what_to_do(path: Path) -> None:
-    """A reader changes nothing: it names the commands that do."""
+    """A reader changes nothing: it names the command that does."""
     before = path.read_bytes()
-    with pytest.raises(StorageError, match=r"expected schema version 3, found 1, .*`dialer run` and `dialer leads imp"):
+    with pytest.raises(
+        StorageError, match=rf"expected schema version {SCHEMA_VERSION}, found 1, .*`dialer db upgrade`"
+    ):
         SqliteRecords(path, VAULT)
     assert path.read_bytes() == before
 
@@ -131,5 +293,5 @@ def test_a_version_without_a_step_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE meta SET value = 0 WHERE key = 'schema_version'")
     for opened in (SqliteStore, SqliteRecords):
-        with pytest.raises(StorageError, match="expected schema version 3, found 0, made by no released dialer"):
+        with pytest.raises(StorageError, match=f"expected schema version {SCHEMA_VERSION}, found 0, made by no rel"):
             opened(path, VAULT)
