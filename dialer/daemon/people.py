@@ -6,8 +6,10 @@ in force when the answer is given.
 
 from dialer.daemon.control import RefusedRequest, RegistryRequest, StandingsRequest
 from dialer.daemon.driver import Driver
+from dialer.domain.commands import BlockPerson
 from dialer.domain.events import PersonRefused, RegistryLoaded, StandingsChanged
 from dialer.domain.standing import RegistryCopy
+from dialer.storage.codec import Entry
 from dialer.storage.reading import SqliteRecords
 from dialer.storage.sqlite import SqliteStore
 
@@ -27,6 +29,22 @@ class People:
         for copy in self._store.registry_copies():
             self._told[copy.registry] = copy
             self._driver.post(RegistryLoaded(copy=copy))
+
+    def hear(self, entry: Entry) -> None:
+        """Let a "do not call" that an agent heard hold for every number of the person that the seller's lists know."""
+        if isinstance(entry.event, PersonRefused):
+            return
+        for command in entry.commands:
+            if isinstance(command, BlockPerson):
+                known = dict.fromkeys(
+                    other for number in command.numbers for other in numbers_of(self._store, command.seller, number)
+                )
+                others = tuple(other for other in known if other not in command.numbers)
+                if others:
+                    refused = PersonRefused(
+                        seller=command.seller, numbers=others, reason=command.reason, who=command.who
+                    )
+                    self._driver.post(refused)
 
     async def answer(self, request: PersonRequest, who: str) -> dict[str, object]:
         """Carry out a request for a user."""

@@ -407,7 +407,9 @@ class Service:
         return is_over()
 
     def _watch(self, entry: Entry | None) -> None:
-        """Observe each entry: wake who waits for the end."""
+        """Observe each entry: let a refusal hold for the whole person, and wake who waits for the end."""
+        if entry is not None:
+            self._people.hear(entry)
         if self._is_over is not None and self._is_over():
             self._idle.set()
 

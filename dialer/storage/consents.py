@@ -17,7 +17,7 @@ from dialer.domain.standing import Consent
 from dialer.storage.codec import dumps
 from dialer.storage.evidence import record
 from dialer.storage.evidence_bodies import RefusalBody
-from dialer.storage.vault import Vault
+from dialer.storage.vault import INDEX_BYTES, Vault
 
 PLACE = b"consents.number"
 
@@ -73,6 +73,8 @@ _NOTE_REVOKED = f"""{_EVENT} SELECT consent_id, 'revoked', ?1, ?2, ?3, ?4 FROM c
 _REVOKE = """UPDATE consents SET revoked_at = max(?, obtained_at), revoked_by = ?, reason = ?
     WHERE seller = ? AND number_index = ? AND revoked_at IS NULL"""
 _BLOCK = "INSERT OR IGNORE INTO blocked (seller, number_index, reason, at, who) VALUES (?, ?, ?, ?, ?)"
+_KEYS_OF = """SELECT leads.number_keys FROM lead_numbers JOIN leads USING (lead_id)
+    JOIN campaigns ON campaigns.name = leads.campaign WHERE lead_numbers.number_index = ? AND campaigns.seller = ?"""
 
 # `number_index` first: the planner must not walk all of a seller's consents.
 _OF_NUMBERS = f"""SELECT consent_id, {_NAMES}, {", ".join(_KEPT)} FROM consents
@@ -126,10 +128,12 @@ class ConsentImport:
         """Move everything to its place, within a transaction; refusals are in the evidence, too."""
         self.tally = keep_gathered(self._connection, source, who, now)
         refused: dict[str, list[str]] = {}
-        for seller, index, _ in self._connection.execute(_REVOKED):
-            refused.setdefault(seller, []).append(index.hex())
+        for seller, index, _ in self._connection.execute(_REVOKED).fetchall():
+            indexes = person_of(self._connection, seller, index)
+            refused.setdefault(seller, []).extend(each.hex() for each in indexes)
         for seller, subjects in refused.items():
             reason = f"consent revoked in {source}"
+            subjects = list(dict.fromkeys(subjects))
             body = RefusalBody(at=now, seller=seller, subjects=tuple(subjects), reason=reason, who=who)
             record(self._connection, self._vault, body)
 
@@ -142,7 +146,7 @@ def gather(connection: sqlite3.Connection, vault: Vault, consents: Iterable[Cons
 def keep_gathered(connection: sqlite3.Connection, source: str, who: str, now: float) -> ConsentTally:
     """Move what was gathered to its place, within a transaction: new ones, later confirmations, revocations.
 
-    A number whose consent was revoked is on its seller's "do not call" list from then on.
+    A number whose consent was revoked is on its seller's "do not call" list from then on, with the person's others.
     """
     total = connection.execute(_COUNT).fetchone()[0]
     if not total:
@@ -155,9 +159,19 @@ def keep_gathered(connection: sqlite3.Connection, source: str, who: str, now: fl
     connection.execute(_NOTE_NEW_CONFIRMED, (now, who, last))
     revoked = 0
     for seller, index, revoked_at in connection.execute(_REVOKED).fetchall():
-        revoked += revoke(connection, seller, [index], revoked_at, who=who, reason=f"revoked in {source}", now=now)
-        connection.execute(_BLOCK, (seller, index, f"consent revoked in {source}", revoked_at, who))
+        indexes = person_of(connection, seller, index)
+        revoked += revoke(connection, seller, indexes, revoked_at, who=who, reason=f"revoked in {source}", now=now)
+        reason = f"consent revoked in {source}"
+        connection.executemany(_BLOCK, [(seller, each, reason, revoked_at, who) for each in indexes])
     return ConsentTally(new=new, confirmed=confirmed, unchanged=total - new - confirmed, revoked=revoked)
+
+
+def person_of(connection: sqlite3.Connection, seller: str, index: bytes) -> list[bytes]:
+    """Give a number's keyed hash, and those of the person's others, as far as the seller's own lists tell."""
+    indexes = {index: None}
+    for (keys,) in connection.execute(_KEYS_OF, (index, seller)):
+        indexes.update({keys[at : at + INDEX_BYTES]: None for at in range(0, len(keys), INDEX_BYTES)})
+    return list(indexes)
 
 
 def revoke(

@@ -186,7 +186,8 @@ def test_no_query_of_a_seller_sees_anything_of_another(
             for seller, index in blocked
         )
         refused = {(seller, make_number(index).e164) for seller, index in blocked}
-        refused |= {(each.seller, each.number) for each in given_ if each.revoked_at is not None}
+        gone = {each.seller for each in given_ if each.revoked_at is not None}  # one person has all three numbers
+        refused |= {(seller, make_number(index).e164) for seller in gone for index in (1, 2, 3)}
         for number, seller in enumerate(SELLERS, start=1):
             standing = store.standing_at(make_lead(1, 2, 3), seller, 9000.0)
             assert all(seller == each.seller or seller in each.recipients for each in standing.consents)
@@ -210,3 +211,25 @@ def test_no_query_of_a_seller_sees_anything_of_another(
 def _first(wanted: list[Consent], consent: Consent) -> Consent:
     """The record that stays when the same consent was told of several times: the first."""
     return next(each for each in wanted if (each.seller, each.obtained_at) == (consent.seller, consent.obtained_at))
+
+
+def test_a_revocation_in_a_file_holds_for_all_numbers_of_the_person(tmp_path: Path) -> None:
+    """The seller's lists know the other number; another campaign has it alone, and another seller's is untouched."""
+    autumn, theirs = make_policy("autumn"), make_policy("theirs", seller=OTHER)
+    with open_store(tmp_path) as store:
+        for policy, lead in (
+            (make_policy(), make_lead(1, 2)),
+            (autumn, make_lead(2, campaign="autumn")),
+            (theirs, make_lead(1, 3, campaign="theirs")),
+        ):
+            store.register(policy)
+            with store.importing(policy, "list.csv", "cd" * 32, 0.0) as session:
+                session.add(lead)
+        give(store, make_consent(2))
+        give(store, make_consent(1, revoked_at=2000.0))
+        assert [store.is_blocked(SELLER, make_number(index).e164) for index in (1, 2, 3)] == [True, True, False]
+        assert not store.is_blocked(OTHER, make_number(1).e164)
+        assert [kept.consent.revoked_at for kept in store.consents(SELLER, make_number(2).e164)] == [2000.0]
+        assert store.claim("autumn", 10, 9000.0).leads == ()
+    (body,) = raw(tmp_path, "SELECT body FROM evidence WHERE kind = 'refusal'")[-1]
+    assert all(VAULT.index(make_number(index).e164).hex() in str(body) for index in (1, 2))

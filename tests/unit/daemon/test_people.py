@@ -1,0 +1,53 @@
+"""A "do not call" that an agent hears holds for the whole person."""
+
+from pathlib import Path
+
+from dialer.daemon.people import People
+from dialer.domain.commands import BlockPerson
+from dialer.domain.events import CallDisposed, Event, PersonRefused
+from dialer.storage.codec import Entry
+from dialer.storage.sqlite import SqliteStore
+from tests.unit.storage.builders import VAULT, make_lead, make_number, make_policy
+
+SELLER = make_policy().seller
+
+
+class Posted:
+    """A driver that only remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def post(self, event: Event) -> None:
+        """Remember an event."""
+        self.events.append(event)
+
+
+def heard(tmp_path: Path, event: Event, *indexes: int) -> list[Event]:
+    """Give what follows from a refusal of these numbers, caused by an event."""
+    numbers = tuple(make_number(index).e164 for index in indexes)
+    posted = Posted()
+    with SqliteStore(tmp_path / "dialer.db", VAULT) as store:
+        for name, lead in (("spring", make_lead(1)), ("autumn", make_lead(1, 2, campaign="autumn"))):
+            policy = make_policy(name)
+            store.register(policy)
+            with store.importing(policy, "list.csv", "cd" * 32, 0.0) as session:
+                session.add(lead)
+        block = BlockPerson(seller=SELLER, numbers=numbers, reason="refused", at=5.0, who="amy")
+        People(store, posted).hear(Entry(seq=1, at=5.0, event=event, commands=(block,)))  # type: ignore[arg-type]
+    return posted.events
+
+
+WORD = CallDisposed(call_id=1, agent_id="amy", disposition="refused")
+
+
+def test_an_agents_word_holds_for_numbers_that_only_another_campaign_has(tmp_path: Path) -> None:
+    """The lead of this campaign has one number of the person, that of another has two."""
+    second = make_number(2).e164
+    assert heard(tmp_path, WORD, 1) == [PersonRefused(seller=SELLER, numbers=(second,), reason="refused", who="amy")]
+
+
+def test_a_refusal_of_all_numbers_is_enough(tmp_path: Path) -> None:
+    """Nothing follows when every number is named, or when the refusal was made for the person already."""
+    assert heard(tmp_path, WORD, 1, 2) == []
+    assert heard(tmp_path, PersonRefused(seller=SELLER, numbers=(), reason="letter", who="amy"), 1) == []
