@@ -48,6 +48,7 @@ from dialer.domain.law import (
     VoiceRule,
 )
 from dialer.domain.policy import AbandonmentUnit, ClockStart, Window
+from dialer.domain.standing import PAST_DAYS
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RING_S = 6.0  # of one ring, where a text counts rings
@@ -258,6 +259,13 @@ class CooldownTable(RuleTable):
 
     after: Annotated[CooldownAfter, Field(strict=False, description="conversation or refusal")]
     wait: Annotated[float | None, BeforeValidator(_wait), Field(description='"forever", or a duration such as "7d"')]
+
+    @model_validator(mode="after")
+    def _is_remembered(self) -> Self:
+        longest_s = PAST_DAYS * 86_400.0  # a refusal is never forgotten, a conversation is
+        if self.after is CooldownAfter.CONVERSATION and (self.wait is None or self.wait > longest_s):
+            raise expected(f"at most {PAST_DAYS} days after a conversation", key=("wait",))
+        return self
 
     def rule(self, head: Head) -> Rule:
         """Give the rule."""

@@ -55,6 +55,8 @@ def refuse(folder: Path, *texts: str) -> Sequence[Fault]:
         ('[[attempts]]\nmost = 1\nwindow = "day"\nper = "house"\n', "attempts[0].per", "one of"),
         ('[[attempts]]\nmost = 1\nper = "person"\n', "attempts[0].window", '"day", or a duration'),
         ('[[cooldown]]\nafter = "refusal"\nwait = "never"\n', "cooldown[0].wait", "a duration"),
+        ('[[cooldown]]\nafter = "conversation"\nwait = "91d"\n', "cooldown[0].wait", "at most 90 days"),
+        ('[[cooldown]]\nafter = "conversation"\nwait = "forever"\n', "cooldown[0].wait", "at most 90 days"),
         ('[[redial]]\nwait = "72h"\nwaived_by_agent = true\n', "redial[0].agent_needed", "whether an agent"),
         ("[[ring]]\nmin_s = 15\nrings = 3\n", "ring[0].min_s", "min_s or rings"),
         ("[[ring]]\n", "ring[0].min_s", "min_s or rings"),
