@@ -98,7 +98,8 @@ def _find(store: "SqliteRecords", policy: "CampaignPolicy", which: str) -> "tupl
             return lead, list(range(len(lead.numbers)))
     numbers, faults = read_numbers(which, policy.jurisdiction)
     for number in numbers:
-        for lead in store.find_number(number.e164, policy.name):
+        # Of a person who was erased a lead is left, without numbers: the number is a stranger's again.
+        for lead in (each for each in store.find_number(number.e164, policy.name) if each.numbers):
             return lead, [index for index, each in enumerate(lead.numbers) if each.e164 == number.e164]
     if not numbers:
         said = f" ({faults[0].reason.replace('_', ' ')})" if faults else ""

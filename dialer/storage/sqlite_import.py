@@ -42,6 +42,10 @@ _LEADS = (
     f"SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id = ?",
     f"SELECT {_COLUMNS} FROM main.leads WHERE lead_id = ?",
 )
+_IS_ERASED = f"""SELECT 1 FROM blocked WHERE seller = :seller AND number_index = :index AND (reason = '{ERASED}'
+    OR EXISTS (SELECT 1 FROM lead_numbers JOIN leads USING (lead_id) JOIN campaigns ON campaigns.name = leads.campaign
+    WHERE lead_numbers.number_index = :index AND leads.reason = '{ERASED}' AND campaigns.seller = :seller))"""
+"""Whether a person asked this seller to be erased; one whom a campaign's retention gave up is on no such list."""
 _CHANGED = f"SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id < ? ORDER BY lead_id"
 _MERGE = f"""UPDATE leads SET {", ".join(f"{name} = ?" for name in rows.LIST_COLUMNS)},
     {", ".join(f"{name} = ?" for name in rows.NUMBER_COLUMNS)}, order_key = ?, place = ? WHERE lead_id = ?"""
@@ -82,7 +86,7 @@ class SqliteImport:
         owners = {number.e164: self._owner(self._vault.index(number.e164)) for number in candidate.numbers}
         lead_id = next((owner for owner in owners.values() if owner is not None), None)
         known = None if lead_id is None else self._lead(lead_id)
-        if known is not None and known.reason == ERASED:
+        if self._is_erased(known, owners):
             return self.tally.count("unchanged")
         gather(self._connection, self._vault, own_consents(self._policy, consents))
         if known is None:
@@ -137,6 +141,13 @@ class SqliteImport:
         """Give a lead as this import left it, else as it stands in the store."""
         found = (self._connection.execute(leads, (lead_id,)).fetchone() for leads in _LEADS)
         return next(rows.to_lead(row, self._vault) for row in found if row is not None)
+
+    def _is_erased(self, known: Lead | None, numbers: Iterable[str]) -> bool:
+        """Whether a row is of a person who was erased, in this campaign or, for good, for its seller."""
+        if known is not None:
+            return known.reason == ERASED
+        named = [{"seller": self._policy.seller, "index": self._vault.index(e164)} for e164 in numbers]
+        return any(self._connection.execute(_IS_ERASED, each).fetchone() is not None for each in named)
 
     def _load(self, candidate: Lead) -> None:
         """Keep a new lead. Its rank is made anew, with the key: the list's own is a plain hash of the number."""

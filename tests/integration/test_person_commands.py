@@ -252,6 +252,34 @@ def test_no_list_brings_an_erased_person_back(worked: Path) -> None:
         assert {lead.name for lead in store.leads("spring")} == {"", "Joe Placeholder"}
 
 
+def test_no_other_campaign_of_the_seller_brings_an_erased_person_back(worked: Path) -> None:
+    """Nothing is kept of a row that names the person; another seller's list is its own affair."""
+    assert person("erase", worked).exit_code == 0
+    with store_of(worked) as store:
+        for name, seller, loaded in (("summer", SELLER, 1), ("winter", OTHER, 2)):
+            with store.importing(make_policy(name, seller), "new.csv", name, MARCH + DAY) as session:
+                session.add(make_lead(7, campaign=name, name=NAME), [replace(a_consent(seller), purposes=("debt",))])
+                session.add(make_lead(31, campaign=name, name="New Person"))
+            assert (session.tally.loaded, session.tally.unchanged) == (loaded, 2 - loaded)
+            assert [lead.name for lead in store.leads(name)] == [NAME, "New Person"][2 - loaded :]
+        assert [len(store.consents(seller, NUMBER)) for seller in (SELLER, OTHER)] == [1, 2]
+
+
+def test_a_number_of_an_erased_person_is_judged_as_a_stranger(worked: Path) -> None:
+    """Nothing of the lead is left to show; that nobody may call the number is."""
+    path = worked.parent / "campaigns" / "spring.toml"
+    path.write_text(
+        LAWFUL.replace('"survey"\nseller = "Example"', f'"spring"\nseller = "{SELLER}"', 1), encoding="utf-8"
+    )
+    for name in ("list.csv", "sorry.wav"):
+        (path.parent / name).write_text("phone,name\n", encoding="utf-8")
+    assert person("erase", worked).exit_code == 0
+    said = run("why", NUMBER, "--campaign", "spring", "--config", worked)
+    assert said.exit_code == 0, said.output
+    assert "judged as a stranger's number" in said.output
+    assert "not allowed: do_not_call" in said.output
+
+
 def test_a_late_word_on_an_erased_lead_changes_nothing(worked: Path) -> None:
     """What the engine says of a lead that it claimed before the erasure does not bring the person back."""
     with open_records(load_settings(worked)) as store:
