@@ -140,7 +140,8 @@ def make_keys(path: Path) -> None:
 
 
 def write_keys(path: Path, keys: Keys) -> None:
-    """Put a keyring in the place of the one in a key file; it is on the disk when this returns."""
+    """Put a keyring in the place of the one in a key file, or behind a link to one; on the disk when this returns."""
+    path = path.resolve()
     with _written(path, keys) as written:
         written.replace(path)
 
@@ -173,7 +174,7 @@ def _written(path: Path, keys: Keys) -> Iterator[Path]:
 def changing(path: Path) -> Iterator[None]:
     """Be the only one who changes a key file; raise KeysError when another process does."""
     try:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        folder = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise KeysError(f"keys_file {path}: its folder cannot be read ({error.strerror})") from error
     try:

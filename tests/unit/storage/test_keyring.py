@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dialer.errors import KeysError
-from dialer.storage.keyring import changing, known_keys, make_keys, new_key, open_vault, read_keys, write_keys
+from dialer.storage.keyring import Keys, changing, known_keys, make_keys, new_key, open_vault, read_keys, write_keys
 from dialer.storage.sqlite import SqliteStore
 
 SECRET = base64.b64encode(b"s" * 32).decode()
@@ -151,6 +151,19 @@ def test_a_key_file_is_replaced_whole(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert SECRET not in repr(later)
     assert [each.name for each in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_a_link_to_a_key_file_stays_one(tmp_path: Path) -> None:
+    """Whoever keeps the keys elsewhere finds the new one there, and none beside the database."""
+    elsewhere, link = tmp_path / "vault" / "keys.json", tmp_path / "keys.json"
+    make_keys(elsewhere)
+    link.symlink_to(elsewhere)
+    keys = read_keys(link)
+    write_keys(link, Keys(index=keys.index, keys=(*keys.keys, new_key(keys.keys))))
+    assert link.is_symlink()
+    assert len(read_keys(elsewhere).keys) == 2
+    with changing(link), pytest.raises(KeysError, match="another process changes the keys"), changing(elsewhere):
+        pass
 
 
 def test_one_change_at_a_time(tmp_path: Path) -> None:
