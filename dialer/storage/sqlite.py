@@ -111,7 +111,7 @@ class SqliteStore(SqliteRecords):
             refused = [lead for lead in leads if lead.lead_id not in free_ids]
             connection.executemany(_FINISH, [(DO_NOT_CALL, lead.lead_id) for lead in refused])
             add_open_leads(connection, leads[0].campaign, -len(refused))
-        standings = self._standings.of(connection, free, seller, now)
+        standings = self._standings.of(connection, free, seller, now, is_claim=True)
         return [
             replace(lead, state=LeadState.CLAIMED, standing=standing)
             for lead, standing in zip(free, standings, strict=True)

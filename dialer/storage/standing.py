@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from math import inf
 from typing import Any
 
 from dialer.domain.lead import Lead
@@ -45,12 +46,17 @@ class Standings:
         self._vault = vault
         self._shelf = shelf
 
-    def of(self, connection: sqlite3.Connection, leads: Sequence[Lead], seller: str, at: float) -> list[Standing]:
-        """Give the standing of each lead with a seller, as it was or is at an instant."""
+    def of(
+        self, connection: sqlite3.Connection, leads: Sequence[Lead], seller: str, at: float, *, is_claim: bool = False
+    ) -> list[Standing]:
+        """Give the standing of each lead with a seller, as it was or is at an instant.
+
+        For a claim every copy that is here is in use, whatever the clock said of the process that imported it.
+        """
         index = self._vault.index
         numbers = {index(number.e164): number.e164 for lead in leads for number in lead.numbers}
         known: dict[str, _Known] = {}
-        copies = copies_in_use(connection, at)
+        copies = copies_in_use(connection, inf if is_claim else at)
         for chunk in _chunks(numbers):
             self._know(connection, known, chunk, seller, at, copies)
         return [_standing([known[n.e164] for n in lead.numbers if n.e164 in known], at) for lead in leads]

@@ -243,6 +243,13 @@ def test_nobody_who_refused_is_claimed(store: Store) -> None:
     assert [lead.numbers[0].e164 for lead in leads] == [make_number(3).e164]
 
 
+def test_a_claim_goes_by_the_copies_that_are_here(store: Store) -> None:
+    """Whoever imported one has a clock that runs ahead of the daemon's: the copy is in use all the same."""
+    load(store, make_lead(1))
+    register(store, "us-dnc", [make_number(1).e164], imported_at=NOW + 3600.0)
+    assert [standing.listed for standing in claimed(store)] == [(("us-dnc", make_number(1).e164),)]
+
+
 def test_a_revocation_in_a_file_is_a_refusal(store: Store) -> None:
     """A consent that comes in revoked ends the others of its number, and puts the number on the seller's list."""
     load(store, make_lead(1), make_lead(2))
