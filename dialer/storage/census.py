@@ -8,28 +8,41 @@ which they lie: see `dialer.storage.census_limits`. Nothing sealed is opened.
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from dialer.compliance.applying import codes_of
 from dialer.compliance.gate import places
 from dialer.compliance.hours import is_zone, local_hour
 from dialer.domain.law import Law
-from dialer.domain.lead import Lead
+from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
 from dialer.engine.retry import callable_numbers
 from dialer.storage import rows
-from dialer.storage.census_limits import Limits, limits_of, side_of
+from dialer.storage.census_limits import (
+    FORGETFUL,
+    QUARTER_S,
+    Limits,
+    Memory,
+    limits_of,
+    memory_of,
+    side_of,
+)
 from dialer.storage.census_marks import (
     Marks,
     Numbering,
+    Numbers,
+    columns,
     find_blocked,
     find_calling,
     mark_consents,
     mark_listed,
     mark_past,
     numbers_of,
+    renumbered,
 )
+from dialer.storage.vault import INDEX_BYTES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,9 +50,14 @@ if TYPE_CHECKING:
     from dialer.storage.census_marks import Hashes, Ids, Instants
 
 
-_QUARTER_S = 900.0  # every zone's clock is a multiple of it away from UTC
-_LEADS = """SELECT lead_id, due_at, last_attempt_at, number_keys, number_facts, zone, jurisdiction, source <> '',
-    contact_hours, relationship, attempts >= ?2, callback IS NULL FROM leads WHERE campaign = ?1 AND place <> 3"""
+# One text holds all that is looked at of a row, for one text is compared at once: where there is nothing else, the facts
+# of the numbers alone; \x1f is in none of the parts.
+_LEADS = """SELECT lead_id, due_at, coalesce(last_attempt_at, -1.0), number_keys, CASE WHEN zone IS NULL
+    AND jurisdiction IS NULL AND source = '' AND contact_hours = '' AND relationship = '' AND attempts < ?2
+    AND callback IS NULL THEN number_facts ELSE format('%s\x1f%s\x1f%s\x1f%d\x1f%s\x1f%s\x1f%d\x1f%d', number_facts,
+    coalesce(zone, ''), coalesce(jurisdiction, ''), source <> '', contact_hours, relationship, attempts >= ?2,
+    callback IS NULL) END FROM leads WHERE campaign = ?1 AND place <> 3"""
+_PLAIN = ("", "", "0", "", "", "0", "1")  # what the rest of the text says where it is left out
 _FINISHED = "SELECT reason, count(*) FROM leads WHERE campaign = ? AND place = 3 GROUP BY reason"
 
 
@@ -65,16 +83,31 @@ class Census:
     finished: Mapping[str, int]  # leads by reason
 
 
-@dataclass(slots=True, kw_only=True)
-class _Facts:
-    """What is gathered of each lead, in columns, and of each of their numbers."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What the gate may look at of a lead's row: `numbers` that may be tried, the next one first."""
 
-    lead_ids: list[int] = field(default_factory=list)
-    due_at: list[float] = field(default_factory=list)
-    last_at: list[float] = field(default_factory=list)
-    statics: list[int] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-    kinds: Numbering = field(default_factory=Numbering)
+    numbers: tuple[tuple[int, PhoneNumber], ...]  # with their ranks
+    zones: tuple[tuple[str, ...], ...]  # of each of these numbers
+    codes: tuple[tuple[str, ...], ...]
+    jurisdiction: str
+    has_source: bool
+    contact_hours: str
+    business: tuple[Any, ...]
+    is_spent: bool
+    is_free: bool  # of any promised call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What is gathered of each lead, in columns; `kind` is an index in `kinds`."""
+
+    lead_ids: "Ids"
+    due_at: "Instants"
+    last_at: "Instants"
+    numbers: Numbers
+    kind: "Ids"
+    kinds: tuple[_Kind, ...]
 
 
 def take_census(
@@ -92,33 +125,30 @@ def take_census(
 
     limits = limits_of(policy, law, at)
     facts = _read_leads(connection, policy, limits)
-    leads = len(facts.lead_ids)
-    lead_ids = np.array(facts.lead_ids, np.int64)
-    numbers = numbers_of(facts.keys)
+    leads, numbers, kinds = len(facts.lead_ids), facts.numbers, facts.kinds
     marks = Marks()
     for register, hashes in registers.items():
         mark_listed(numbers, register, hashes, marks)
     mark_consents(connection, policy, numbers, marks, limits)
-    kinds = list(facts.kinds)
-    statics = np.array(facts.statics, np.int64)
-    zone_sets = Numbering()
-    zones = np.array([zone_sets[_zones_of(kind)] for kind in kinds], np.int64)[statics]
-    past_lead, past_at = mark_past(connection, policy, numbers, marks, limits, zones, list(zone_sets))
+    memories = Numbering()
+    remembered = np.array([memories[_memory_of(kind, policy, law, at)] for kind in kinds], np.int64)[facts.kind]
+    past_lead, past_at = mark_past(connection, policy, numbers, marks, at, remembered, list(memories))
     known = marks.number(leads)
     # Nothing else counts of a person who is not to be called.
     known[find_blocked(connection, policy, numbers, at)] = known.max(initial=0) + 1
-    hours = _hours(policy, np.array(facts.last_at, np.float64), statics, kinds, at)
-    both = (known * (len(kinds) + 1) + statics) * (int(hours.max(initial=0)) + 1) + hours
-    _, first, group = np.unique(both, return_index=True, return_inverse=True)
+    hours = _hours(policy, facts, at)
+    group = renumbered((known * (len(kinds) + 1) + facts.kind) * (int(hours.max(initial=0)) + 1) + hours)
+    first = np.zeros(int(group.max(initial=-1)) + 1, np.int64)
+    first[group[::-1]] = np.arange(leads)[::-1]
     is_calling = np.zeros(leads, np.bool_)
     is_calling[find_calling(connection, policy, numbers, at)] = True
     return Census(
         at=at,
-        lead_ids=lead_ids,
-        due_at=np.array(facts.due_at, np.float64),
+        lead_ids=facts.lead_ids,
+        due_at=facts.due_at,
         group=group,
         is_calling=is_calling,
-        groups=_groups(lead_ids, group, first, past_lead, past_at),
+        groups=_groups(facts.lead_ids, group, first, past_lead, past_at),
         finished=dict(connection.execute(_FINISHED, (policy.name,)).fetchall()),
     )
 
@@ -146,28 +176,58 @@ def _groups(lead_ids: "Ids", group: "Ids", first: "Ids", past_lead: "Ids", past_
 
 def _read_leads(connection: sqlite3.Connection, policy: CampaignPolicy, limits: Limits) -> _Facts:
     """Read every open lead's row, without what is sealed."""
-    facts = _Facts()
-    known: dict[tuple[Any, ...], int] = {}
-    add_id, add_due, add_last = facts.lead_ids.append, facts.due_at.append, facts.last_at.append
-    add_static, add_keys = facts.statics.append, facts.keys.append
-    found = connection.execute(_LEADS, (policy.name, policy.retry.attempts_max))
-    for lead_id, due_at, last_at, keys, *static in found:
-        add_id(lead_id)
-        add_due(due_at)
-        add_last(-1.0 if last_at is None else last_at)
-        add_keys(keys)
-        key = tuple(static)
-        number = known.get(key)
-        if number is None:
-            number = known[key] = facts.kinds[_static(key, policy, limits)]
-        add_static(number)
-    return facts
+    import numpy as np
+
+    kinds = Numbering()
+    texts = _Texts(policy, limits, kinds)
+    ids: list[Any] = [np.zeros(0, np.int64)]
+    instants: list[Any] = [np.zeros((2, 0))]
+    counts: list[Any] = [np.zeros(0, np.int64)]
+    kind: list[Any] = [np.zeros(0, np.int64)]
+    keys: list[bytes] = []
+    for lead_ids, due_at, last_at, number_keys, rest in columns(
+        connection.execute(_LEADS, (policy.name, policy.retry.attempts_max))
+    ):
+        ids.append(np.array(lead_ids, np.int64))
+        instants.append(np.array((due_at, last_at), np.float64))
+        counts.append(np.fromiter(map(len, number_keys), np.int64, len(number_keys)) // INDEX_BYTES)
+        kind.append(np.fromiter(map(texts.__getitem__, rest), np.int64, len(rest)))
+        keys.append(b"".join(number_keys))
+    due_at_, last_at_ = np.concatenate(instants, axis=1)
+    return _Facts(
+        lead_ids=np.concatenate(ids),
+        due_at=due_at_,
+        last_at=last_at_,
+        numbers=numbers_of(b"".join(keys), np.concatenate(counts)),
+        kind=np.concatenate(kind),
+        kinds=tuple(kinds),
+    )
 
 
-def _static(key: tuple[Any, ...], policy: CampaignPolicy, limits: Limits) -> tuple[Any, ...]:
-    """Reduce a lead's row to what the gate may look at: first the numbers that may be tried, the next one first."""
-    number_facts, own_zone, jurisdiction, has_source, contact_hours, relationship, is_spent, is_free = key
-    lead = Lead(lead_id=0, campaign=policy.name, numbers=rows.to_number_facts(number_facts), shuffle=0, zone=own_zone)
+class _Texts(dict[str, int]):
+    """Gives each text of `_LEADS` the number of its kind, the same to those that say the same."""
+
+    def __init__(self, policy: CampaignPolicy, limits: Limits, kinds: Numbering) -> None:
+        self._policy = policy
+        self._limits = limits
+        self._kinds = kinds
+
+    def __missing__(self, text: str) -> int:
+        self[text] = number = self._kinds[_kind_of(text, self._policy, self._limits)]
+        return number
+
+
+def _kind_of(text: str, policy: CampaignPolicy, limits: Limits) -> _Kind:
+    facts, *rest = text.split("\x1f")
+    own_zone, jurisdiction, has_source, contact_hours, relationship, is_spent, is_free = rest or _PLAIN
+    lead = Lead(
+        lead_id=0,
+        campaign=policy.name,
+        numbers=rows.to_number_facts(facts),
+        shuffle=0,
+        zone=own_zone or None,
+        jurisdiction=jurisdiction or None,
+    )
     tried = [(index, lead.numbers[index]) for index in callable_numbers(lead, policy)]
     business: tuple[Any, ...] = ()
     if relationship:
@@ -177,34 +237,45 @@ def _static(key: tuple[Any, ...], policy: CampaignPolicy, limits: Limits) -> tup
             side_of(said.get("inquired_at"), limits, limits.business),
             said.get("has_contract"),
         )
-    numbers = tuple(
-        (index, number.kind, number.region, places(lead, number), number.jurisdictions) for index, number in tried
+    return _Kind(
+        numbers=tuple((index, replace(number, attempts=0)) for index, number in tried),
+        zones=tuple(places(lead, number) for _, number in tried),
+        codes=tuple(codes_of(lead, number, policy) for _, number in tried),
+        jurisdiction=jurisdiction,
+        has_source=has_source == "1",
+        contact_hours=contact_hours,
+        business=business,
+        is_spent=is_spent == "1",
+        is_free=is_free == "1",
     )
-    return (numbers, jurisdiction, has_source, contact_hours, business, is_spent, is_free)
 
 
-def _hours(
-    policy: CampaignPolicy, last_at: "Instants", statics: "Ids", kinds: Sequence[tuple[Any, ...]], at: float
-) -> "Ids":
+def _memory_of(kind: _Kind, policy: CampaignPolicy, law: Law, at: float) -> Memory:
+    """Say what is remembered of earlier attempts on a lead; nothing where the campaign's own cap is reached."""
+    if kind.is_spent or not kind.numbers:
+        return FORGETFUL
+    zones = dict.fromkeys(name for zones in kind.zones for name in zones)
+    return memory_of(policy, law, dict.fromkeys(kind.codes), zones, at)
+
+
+def _hours(policy: CampaignPolicy, facts: _Facts, at: float) -> "Ids":
     """Tell leads apart by whether it is now, on another day, the local hour of their last attempt, number by number."""
     import numpy as np
 
-    hours = np.zeros(len(last_at), np.int64)
-    if not policy.retry.is_hour_varied:
+    hours = np.zeros(len(facts.lead_ids), np.int64)
+    tried = np.flatnonzero(facts.last_at >= 0.0)
+    if not policy.retry.is_hour_varied or not len(tried):
         return hours
-    tried = np.flatnonzero(last_at >= 0.0)
-    quarters = (last_at[tried] // _QUARTER_S).astype(np.int64)
-    pairs, inverse = np.unique(quarters * len(kinds) + statics[tried], return_inverse=True) if len(tried) else ([], [])
+    quarters = (facts.last_at[tried] // QUARTER_S).astype(np.int64)
+    pairs, inverse = np.unique(quarters * len(facts.kinds) + facts.kind[tried], return_inverse=True)
     numbering = Numbering({(): 0})
     answers = np.zeros(len(pairs), np.int64)
-    cache: dict[tuple[str, int], bool] = {}
-    for index, pair in enumerate(pairs):
-        quarter, static = divmod(int(pair), len(kinds))
-        places = [number[3][0] for number in kinds[static][0] if number[3]]
-        same = tuple(_is_same_hour(name, quarter, at, cache) for name in places)
+    known: dict[tuple[str, int], bool] = {}
+    for index, pair in enumerate(pairs.tolist()):
+        quarter, kind = divmod(pair, len(facts.kinds))
+        same = tuple(_is_same_hour(zones[0], quarter, at, known) for zones in facts.kinds[kind].zones if zones)
         answers[index] = numbering[same] if any(same) else 0
-    if len(tried):
-        hours[tried] = answers[inverse]
+    hours[tried] = answers[inverse]
     return hours
 
 
@@ -213,11 +284,7 @@ def _is_same_hour(name: str, quarter: int, at: float, cache: dict[tuple[str, int
         is_same = False
         if is_zone(name):
             day, hour = local_hour(name, at)
-            last_day, last_hour = local_hour(name, quarter * _QUARTER_S)
+            last_day, last_hour = local_hour(name, quarter * QUARTER_S)
             is_same = hour == last_hour and day != last_day
         cache[name, quarter] = is_same
     return cache[name, quarter]
-
-
-def _zones_of(kind: tuple[Any, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for number in kind[0] for name in number[3]))

@@ -4,16 +4,12 @@ One rule governs this module: numbers are matched by their keyed hashes, many at
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dialer.compliance.hours import is_zone, zone
-from dialer.domain.law import CooldownAfter
 from dialer.domain.policy import CampaignPolicy
-from dialer.domain.standing import PAST_DAYS
-from dialer.storage.census_limits import Limits
+from dialer.storage.census_limits import QUARTER_S, Limits, Memory
 from dialer.storage.codec import dumps
 from dialer.storage.registries import HASH_BYTES
 from dialer.storage.vault import INDEX_BYTES
@@ -26,17 +22,28 @@ if TYPE_CHECKING:
     Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
-_DAY_S = 86_400.0
+_CHUNK = 20_000
+_TABLE = 1 << 26  # so large may a table be that saves sorting
 _RANKS = 1 << 16  # more numbers than a lead has
 _BLOCKED = "SELECT number_index FROM blocked WHERE seller = ? AND at <= ?"
 _OURS = "(seller = ?1 OR instr(recipients, ?3)) AND obtained_at <= ?2"
 _REVOKED = f"SELECT number_index FROM consents WHERE {_OURS} AND revoked_at <= ?2"
-# As `dialer.storage.standing.past_attempt` and `dialer.compliance.case` see them.
-_ATTEMPTS = """SELECT number_index, placed_at, ?4 = '' OR subject IN ('', ?4),
-    coalesce(outcome = 'unknown', 0) OR (is_abandoned AND coalesce(abandoned_at <= ?3, 1)),
-    is_live AND coalesce(bridged_at <= ?3, 0), is_refusal AND coalesce(disposed_at <= ?3, 1) FROM attempts
-    WHERE (placed_at >= ?2 OR (?5 AND is_refusal)) AND placed_at <= ?3 AND seller = ?1 ORDER BY placed_at, call_id"""
-_FLAG = {CooldownAfter.CONVERSATION: 4, CooldownAfter.REFUSAL: 8}
+# What a consent is worth, beside its date, is a number, or a text where it is something rare.
+_CONSENTS = f"""SELECT number_index, CASE WHEN hours = '[]' AND coalesce(confirmed_at, 0) <= ?2
+    THEN (seller = ?1) + 2 * is_written + 4 * is_night + 8 * (text_hash <> '') + 16 * (source <> '')
+    ELSE format('%d%d%d%d%d%s%d', seller = ?1, is_written, is_night, text_hash <> '', source <> '', hours,
+    CASE WHEN confirmed_at > ?2 THEN consent_id ELSE 0 END) END,
+    CASE WHEN confirmed_at > obtained_at AND confirmed_at <= ?2 THEN confirmed_at ELSE obtained_at END
+    FROM consents WHERE {_OURS} AND instr(purposes, ?4)
+    AND (revoked_at IS NULL OR revoked_at > ?2) AND (expires_at IS NULL OR expires_at > ?2)"""
+# As `dialer.storage.standing.past_attempt` and `dialer.compliance.case` see them; in the order of the table, whose ids
+# grow with time, for it is far faster than any index when many are read.
+_ATTEMPTS = """SELECT number_index, placed_at, (?4 = '' OR subject IN ('', ?4))
+    + 2 * (coalesce(outcome = 'unknown', 0) OR (is_abandoned AND coalesce(abandoned_at <= ?3, 1)))
+    + 4 * (is_live AND coalesce(bridged_at <= ?3, 0)) + 8 * (is_refusal AND coalesce(disposed_at <= ?3, 1))
+    FROM attempts WHERE call_id >= ?5 AND +placed_at >= ?2 AND +placed_at <= ?3 AND seller = ?1"""
+_REFUSALS = _ATTEMPTS.replace("call_id >= ?5 AND +placed_at >= ?2", "+placed_at < ?2 AND is_refusal AND ?5 = ?5")
+_FIRST = "SELECT coalesce(min(call_id), 0) FROM attempts WHERE placed_at >= ?"
 _OPEN_CALLS = """SELECT number_index FROM attempts WHERE released_at IS NULL AND seller = ? AND placed_at > ?
     AND placed_at <= ?"""
 _CALL_S = 7200.0  # nobody has been on a call for so long: its end was not seen
@@ -91,30 +98,50 @@ class Marks:
 
         known = np.zeros(leads, np.int64)
         for lead, marks, at in self._parts:
-            order = np.lexsort((marks, at, lead))
-            owners, marks = lead[order], marks[order]
-            place = np.arange(len(owners)) - np.searchsorted(owners, owners)
+            place = np.zeros(len(lead), np.int64)
+            if np.bincount(lead, minlength=1).max() > 1:  # else the order means nothing
+                order = np.lexsort((marks, at, lead))
+                lead, marks = lead[order], marks[order]
+                place = np.arange(len(lead)) - np.searchsorted(lead, lead)
             for step in range(int(place.max(initial=-1)) + 1):
-                here = owners[place == step]
+                here = lead[place == step]
                 pairs = known[here] * len(self._meanings) + marks[place == step]
-                known[here] = int(known.max()) + 1 + np.unique(pairs, return_inverse=True)[1]
-        return np.asarray(np.unique(known, return_inverse=True)[1])
+                known[here] = int(known.max()) + 1 + renumbered(pairs)
+            known = renumbered(known)
+        return known
 
 
-def numbers_of(keys: Sequence[bytes]) -> Numbers:
-    """Put the hashes of all numbers in order, given each lead's: its numbers' keyed hashes, one after another."""
+def renumbered(values: "Ids") -> "Ids":
+    """Number the distinct values, the smallest first; give each one's number."""
     import numpy as np
 
-    counts = np.fromiter(map(len, keys), np.int64, len(keys)) // INDEX_BYTES
-    whole = np.frombuffer(b"".join(keys), np.uint64).reshape(-1, INDEX_BYTES // HASH_BYTES)
-    hashes = whole[:, 0]
-    lead = np.repeat(np.arange(len(keys)), counts)
+    top = int(values.max(initial=-1)) + 1
+    if top > _TABLE:
+        return np.asarray(np.unique(values, return_inverse=True)[1])
+    is_there = np.zeros(top, np.bool_)
+    is_there[values] = True
+    return np.asarray((np.cumsum(is_there) - 1)[values])
+
+
+def columns(cursor: sqlite3.Cursor) -> "Iterator[list[tuple[Any, ...]]]":
+    """Give rows in chunks of columns: what is done for each row in Python would take longer than reading it."""
+    while chunk := cursor.fetchmany(_CHUNK):
+        yield list(zip(*chunk, strict=True))
+
+
+def numbers_of(keys: bytes, counts: "Ids") -> Numbers:
+    """Put the hashes of all numbers in order, given each lead's, one after another, and how many each lead has."""
+    import numpy as np
+
+    hashes = hashes_of((keys,))
+    lead = np.repeat(np.arange(len(counts)), counts)
     rank = np.arange(len(hashes)) - np.repeat(np.cumsum(counts) - counts, counts)
     order = np.argsort(hashes)
     return Numbers(hashes=hashes[order], lead=lead[order], rank=rank[order])
 
 
-def _hashes(indexes: Iterable[bytes]) -> "Hashes":
+def hashes_of(indexes: Iterable[bytes]) -> "Hashes":
+    """Give of keyed hashes what numbers are matched by: their first bytes, as a number of this machine."""
     import numpy as np
 
     whole = np.frombuffer(b"".join(indexes), np.uint64).reshape(-1, INDEX_BYTES // HASH_BYTES)
@@ -123,14 +150,14 @@ def _hashes(indexes: Iterable[bytes]) -> "Hashes":
 
 def find_blocked(connection: sqlite3.Connection, policy: CampaignPolicy, numbers: Numbers, at: float) -> "Ids":
     """Give the leads with a number on the seller's own "do not call" list: one blocks the person."""
-    _, where = numbers.find(_hashes(row[0] for row in connection.execute(_BLOCKED, (policy.seller, at))))
+    _, where = numbers.find(hashes_of(row[0] for row in connection.execute(_BLOCKED, (policy.seller, at))))
     return numbers.lead[where]
 
 
 def find_calling(connection: sqlite3.Connection, policy: CampaignPolicy, numbers: Numbers, at: float) -> "Ids":
     """Give the leads with a number that the seller is calling at the instant."""
     found = connection.execute(_OPEN_CALLS, (policy.seller, at - _CALL_S, at))
-    _, where = numbers.find(_hashes(row[0] for row in found))
+    _, where = numbers.find(hashes_of(row[0] for row in found))
     return numbers.lead[where]
 
 
@@ -154,29 +181,23 @@ def mark_consents(
     at = limits.at
     named = (policy.seller, at, dumps(policy.seller).decode(), dumps(policy.purpose).decode())
     # A revocation may take other consents of the number with it: those count as themselves.
-    revoked = {row[0] for row in connection.execute(_REVOKED, named[:3])}
+    revoked = hashes_of(row[0] for row in connection.execute(_REVOKED, named[:3]))
     kinds = Numbering()
-    indexes: list[bytes] = []
-    codes: list[int] = []
-    for index, kind, consent_id in connection.execute(_consents(limits), named):
-        indexes.append(index)
-        codes.append(kinds[(kind, consent_id) if index in revoked else kind])
-    found, where = numbers.find(_hashes(indexes))
-    of_number = np.array(codes, np.int64)[found] * _RANKS + numbers.rank[where]
-    marks.add(numbers.lead[where], "consents", of_number)
-
-
-def _consents(limits: Limits) -> str:
-    """Give the query for consents, each as a text that is the same for those that are worth the same."""
-    asked_at = "CASE WHEN confirmed_at > obtained_at AND confirmed_at <= ?2 THEN confirmed_at ELSE obtained_at END"
-    sides = "".join(
-        f" || ' ' || CASE WHEN {asked_at} < {low!r} THEN 0 WHEN {asked_at} > {high!r} THEN 1 ELSE {asked_at} END"
-        for low, high in limits.consent
-    )
-    return f"""SELECT number_index, (seller = ?1) || is_written || is_night || (text_hash <> '') || (source <> '')
-        || hours{sides} || CASE WHEN confirmed_at > ?2 THEN consent_id ELSE '' END, consent_id
-        FROM consents WHERE {_OURS} AND instr(purposes, ?4)
-        AND (revoked_at IS NULL OR revoked_at > ?2) AND (expires_at IS NULL OR expires_at > ?2)"""
+    parts: list[tuple[Hashes, Ids, Instants]] = []
+    for indexes, texts, asked_at in columns(connection.execute(_CONSENTS, named)):
+        codes = np.fromiter(map(kinds.__getitem__, texts), np.int64, len(texts))
+        parts.append((hashes_of(indexes), codes, np.array(asked_at, np.float64)))
+    if not parts:
+        return
+    hashes, codes, asked = (np.concatenate(part) for part in zip(*parts, strict=True))
+    for low, high in limits.consent:
+        quarters = (asked // QUARTER_S).astype(np.int64)
+        sides = np.where(asked < low, 0, np.where(asked > high, 1, quarters))
+        codes = renumbered(codes * (int(sides.max(initial=0)) + 1) + sides)
+    alone = np.flatnonzero(np.isin(hashes, revoked))
+    codes[alone] = int(codes.max(initial=0)) + 1 + alone
+    found, where = numbers.find(hashes)
+    marks.add(numbers.lead[where], "consents", codes[found] * _RANKS + numbers.rank[where])
 
 
 def mark_past(
@@ -184,48 +205,43 @@ def mark_past(
     policy: CampaignPolicy,
     numbers: Numbers,
     marks: Marks,
-    limits: Limits,
-    zones: "Ids",
-    zone_sets: Sequence[tuple[str, ...]],
+    at: float,
+    memory: "Ids",
+    memories: Sequence[Memory],
 ) -> "tuple[Ids, Instants]":
-    """Mark the earlier attempts that some rule still counts; give whose they are and when they were, in that order."""
+    """Mark the earlier attempts that some rule still counts; give whose they are and when they were, in that order.
+
+    `memory` says by which of the `memories` each lead's are counted.
+    """
     import numpy as np
 
-    back_s = max([*limits.windows_s, 2.0 * _DAY_S if limits.is_by_day else 0.0])
-    if CooldownAfter.CONVERSATION in limits.for_good:
-        back_s = max(back_s, PAST_DAYS * _DAY_S)
-    is_refusal_kept = CooldownAfter.REFUSAL in limits.for_good
-    named = (policy.seller, limits.at - back_s, limits.at, policy.compliance.subject, is_refusal_kept)
-    found = connection.execute(_ATTEMPTS, named).fetchall()
-    if not found:
+    from_at = min((each.from_at for each in memories), default=at)
+    named = (policy.seller, min(from_at, at), at, policy.compliance.subject)
+    first = connection.execute(_FIRST, (named[1],)).fetchone()[0]
+    parts = list(columns(connection.execute(_ATTEMPTS, (*named, first))))
+    if any(each.for_good for each in memories):
+        parts = [*columns(connection.execute(_REFUSALS, (*named, 0))), *parts]
+    if not parts:
         return np.zeros(0, np.int64), np.zeros(0, np.float64)
-    hit, where = numbers.find(_hashes(row[0] for row in found))
-    values = np.array([row[1:] for row in found], np.float64)[hit]
-    lead, rank, placed_at = numbers.lead[where], numbers.rank[where], values[:, 0]
-    flags = (values[:, 1:] != 0.0) @ np.array([1, 2, *_FLAG.values()])
-    sides = np.zeros(len(hit), np.int64)
-    for number, names in enumerate(zone_sets):
-        mine = zones[lead] == number
-        edges = np.array(_edges(names, limits), np.float64)
-        when = placed_at[mine]
+    hashes = np.concatenate([hashes_of(indexes) for indexes, _, _ in parts])
+    hit, where = numbers.find(hashes)
+    placed_at = np.concatenate([np.array(instants, np.float64) for _, instants, _ in parts])[hit]
+    flags = np.concatenate([np.array(codes, np.int64) for _, _, codes in parts])[hit]
+    lead = numbers.lead[where]
+    codes = np.full(len(hit), -1, np.int64)
+    for number, known in enumerate(memories):
+        mine = np.flatnonzero(memory[lead] == number)
+        edges = np.array(known.edges, np.float64)
+        when, was = placed_at[mine], flags[mine] & known.flags
         # Both sides of an edge, so that an instant right on it is neither before nor after.
-        sides[mine] = np.searchsorted(edges, when, "left") + np.searchsorted(edges, when, "right")
-    codes = (sides * 16 + flags) * _RANKS + rank
-    kept = sum(_FLAG[each] for each in limits.for_good)
-    is_kept = (sides > 0) | ((flags & kept) != 0)
-    lead, codes, placed_at = lead[is_kept], codes[is_kept], placed_at[is_kept]
+        sides = np.searchsorted(edges, when, "left") + np.searchsorted(edges, when, "right")
+        rank = numbers.rank[where[mine]] if known.is_per_number else 0
+        is_kept = (sides > 0) | ((was & known.for_good) != 0)
+        codes[mine] = np.where(is_kept, (sides * 16 + was) * _RANKS + rank, -1)
+    kept = codes >= 0
+    lead, codes, placed_at = lead[kept], codes[kept], placed_at[kept]
     order = np.lexsort((placed_at, lead))
     lead, codes, placed_at = lead[order], codes[order], placed_at[order]
     # Attempts of one instant keep the order in which they were read.
     marks.add(lead, "attempts", codes, np.arange(len(lead), dtype=np.float64))
     return lead, placed_at
-
-
-def _edges(zones: Iterable[str], limits: Limits) -> list[float]:
-    """Give the instants before which an attempt no longer counts, by some rule, ascending."""
-    edges = {limits.at - window_s for window_s in limits.windows_s}
-    if limits.is_by_day:
-        for name in filter(is_zone, zones):
-            local = datetime.fromtimestamp(limits.at, zone(name))
-            edges.add(local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).timestamp())
-    return sorted(edges)
