@@ -1,0 +1,117 @@
+"""Looking at a database without changing it: what it is, whether it is whole, what an upgrade would do.
+
+One rule governs this module: it opens a database of any version, of another program too, and says what it finds; it
+makes nothing, not even a keyring.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dialer.errors import DialerError, StorageError
+from dialer.storage.backup import first_fault, read_only
+from dialer.storage.connection import SCHEMA_VERSION, explained
+from dialer.storage.proofs import check_keys
+from dialer.storage.registries import Shelf, copies_in_use
+from dialer.storage.upgrade import Step, steps_from
+from dialer.storage.vault import Vault
+from dialer.storage.versions import OLDEST, found_version, has_table
+
+REWRITTEN = 3
+"""The last version whose step rewrites whole tables, and then the file: it takes room for three copies of it."""
+SMALL = 64 << 20
+"""The room in bytes that any other step takes."""
+_COUNTED = ("leads", "attempts", "journal")
+
+
+@dataclass(slots=True, kw_only=True)
+class Checkup:
+    """What a database is. `steps` are those it has still to take, `needed` and `free` bytes for and on its disk."""
+
+    database: str
+    size: int
+    expected: int = SCHEMA_VERSION
+    found: int | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    keys: str = "nothing is sealed yet"
+    registers: int = 0
+    steps: list[Step] = field(default_factory=list)
+    needed: int = 0
+    free: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def check_up(database: Path, registers: Path, open_vault: Callable[[], Vault]) -> Checkup:
+    """Look at a database; raise StorageError when there is none. `open_vault` is called only if something is sealed."""
+    if not database.is_file():
+        raise StorageError(f"database {database}: there is none yet; the daemon makes it, or `dialer leads import`")
+    result = Checkup(database=str(database), size=database.stat().st_size)
+    result.free = shutil.disk_usage(database.parent).free
+    try:
+        with explained(database), closing(read_only(database)) as connection:
+            _look(connection, result, database, registers, open_vault)
+    except StorageError as error:
+        result.faults.append(str(error))
+    return result
+
+
+def _look(
+    connection: sqlite3.Connection,
+    result: Checkup,
+    database: Path,
+    registers: Path,
+    open_vault: Callable[[], Vault],
+) -> None:
+    fault = first_fault(connection)
+    if fault is not None:
+        result.faults.append(f"integrity: {fault}")
+    result.found = found_version(connection, database)
+    result.rows = {
+        table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        for table in _COUNTED
+        if has_table(connection, table)
+    }
+    if result.found > SCHEMA_VERSION:
+        result.faults.append(f"version: {result.found} is of a newer dialer: upgrade dialer, or name another path")
+        return
+    if result.found < OLDEST:
+        result.faults.append(f"version: {result.found} is of no released dialer: name another path")
+        return
+    result.steps = steps_from(result.found)
+    if result.steps:
+        result.needed = 3 * result.size + SMALL if result.found < REWRITTEN else SMALL
+        if result.free < result.needed:
+            result.faults.append(
+                f"disk: an upgrade takes {result.needed:,} bytes beside the file, {result.free:,} are free"
+            )
+    if has_table(connection, "keys"):
+        _look_at_sealed(connection, result, database, registers, open_vault)
+
+
+def _look_at_sealed(
+    connection: sqlite3.Connection,
+    result: Checkup,
+    database: Path,
+    registers: Path,
+    open_vault: Callable[[], Vault],
+) -> None:
+    try:
+        vault = open_vault()
+        check_keys(connection, vault, database)
+    except DialerError as error:
+        result.keys = "do not fit"
+        result.faults.append(f"keys: {error}")
+        return
+    result.keys = "fit"
+    if not has_table(connection, "registries"):
+        return
+    shelf = Shelf(registers, vault)
+    for kept in copies_in_use(connection, float("inf")):
+        result.registers += 1
+        try:
+            shelf.hashes(kept.path)
+        except DialerError as error:
+            result.faults.append(str(error))
