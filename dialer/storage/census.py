@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from dialer.storage.census_marks import Hashes, Ids, Instants
 
 
-# One text holds all that is looked at of a row, for one text is compared at once: where there is nothing else, the facts
-# of the numbers alone; \x1f is in none of the parts.
+# One text holds all that is looked at of a row, for one text is compared at once: where there is nothing else, the
+# facts of the numbers alone; \x1f is in none of the parts.
 _LEADS = """SELECT lead_id, due_at, coalesce(last_attempt_at, -1.0), number_keys, CASE WHEN zone IS NULL
     AND jurisdiction IS NULL AND source = '' AND contact_hours = '' AND relationship = '' AND attempts < ?2
     AND callback IS NULL THEN number_facts ELSE format('%s\x1f%s\x1f%s\x1f%d\x1f%s\x1f%s\x1f%d\x1f%d', number_facts,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
-_CHUNK = 20_000
+_CHUNK = 500  # rows at once: the collector of garbage looks again and again at those of larger chunks
 _TABLE = 1 << 26  # so large may a table be that saves sorting
 _RANKS = 1 << 16  # more numbers than a lead has
 _BLOCKED = "SELECT number_index FROM blocked WHERE seller = ? AND at <= ?"
