@@ -130,12 +130,22 @@ def require_full_view(
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """Write a file beside its place, for its owner alone, and move it there once it is whole; else leave nothing."""
+    """Write a file beside its place, for its owner alone, and move it there once it is whole; else leave nothing.
+
+    A pipe or a device is written to as it is: nothing takes its place.
+    """
     import os
 
+    if path.is_dir():
+        raise UsageError(f"--output {path}: expected a file, found a folder")
     part = path.with_name(f"{path.name}.part")
     try:
-        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
+        if path.exists() and not path.is_file():
+            with open(path, "wb") as out:
+                yield out
+            return
+        part.unlink(missing_ok=True)
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
             yield out
             out.flush()
             os.fsync(out.fileno())

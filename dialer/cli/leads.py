@@ -96,12 +96,14 @@ def export_leads(
             _require_full_view(settings, policy, "export", "leads", reason, details={"output": where})
         try:
             rows = export.records(leads, is_masked=not unmasked)
-            if form is Format.PARQUET and output is not None:
-                count = export.write_parquet(rows, output)
-            else:
-                write = export.write_csv if form is Format.CSV else export.write_jsonl
-                with _output(output, form) as out:
-                    count = write(rows, out)
+            with _output(output, form) as out:
+                match form:
+                    case Format.PARQUET:
+                        count = export.write_parquet(rows, out)
+                    case Format.CSV:
+                        count = export.write_csv(rows, out)
+                    case Format.JSONL:
+                        count = export.write_jsonl(rows, out)
         except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
             raise UsageError(f"--output {output}: cannot be written ({error.strerror})") from error
     if output is not None:
@@ -208,14 +210,18 @@ def _output(path: Path | None, form: Format) -> Iterator[Any]:
     if path is None:
         yield sys.stdout
         return
-    import os
+    from io import TextIOWrapper
 
-    def private(name: str, flags: int) -> int:
-        return os.open(name, flags, 0o600)
+    from dialer.cli.access import written_whole
 
-    encoding = "utf-8-sig" if form is Format.CSV else "utf-8"
-    with open(path, "w", encoding=encoding, newline="", opener=private) as out:
-        yield out
+    with written_whole(path) as out:
+        if form is Format.PARQUET:
+            yield out
+            return
+        text = TextIOWrapper(out, encoding="utf-8-sig" if form is Format.CSV else "utf-8", newline="")
+        yield text
+        text.flush()
+        text.detach()
 
 
 def _leads(store: "SqliteRecords", campaign: str) -> Generator["Lead", None, None]:

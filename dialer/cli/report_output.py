@@ -132,6 +132,9 @@ def _replacing(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise UsageError(f"--output {path}: expected a file, found a folder")
     part = path.with_name(f"{path.name}.part")
+    if path.exists() and not path.is_file():
+        yield path  # a pipe or a device: nothing takes its place
+        return
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         try:

@@ -7,7 +7,7 @@ import csv
 import datetime
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import msgspec
 
@@ -83,11 +83,11 @@ def write_jsonl(rows: Iterable[Record], out: TextIO) -> int:
     return count
 
 
-def write_parquet(rows: Iterable[Record], path: Path) -> int:
+def write_parquet(rows: Iterable[Record], out: BinaryIO | Path) -> int:
     """Write records as one Parquet file; return their number."""
     import pyarrow
     import pyarrow.parquet
 
     table = pyarrow.Table.from_pylist(list(rows))
-    pyarrow.parquet.write_table(table, path)
+    pyarrow.parquet.write_table(table, out)
     return int(table.num_rows)

@@ -346,6 +346,10 @@ def test_the_command_line_imports_shows_and_exports(tmp_path: Path) -> None:
     done = run(tmp_path, *full, "--output", "full.csv", full_view=me)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "full.csv").stat().st_mode & 0o077 == 0
+    for form in ("csv", "jsonl", "parquet"):
+        (tmp_path / "others").touch(mode=0o644)
+        done = run(tmp_path, *full, "--format", form, "--output", "others", full_view=me)
+        assert (done.returncode, (tmp_path / "others").stat().st_mode & 0o077) == (0, 0), done.stderr
     assert "+8190" in (tmp_path / "full.csv").read_text(encoding="utf-8-sig")
     shown = json.loads(run(tmp_path, "show", "1", *full[1:], "--json", full_view=me).stdout)
     assert "****" not in shown["numbers"][0]["number"]

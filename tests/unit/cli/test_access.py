@@ -2,10 +2,13 @@
 
 import os
 import pwd
+import stat
+import threading
+from pathlib import Path
 
 import pytest
 
-from dialer.cli.access import checked_reason, may_view, os_groups, os_user
+from dialer.cli.access import checked_reason, may_view, os_groups, os_user, written_whole
 from dialer.errors import UsageError
 
 
@@ -63,3 +66,36 @@ def test_a_reason_with_a_number_is_refused(reason: str) -> None:
     """The evidence names nobody, and it cannot be changed afterwards."""
     with pytest.raises(UsageError, match="telephone number"):
         checked_reason(reason, "x")
+
+
+def test_what_is_taken_out_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Whatever stood there, or lay in wait beside it, with whatever mode."""
+    path, part, trap = tmp_path / "out", tmp_path / "out.part", tmp_path / "trap"
+    path.touch(mode=0o666)
+    part.symlink_to(trap)
+    with written_whole(path) as out:
+        out.write(b"whole numbers")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"whole numbers", 0o600)
+    assert not trap.exists()
+    assert not part.exists()
+
+
+def test_a_pipe_or_device_is_written_to_and_stays(tmp_path: Path) -> None:
+    """`--output /dev/stdout`, asked for by root, must not put a file in the place of the device."""
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    with written_whole(pipe) as out:
+        out.write(b"abc")
+    reader.join()
+    assert got == [b"abc"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_folder_is_no_place_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name, or as the one where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path, Path(".")):
+        with pytest.raises(UsageError, match="expected a file, found a folder"), written_whole(path):
+            pass
