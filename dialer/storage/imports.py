@@ -100,8 +100,7 @@ def merge(known: Lead, candidate: Lead, foreign: Collection[str]) -> Lead:
     if known.reason == ERASED:
         return known
     taken = {number.e164 for number in known.numbers}.union(foreign)
-    told = {number.e164: number.zones for number in candidate.numbers}
-    numbers = tuple(_also_in(number, told.get(number.e164, ())) for number in known.numbers)
+    numbers = tuple(_also_in(number, known, candidate) for number in known.numbers)
     numbers += distinct(tuple(n for n in candidate.numbers if n.e164 not in taken))
     fields = {**candidate.fields, **{key: text for key, text in known.fields.items() if text}}
     merged = replace(
@@ -121,11 +120,21 @@ def merge(known: Lead, candidate: Lead, foreign: Collection[str]) -> Lead:
     return known if merged == known else merged
 
 
-def _also_in(number: PhoneNumber, zones: tuple[str, ...]) -> PhoneNumber:
-    """Add zones in which a later row says that the person may be."""
-    if set(zones) <= set(number.zones):
+def _also_in(number: PhoneNumber, known: Lead, candidate: Lead) -> PhoneNumber:
+    """Add where else a later row says that the person may be: people move, and lists are not told in order."""
+    told = next((each.zones for each in candidate.numbers if each.e164 == number.e164), ())
+    zones = {*told, *_other(known.zone, candidate.zone)} - set(number.zones)
+    codes = number.jurisdictions or ((number.region,) if number.region else ())
+    others = set(_other(known.jurisdiction, candidate.jurisdiction)) - set(codes)
+    if not zones and not others:
         return number
-    return replace(number, zones=tuple(dict.fromkeys((*number.zones, *zones))))
+    jurisdictions = (*codes, *others) if others else number.jurisdictions
+    return replace(number, zones=(*number.zones, *sorted(zones)), jurisdictions=jurisdictions)
+
+
+def _other(known: str | None, told: str | None) -> tuple[str, ...]:
+    """Give a later word that contradicts what is known."""
+    return (told,) if known and told and told != known else ()
 
 
 def _merge_relationships(known: Relationship, candidate: Relationship) -> Relationship:

@@ -211,6 +211,17 @@ def test_a_later_row_adds_the_zones_of_its_address(store: Store) -> None:
     assert next(iter(store.leads("spring"))).numbers[0].zones == moved.zones
 
 
+def test_who_moved_may_be_at_either_address(store: Store) -> None:
+    """A later row names another state and zone: what is known stands, and the rules and hours of both places hold."""
+    before = make_lead(1, zone="America/Chicago", jurisdiction="US-TX")
+    after = make_lead(1, zone="Pacific/Honolulu", jurisdiction="US-HI")
+    assert load(store, before, after, before, after) == ["loaded", "merged", "unchanged", "unchanged"]
+    lead = next(iter(store.leads("spring")))
+    assert (lead.zone, lead.jurisdiction) == ("America/Chicago", "US-TX")
+    assert lead.numbers[0].zones == ("America/New_York", "Pacific/Honolulu")
+    assert lead.numbers[0].jurisdictions == ("US", "US-HI")
+
+
 def test_importing_a_list_again_changes_nothing(store: Store) -> None:
     """Whatever a list repeats, its second import leaves every lead as the first did."""
     rows = [make_lead(1, 2, name="A"), make_lead(2, 3, segment="x"), make_lead(1, 1, priority=4), make_lead(4, 3)]
