@@ -122,14 +122,23 @@ def merge(known: Lead, candidate: Lead, foreign: Collection[str]) -> Lead:
 
 def _also_in(number: PhoneNumber, known: Lead, candidate: Lead) -> PhoneNumber:
     """Add where else a later row says that the person may be: people move, and lists are not told in order."""
-    told = next((each.zones for each in candidate.numbers if each.e164 == number.e164), ())
-    zones = {*told, *_other(known.zone, candidate.zone)} - set(number.zones)
+    told = next((each for each in candidate.numbers if each.e164 == number.e164), number)
+    zones = {*told.zones, *_other(known.zone, candidate.zone)} - set(number.zones)
     codes = number.jurisdictions or ((number.region,) if number.region else ())
-    others = set(_other(known.jurisdiction, candidate.jurisdiction)) - set(codes)
+    others = {*told.jurisdictions, *_other(known.jurisdiction, candidate.jurisdiction)} - set(codes)
     if not zones and not others:
         return number
-    jurisdictions = (*codes, *others) if others else number.jurisdictions
+    jurisdictions = (*codes, *sorted(others)) if others else number.jurisdictions
     return replace(number, zones=(*number.zones, *sorted(zones)), jurisdictions=jurisdictions)
+
+
+def with_places(lead: Lead, stored: tuple[PhoneNumber, ...]) -> Lead:
+    """Give a lead whose numbers may be where the same numbers in the store may be."""
+    pairs = tuple(zip(lead.numbers, stored, strict=True))
+    if all(one.zones == other.zones and one.jurisdictions == other.jurisdictions for one, other in pairs):
+        return lead
+    numbers = tuple(replace(one, zones=other.zones, jurisdictions=other.jurisdictions) for one, other in pairs)
+    return replace(lead, numbers=numbers)
 
 
 def _other(known: str | None, told: str | None) -> tuple[str, ...]:
@@ -149,13 +158,14 @@ def _merge_relationships(known: Relationship, candidate: Relationship) -> Relati
 def reconcile(stored: Lead, saved: Lead) -> Lead:
     """Join the engine's word on a claimed lead with what an import learned about the person meanwhile.
 
-    The engine owns the state and each number's attempts, the list owns the person; numbers unknown to the engine follow
-    the others.
+    The engine owns the state and each number's attempts, the list owns the person and places; numbers unknown to the
+    engine follow the others.
     """
     known = {number.e164 for number in saved.numbers}
+    saved = replace(saved, numbers=saved.numbers + tuple(each for each in stored.numbers if each.e164 not in known))
+    saved = with_places(saved, stored.numbers)
     return replace(
         saved,
-        numbers=saved.numbers + tuple(number for number in stored.numbers if number.e164 not in known),
         name=stored.name,
         segment=stored.segment,
         priority=stored.priority,

@@ -26,7 +26,7 @@ from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage import rows
 from dialer.storage.consents import revoke
-from dialer.storage.imports import ERASED
+from dialer.storage.imports import ERASED, with_places
 from dialer.storage.vault import Vault
 
 
@@ -110,21 +110,23 @@ class Gathered:
 
 
 def save_lead(connection: sqlite3.Connection, command: SaveLead, vault: Vault) -> None:
-    """Keep the engine's word on a lead. Numbers that an import added while it was claimed follow the others.
+    """Keep the engine's word on a lead. Numbers that an import added while it was claimed follow the others, and where
+    a number may be is the list's word.
 
     A lead whose person was erased stays as it is: the word is from before.
     """
     lead = command.lead
     found = connection.execute(
-        "SELECT campaign, place, number_count, reason FROM leads WHERE lead_id = ?", (lead.lead_id,)
+        "SELECT campaign, place, number_count, reason, number_facts FROM leads WHERE lead_id = ?", (lead.lead_id,)
     ).fetchone()
     if found is None or found[0] != lead.campaign:
         raise StorageError(f"lead {lead.lead_id} of campaign {lead.campaign!r}: not in the store, so not saved")
-    _, place, number_count, reason = found
+    _, place, number_count, reason, facts = found
     if reason == ERASED:
         return
     if number_count != len(lead.numbers):
         lead = _with_new_numbers(connection, lead, vault)
+    lead = with_places(lead, rows.to_number_facts(facts))
     values = rows.engine_values(lead, command.order_key, vault)
     connection.execute(_SAVE_LEAD, (*values, lead.lead_id))
     add_open_leads(connection, lead.campaign, (place == rows.FINISHED) - (values[0] == rows.FINISHED))

@@ -222,6 +222,16 @@ def test_who_moved_may_be_at_either_address(store: Store) -> None:
     assert lead.numbers[0].jurisdictions == ("US", "US-HI")
 
 
+def test_places_learned_while_a_lead_is_claimed_are_kept(store: Store) -> None:
+    """The engine's word on a lead is about its attempts; where the person may be is the list's."""
+    load(store, make_lead(1, jurisdiction="US-TX"), make_lead(2))
+    one, _ = store.claim("spring", 2, 1000.0).leads
+    assert load(store, make_lead(1, 3, jurisdiction="US-HI")) == ["merged"]
+    save(store, one, state=LeadState.PENDING, due_at=1100.0)
+    lead = store.claim("spring", 1, 1100.0).leads[0]
+    assert [number.jurisdictions for number in lead.numbers] == [("US", "US-HI"), ()]
+
+
 def test_importing_a_list_again_changes_nothing(store: Store) -> None:
     """Whatever a list repeats, its second import leaves every lead as the first did."""
     rows = [make_lead(1, 2, name="A"), make_lead(2, 3, segment="x"), make_lead(1, 1, priority=4), make_lead(4, 3)]
