@@ -47,6 +47,8 @@ ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file; every key is in config.example.toml.")
 ]
 CONFIG = Path("config.toml")
+YEARS = range(1971, 9990)
+"""Of instants: what comes before and after them has to be an instant, too."""
 
 Rows = Callable[["SqliteRecords", str | None, "Span"], Iterator["Row"]]
 
@@ -228,7 +230,11 @@ def read_instant(option: str, text: str, zone: "ZoneInfo", *, is_end: bool) -> f
             day = date.fromisoformat(text)
         except ValueError:
             instant = datetime.fromisoformat(text)
-            return (instant if instant.tzinfo is not None else instant.replace(tzinfo=zone)).timestamp()
-        return datetime.combine(day + timedelta(days=is_end), time(), zone).timestamp()
+            instant = instant if instant.tzinfo is not None else instant.replace(tzinfo=zone)
+        else:
+            instant = datetime.combine(day + timedelta(days=is_end), time(), zone)
+        if instant.year not in YEARS:
+            raise ValueError(f"year {instant.year}")
+        return instant.timestamp()
     except (ValueError, OverflowError) as error:
         raise UsageError(f"{option} {text}: expected a date or an instant such as 2026-03-10T09:30") from error

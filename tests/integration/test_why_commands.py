@@ -311,6 +311,8 @@ def test_wrong_usage_is_explained(config: Path) -> None:
         (("why", KR_NUMBER, "--campaign", "autumn"), "autumn: no such campaign in"),
         (("why", "nobody", "--campaign", KR), "NUMBER: expected a telephone number, or the id of a lead of spring-kr"),
         (("why", KR_NUMBER, "--campaign", KR, "--at", "noon"), "--at noon: expected a date or an instant"),
+        (("why", KR_NUMBER, "--campaign", KR, "--at", "0001-01-01"), "--at 0001-01-01: expected a date or an instant"),
+        (("why-not", KR, "--at", "9999-12-31T23:59"), "--at 9999-12-31T23:59: expected a date or an instant"),
         (("why-not", "autumn"), "autumn: no such campaign in"),
         (("why-not", KR, "--reason", "weather"), "--reason weather: expected one of dialable, retry-later, hours"),
         (("why-not", KR, "--zone", "Nowhere/Land"), "--zone Nowhere/Land: expected a time zone"),
