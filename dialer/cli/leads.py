@@ -63,8 +63,8 @@ def import_leads(
         report = import_list(file.absolute(), policy, store, time.time(), is_dry_run=dry_run, progress=progress)
     if not dry_run and report.loaded + report.merged > report.unchanged:
         _tell_daemon(settings, campaign)
-    if not dry_run and report.consents:
-        _tell_of_consents(settings, file)
+    if not dry_run and (report.consents or report.merged > report.unchanged):
+        _tell_of_people(settings, file)
     if as_json:
         _print_json(report)
     else:
@@ -173,12 +173,12 @@ def _tell_daemon(settings: "Settings", campaign: str) -> None:
             print(f"The daemon was not told of the new leads: {error}", file=sys.stderr)
 
 
-def _tell_of_consents(settings: "Settings", file: Path) -> None:
+def _tell_of_people(settings: "Settings", file: Path) -> None:
     """Let a running daemon look people up anew, whose leads it may have in hand."""
     from dialer.cli.consent import tell_daemon
     from dialer.daemon.control import StandingsRequest
 
-    tell_daemon(settings, StandingsRequest(reason=f"consents of {file.name}"[:1000]))
+    tell_daemon(settings, StandingsRequest(reason=f"people of {file.name}"[:1000]))
 
 
 @contextlib.contextmanager
