@@ -3,11 +3,12 @@
 Adapters translate and report; they never decide. Their news reaches the engine as events through a `Sink`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from dialer.domain.commands import Command, DeskCommand, GatewayCommand
 from dialer.domain.events import Event, LeadsClaimed
+from dialer.domain.living import Living
 from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
 
 Sink = Callable[[Event], None]
@@ -39,6 +40,9 @@ class Network(Protocol):
     def advance(self, now: float) -> list[Event]:
         """Hand over every event due at or before `now`, in order; the next is later than `now` or there is none."""
 
+    def living(self, asked: Mapping[int, float]) -> Living:
+        """Give what is up now, and who is there; see `Gateway.living`."""
+
 
 class Gateway(Protocol):
     """Owns lines. Carries out commands and reports what the far end does."""
@@ -48,6 +52,13 @@ class Gateway(Protocol):
 
     def send(self, command: GatewayCommand | DeskCommand) -> None:
         """Take an order; never blocks and never answers within the call."""
+
+    async def living(self, asked: Mapping[int, float]) -> Living:
+        """Say what is up now, as soon as it is known; `run` is under way.
+
+        `asked` are calls of an earlier run without an end, by id, with the instant of the order to dial: of these it
+        names those whose order it is sure never to have got. News that `run` reports after the answer follows it.
+        """
 
 
 class Journal(Protocol):
@@ -64,7 +75,7 @@ class LeadStore(Protocol):
         """Claim up to `count` due leads in selection order."""
 
     def apply(self, commands: Iterable[Command]) -> None:
-        """Keep what the commands say: `SaveLead`, `BlockPerson` and every `Record...`; other commands are ignored."""
+        """Keep what the commands say: those for storage, as `dialer.domain.commands` names them; others are ignored."""
 
 
 class Records(Protocol):

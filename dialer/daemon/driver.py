@@ -23,7 +23,8 @@ from dialer.domain.commands import (
     PlayMessage,
     RecordAttempt,
 )
-from dialer.domain.events import CallFailed, CallReleased, Event, LeadsClaimed
+from dialer.domain.events import CallFailed, CallReleased, EarlierRunFound, Event, LeadsClaimed
+from dialer.domain.living import LivingState
 from dialer.domain.outcome import Outcome
 from dialer.engine.engine import Engine
 from dialer.engine.status import EngineStatus
@@ -178,6 +179,8 @@ class Driver:
             if waiting.done is not None:
                 self._settling.append(waiting.done)
             self._handled_at = max(self._handled_at, waiting.at)
+            if isinstance(waiting.event, EarlierRunFound):
+                self._calls |= dict.fromkeys(_up(waiting.event))
             entry = self._entry(waiting.event, self._engine.handle(waiting.event, self._handled_at))
             entries.append(entry)
             if any(isinstance(command, ClaimLeads) for command in entry.commands):
@@ -277,6 +280,12 @@ class Driver:
         unsettled = self._settling + [waiting.done for waiting in self._queue if waiting.done is not None]
         for done in unsettled:
             done.cancel()
+
+
+def _up(found: EarlierRunFound) -> list[int]:
+    """Give the calls of an earlier run that the gateway has up."""
+    up = [each.living for each in found.calls if each.living is not None]
+    return [call.call_id for call in up if call.state is not LivingState.NEVER]
 
 
 def _refused_meanwhile(entries: Iterable[Entry]) -> set[int]:

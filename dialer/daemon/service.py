@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,6 +24,7 @@ from dialer.daemon import systemd
 from dialer.daemon.clock import DaemonClock, ScaledClock, SystemClock
 from dialer.daemon.control import CampaignRequest, ImportedRequest, KeysRequest, Request, StatusRequest, listen, serve
 from dialer.daemon.driver import Driver
+from dialer.daemon.earlier import EarlierRun, Threshold
 from dialer.daemon.imports import ImportReport
 from dialer.daemon.law import read_law
 from dialer.daemon.lists import Lists
@@ -45,7 +47,7 @@ from dialer.domain.events import (
 from dialer.domain.policy import CampaignPolicy
 from dialer.engine.campaign import CampaignState
 from dialer.engine.engine import Engine
-from dialer.engine.recovery import counts_with, settle_unknown, spent
+from dialer.engine.recovery import counts_with, spent
 from dialer.engine.status import CampaignStatus
 from dialer.errors import ConfigError, ControlError, DialerError, ListError, StorageError
 from dialer.ports import Gateway
@@ -167,25 +169,19 @@ class Service:
             self._policies[policy.name] = policy
             self._driver.post(self._loaded(policy, policies))
             self._driver.post(LeadsImported(campaign=policy.name))
+        for policy in self._earlier.policies_beside(self._policies):
+            self._driver.post(self._loaded(replace(policy, is_started=False), policies))
+            stop = CampaignControlled(campaign=policy.name, action="stop", reason="its file is gone", who="dialer")
+            self._driver.post(stop)
         with self._signals():
             await self._supervise(gateway)
 
     def _recover(self, store: SqliteStore) -> None:
-        """Settle what an earlier run left behind: calls that nobody saw end, and leads that it had claimed."""
-        open_attempts = list(store.open_attempts())
-        for attempt in open_attempts:
-            lead, policy = store.lead(attempt.lead_id), store.policy(attempt.campaign)
-            if lead is None or policy is None:
-                raise StorageError(
-                    f"database {self._settings.database}: attempt {attempt.call_id} has no end, and its lead or "
-                    "campaign is not there; restore the database from a copy"
-                )
-            store.apply(settle_unknown(attempt, lead, policy, self._clock.now()))
-        if open_attempts:
-            self._log.warning("calls of an earlier run without an end", calls=len(open_attempts), counted_as="unknown")
+        """Give back the leads that an earlier run had only claimed, and look what else it left behind."""
         released = store.release_claims()
         if released:
             self._log.info("claims released", leads=released)
+        self._earlier = EarlierRun(store, self._clock.now())
 
     def _loaded(self, policy: CampaignPolicy, beside: Iterable[CampaignPolicy]) -> CampaignLoaded:
         """Say that a campaign is loaded `beside` others, and what storage knows of its abandonment budget."""
@@ -198,13 +194,14 @@ class Service:
     async def _supervise(self, gateway: Gateway) -> None:
         """Run all children until the daemon is asked to stop and has drained."""
         listener = listen(self._settings.control_socket)
+        threshold = Threshold(self._earlier, self._driver, self._log)
         try:
             async with asyncio.TaskGroup() as group:
                 children = [
                     group.create_task(_child(name, work))
                     for name, work in (
                         ("driver", self._driver.run()),
-                        ("gateway", gateway.run(self._driver.post)),
+                        ("gateway", gateway.run(threshold.hear)),
                         ("control", serve(listener, self._answer)),
                         ("reload", self._reload_when_asked()),
                         ("status", self._tell_systemd()),
@@ -213,6 +210,7 @@ class Service:
                     )
                 ]
                 await asyncio.sleep(0)  # every child has begun, and holds the clock for what it has to do first
+                await threshold.take_over(gateway)
                 self._clock.hold("start", None)
                 self.ready.set()
                 systemd.notify("READY=1", f"STATUS={len(self._policies)} campaigns loaded")

@@ -7,6 +7,7 @@ is reserved for a person already being rung never disappears from under the call
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from dialer.domain.records import AgentRecord
 from dialer.errors import IllegalTransition
 
 
@@ -50,6 +51,7 @@ TABLE: dict[tuple[AgentState, AgentInput], AgentState] = {
     (_S.PAUSED, _I.READIED): _S.READY,
     (_S.PAUSED, _I.PAUSED): _S.PAUSED,  # another reason
     (_S.PAUSED, _I.LOGGED_OUT): _S.LOGGED_OUT,
+    (_S.PAUSED, _I.CONNECTED): _S.TALKING,  # came back to a call that had gone on without the dialer
     (_S.READY, _I.LOGGED_IN): _S.READY,  # duplicate
     (_S.READY, _I.READIED): _S.READY,  # duplicate
     (_S.READY, _I.PAUSED): _S.PAUSED,
@@ -99,6 +101,37 @@ class Agent:
     def is_busy(self) -> bool:
         """Reserved, talking or in wrap-up."""
         return self.state in _BUSY
+
+
+def to_record(agent: Agent) -> AgentRecord:
+    """Give what is kept of an agent for a restart."""
+    return AgentRecord(
+        agent_id=agent.agent_id,
+        groups=agent.groups,
+        state=agent.state,
+        reason=agent.reason,
+        since_at=agent.since_at,
+        campaign=agent.campaign,
+        call_id=agent.call_id,
+        owed=agent.owed,
+        owed_reason=agent.owed_reason,
+    )
+
+
+def from_record(record: AgentRecord) -> Agent:
+    """Give an agent as they were kept."""
+    return Agent(
+        agent_id=record.agent_id,
+        groups=record.groups,
+        state=AgentState(record.state),
+        since_at=record.since_at,
+        reason=record.reason,
+        call_id=record.call_id,
+        owed=None if record.owed is None else AgentState(record.owed),
+        owed_reason=record.owed_reason,
+        ready_since_at=record.since_at,
+        released_at=record.since_at,
+    )
 
 
 def step(agent: Agent, given: AgentInput, now: float, *, reason: str = "", call_id: int | None = None) -> Agent:

@@ -1,13 +1,22 @@
 """What the engine orders, in the imperative. Drivers carry them out in the order given.
 
-`Record...`, `SaveLead`, `WakeLeads` and `BlockPerson` go to storage, `ClaimLeads` to the lead store, the others to a
-gateway or an agent's desk.
+`Record...`, `SaveLead`, `KeepWord`, `WakeLeads` and `BlockPerson` go to storage, `ClaimLeads` to the lead store, the
+others to a gateway or an agent's desk.
 """
 
 from dataclasses import dataclass
 
+from dialer.domain.events import CallDisposed
 from dialer.domain.lead import Lead
-from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision, ShadowReport, VerdictRecord
+from dialer.domain.records import (
+    AgentRecord,
+    AgentSpan,
+    Attempt,
+    CampaignChange,
+    PacingDecision,
+    ShadowReport,
+    VerdictRecord,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +127,20 @@ class RecordAgentSpan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordAgent:
+    """Keep how an agent stands now, replacing what was kept before: a restart goes on from there."""
+
+    agent: AgentRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepWord:
+    """Keep an agent's word on a call that is still on, replacing an earlier one, until the call's end applies it."""
+
+    word: CallDisposed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordDecision:
     """Keep a pacing decision that differs from the one before."""
 
@@ -148,6 +171,8 @@ StoreCommand = (
     | RecordAttempt
     | RecordVerdict
     | RecordAgentSpan
+    | RecordAgent
+    | KeepWord
     | RecordDecision
     | RecordChange
     | RecordShadow

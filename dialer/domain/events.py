@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from dialer.domain.law import Law
 from dialer.domain.lead import Lead
+from dialer.domain.living import LivingCall
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy
-from dialer.domain.records import BudgetSnapshot
+from dialer.domain.records import AgentRecord, Attempt, BudgetSnapshot
 from dialer.domain.standing import RegistryCopy
 
 
@@ -206,6 +207,44 @@ class CampaignControlled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCall:
+    """An attempt without an end, its lead, and what the gateway says of it (None: it knows of no such call).
+
+    `word`: what the agent said of it while it was on.
+    """
+
+    attempt: Attempt
+    lead: Lead
+    living: LivingCall | None = None
+    word: CallDisposed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundConnect:
+    """A connect that is over and on which the agent has not said a word, with its lead."""
+
+    attempt: Attempt
+    lead: Lead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierRunFound:
+    """A start found what an earlier run left behind, and asked the gateway what of it lives.
+
+    `agents` are those who were logged in; `present` names those who are at a desk (None: nobody can say, so all are).
+    `strangers` are calls that the gateway has up and that no open attempt explains. The earlier run was last heard of
+    at `stopped_at`.
+    """
+
+    stopped_at: float
+    calls: tuple[FoundCall, ...] = ()
+    connects: tuple[FoundConnect, ...] = ()
+    agents: tuple[AgentRecord, ...] = ()
+    present: tuple[str, ...] | None = None
+    strangers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrainRequested:
     """The daemon is asked to end: no new calls from now on, live ones finish."""
 
@@ -231,5 +270,6 @@ Event = (
     | CampaignLoaded
     | LawEvent
     | CampaignControlled
+    | EarlierRunFound
     | DrainRequested
 )

@@ -83,6 +83,21 @@ class AgentSpan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRecord:
+    """An agent as they stand: what a restart goes on from. `owed` is the state asked for during a call."""
+
+    agent_id: str
+    groups: tuple[str, ...]
+    state: str
+    reason: str
+    since_at: float
+    campaign: str | None = None
+    call_id: int | None = None
+    owed: str | None = None
+    owed_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PacingDecision:
     """How many calls were started and what limited the number; `terms` are the figures behind it, in a fixed order.
 

@@ -31,7 +31,8 @@ def on_wish(state: State, event: AgentWish, now: float) -> Agent:
                 agent = Agent(agent_id=event.agent_id, groups=event.groups, since_at=since_at)
                 state.agents[event.agent_id] = agent
                 state.work[event.agent_id] = [(now, now)]
-            return change(state, agent, AgentInput.LOGGED_IN, now, reason="login")
+            agent = change(state, agent, AgentInput.LOGGED_IN, now, reason="login")
+            return _returned(state, agent, now)
         case _ if agent is None:
             return Agent(agent_id=event.agent_id, groups=())
         case AgentReadied():
@@ -42,6 +43,16 @@ def on_wish(state: State, event: AgentWish, now: float) -> Agent:
             return change(state, agent, AgentInput.LOGGED_OUT, now)
 
 
+def _returned(state: State, agent: Agent, now: float) -> Agent:
+    """Give an agent who came back the call that is still up for them since an earlier run."""
+    call_id = state.returning.pop(agent.agent_id, None)
+    call = None if call_id is None else state.calls.get(call_id)
+    if call is None or call.state is not CallState.CONNECTED or agent.state is not AgentState.PAUSED:
+        return agent
+    agent = assign(state, agent, state.campaigns[call.campaign])
+    return change(state, agent, AgentInput.CONNECTED, now, call_id=call_id)
+
+
 def change(
     state: State, agent: Agent, given: AgentInput, now: float, *, reason: str = "", call_id: int | None = None
 ) -> Agent:
@@ -49,6 +60,8 @@ def change(
     before = agent
     agent = step(before, given, now, reason=reason, call_id=call_id)
     state.agents[agent.agent_id] = agent
+    if agent != before:
+        state.touched[agent.agent_id] = None
     if agent.state is before.state:
         return agent
     if before.state is not AgentState.LOGGED_OUT:

@@ -68,6 +68,7 @@ def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | N
             agents.change(state, agent, AgentInput.RESERVED, now, call_id=call_id)
         else:
             state.agents[agent_id] = replace(agent, call_id=call_id)
+            state.touched[agent_id] = None
     state.calls[call_id] = Call(
         call_id=call_id,
         campaign=campaign.name,
@@ -98,6 +99,72 @@ def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | N
             has_detector=policy.pacing.has_detector,
         )
     )
+
+
+def adopt(state: State, campaign: Campaign, before: Call, call: Call, dialed: Dialed, now: float) -> None:
+    """Take over a call of an earlier run: `before` as it was kept, `call` as it is; what it went through is counted."""
+    call_id, known, counts = call.call_id, before.attempt, campaign.counts
+    state.calls[call_id] = call
+    state.dialed[call_id] = dialed
+    campaign.calls[call_id] = None
+    counts.dials += 1
+    counts.answers += known.answered_at is not None
+    counts.live += known.is_live
+    counts.abandoned += known.is_abandoned
+    counts.connects += call.attempt.bridged_at is not None
+    standing.on_placed(state, call.attempt)
+    _learn(campaign, before, call, dialed.lead.segment, now)
+    if call.attempt.is_abandoned and not known.is_abandoned:
+        _count_abandoned(campaign, now)
+    if call.state is CallState.QUEUED:
+        _wait_in_line(state, campaign, call_id)
+    if call.attempt != known:
+        state.record(call.attempt)
+    patience_s = campaign.policy.pacing.ring_timeout_s + SETUP_MAX_S
+    state.timers.set(("call", call_id), max(now, call.attempt.placed_at + patience_s))
+    _arm(state, call)
+
+
+def go_on(state: State, campaign: Campaign, call: Call, now: float) -> None:
+    """Give the orders that an adopted call needs where it is; an order given before is harmless."""
+    agent = None if call.agent_id is None else state.agents.get(call.agent_id)
+    is_held = agent is not None and agent.call_id == call.call_id and agent.state is AgentState.RESERVED
+    match call.state:
+        case CallState.QUEUED if call.deadline_at is not None and call.deadline_at <= now:
+            on_deadline(state, call.call_id, now)
+        case CallState.QUEUED if agent is not None and is_held:
+            _join(state, call, agent, now)
+        case CallState.BRIDGING if agent is not None and agent.state is AgentState.READY:
+            agents.change(state, agent, AgentInput.RESERVED, now, call_id=call.call_id)
+        case CallState.CONNECTED:
+            _take_back(state, campaign, call, agent, now)
+        case CallState.MESSAGE:
+            state.out.append(PlayMessage(call_id=call.call_id, message=campaign.policy.abandonment.message or ""))
+        case CallState.ENDING:
+            state.out.append(HangUp(call_id=call.call_id, reason="ended before the restart"))
+            _free_agent(state, call, now)
+        case _:
+            pass
+
+
+def _take_back(state: State, campaign: Campaign, call: Call, agent: Agent | None, now: float) -> None:
+    """Let the agent of a conversation of an earlier run talk on, now or when they come back."""
+    if agent is None:
+        state.returning[call.agent_id or ""] = call.call_id
+        return
+    if agent.state is AgentState.READY:
+        agent = agents.change(state, agent, AgentInput.RESERVED, now, call_id=call.call_id)
+    if agent.state in (AgentState.RESERVED, AgentState.PAUSED):
+        agent = agents.assign(state, agent, campaign)
+        agents.change(state, agent, AgentInput.CONNECTED, now, call_id=call.call_id)
+
+
+def abandon(state: State, campaign: Campaign, call: Call, now: float) -> Call:
+    """Count a live answer as abandoned, once; give the call."""
+    if not call.attempt.is_abandoned:
+        call = state.calls[call.call_id] = calls.abandoned(call, now)
+        _count_abandoned(campaign, now)
+    return call
 
 
 def fact_of(event: CallEvent) -> Fact:
@@ -148,6 +215,7 @@ def on_deadline(state: State, call_id: int, now: float) -> Campaign:
     elif call.state is CallState.BRIDGING and has_waited and not call.attempt.is_abandoned:
         late = calls.abandoned(call, now)
         state.calls[call_id] = late
+        state.record(late.attempt)
         _count_abandoned(campaign, now)
         _arm(state, late)
     else:
@@ -182,9 +250,12 @@ def apply(state: State, before: Call, fact: Fact, now: float) -> None:
             state.record(call.attempt)
             agents.change(state, state.agents[call.agent_id or ""], AgentInput.CONNECTED, now)
         case CallState.MESSAGE:
+            state.record(call.attempt)
             message = policy.message or ""
             state.out.append(PlayMessage(call_id=call.call_id, message=message))
         case CallState.ENDING:
+            if call.attempt.is_abandoned and not before.attempt.is_abandoned:
+                state.record(call.attempt)  # whatever becomes of the hang-up
             reason = fact.cause or fact.input
             state.out.append(HangUp(call_id=call.call_id, reason=reason))
             _free_agent(state, call, now, is_missed=before.state is CallState.BRIDGING)
@@ -216,7 +287,7 @@ def _queue(state: State, campaign: Campaign, before: Call, call: Call, fact: Fac
     campaign.queue.append(call.call_id)
     if before.state is CallState.BRIDGING:
         _free_agent(state, before, now, is_missed=True)
-        campaign.queue.sort(key=lambda call_id: state.calls[call_id].deadline_at or 0.0)
+        _sort_line(state, campaign)
         match_queue(state, campaign, now)
         return
     reserved = state.agents.get(call.agent_id) if call.agent_id is not None else None
@@ -224,6 +295,15 @@ def _queue(state: State, campaign: Campaign, before: Call, call: Call, fact: Fac
         _join(state, call, reserved, now)
     else:
         match_queue(state, campaign, now)
+
+
+def _wait_in_line(state: State, campaign: Campaign, call_id: int) -> None:
+    campaign.queue.append(call_id)
+    _sort_line(state, campaign)
+
+
+def _sort_line(state: State, campaign: Campaign) -> None:
+    campaign.queue.sort(key=lambda call_id: state.calls[call_id].deadline_at or 0.0)
 
 
 def _free_agent(state: State, call: Call, now: float, *, is_missed: bool = False) -> None:
@@ -276,7 +356,7 @@ def _learn(campaign: Campaign, before: Call, call: Call, segment: str, now: floa
         learning.resolved(campaign, attempt.call_id, told)
         campaign.learner.observe_classified(True, now)
         delay_s = max(0.0, (call.waits_from_at or answered_at) - answered_at)
-        campaign.clock_delay_s += (delay_s - campaign.clock_delay_s) / min(counts.live, _DELAYS_REMEMBERED)
+        campaign.clock_delay_s += (delay_s - campaign.clock_delay_s) / max(1, min(counts.live, _DELAYS_REMEMBERED))
         return
     if attempt.outcome is None or before.attempt.outcome is not None or attempt.is_live:
         return
@@ -330,7 +410,7 @@ def _finish(state: State, campaign: Campaign, before: Call, call: Call, now: flo
         campaign.budget.record_abandoned(now)
     agent = state.agents.get(call.agent_id) if call.agent_id is not None else None
     if agent is not None and agent.state is AgentState.TALKING and agent.call_id == call.call_id:
-        if attempt.bridged_at is not None:
+        if attempt.bridged_at is not None and attempt.released_by != "unknown":
             campaign.learner.observe_talk(max(now - attempt.bridged_at, 0.0), now)
         agents.change(state, agent, AgentInput.RELEASED, now)
     else:

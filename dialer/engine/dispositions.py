@@ -5,9 +5,12 @@ One rule governs: a lead without a word is finished, and a word that comes late 
 
 from dataclasses import replace
 
+from dialer.domain.agent import AgentState
+from dialer.domain.commands import KeepWord
 from dialer.domain.events import CallDisposed
 from dialer.domain.lead import Callback, Lead, LeadState
 from dialer.domain.policy import DispositionPolicy
+from dialer.domain.records import Attempt
 from dialer.engine import leads, retry, standing
 from dialer.engine.campaign import Campaign
 from dialer.engine.state import State, Undisposed
@@ -24,8 +27,13 @@ def await_word(state: State, campaign: Campaign, undisposed: Undisposed, now: fl
     early = state.early.pop(call_id, None)
     if early is not None:
         on_disposed(state, early, now)
-    elif undisposed.attempt.agent_id not in state.agents:
+    elif not _is_wrapping_up(state, undisposed.attempt):
         on_wrap_up_over(state, call_id, now)
+
+
+def _is_wrapping_up(state: State, attempt: Attempt) -> bool:
+    agent = state.agents.get(attempt.agent_id or "")
+    return agent is not None and agent.state is AgentState.WRAP_UP and agent.call_id == attempt.call_id
 
 
 def on_disposed(state: State, event: CallDisposed, now: float) -> Campaign | None:
@@ -75,6 +83,7 @@ def _keep_early(state: State, event: CallDisposed, now: float) -> None:
     before = state.early.get(event.call_id)
     if before is None or not _meaning(campaign, before.disposition).is_do_not_call:
         state.early[event.call_id] = event
+        state.out.append(KeepWord(word=event))
 
 
 def _meaning(campaign: Campaign, name: str) -> DispositionPolicy:
@@ -111,12 +120,13 @@ def _keep(state: State, campaign: Campaign, undisposed: Undisposed, disposition:
     )
     if disposition.is_machine and attempt.is_live:
         # No person answered, so nobody could be abandoned either.
-        campaign.counts.live -= 1
-        campaign.counts.machines += 1
-        campaign.counts.connects -= 1
+        counted = 0 if undisposed.is_earlier else 1
+        campaign.counts.live -= counted
+        campaign.counts.machines += counted
+        campaign.counts.connects -= counted
         campaign.budget.retract_live(now)
         if attempt.is_abandoned:
-            campaign.counts.abandoned -= 1
+            campaign.counts.abandoned -= counted
             campaign.budget.retract_abandoned(now)
         attempt = replace(attempt, is_live=False, is_abandoned=False, abandoned_at=None)
     standing.note(state, attempt)

@@ -25,6 +25,7 @@ from dialer.domain.events import (
     CampaignControlled,
     CampaignLoaded,
     DrainRequested,
+    EarlierRunFound,
     Event,
     LawLoaded,
     LeadsClaimed,
@@ -37,7 +38,7 @@ from dialer.domain.events import (
 )
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import BudgetSnapshot
-from dialer.engine import agents, calls, control, dialing, dispositions, leads, shadowing
+from dialer.engine import agents, calls, control, dialing, dispositions, leads, resuming, shadowing
 from dialer.engine.campaign import Campaign, new_campaign
 from dialer.engine.state import State
 from dialer.engine.status import EngineStatus, status
@@ -107,6 +108,7 @@ class Engine:
         return control.refusal(self._state, campaign, action)
 
     def _take_commands(self) -> list[Command]:
+        self._state.keep_agents()
         commands, self._state.out = self._state.out, []
         return commands
 
@@ -156,6 +158,10 @@ class Engine:
             case CampaignControlled():
                 campaign = control.on_controlled(state, event, now)
                 if campaign is not None:
+                    self._recruit(campaign, now)
+            case EarlierRunFound():
+                resuming.on_found(state, event, now)
+                for campaign in state.campaigns.values():
                     self._recruit(campaign, now)
             case DrainRequested():
                 control.drain_all(state, now, event.reason)

@@ -1,43 +1,16 @@
-"""What a start makes of what an earlier run left behind: calls that nobody saw end, and a budget that was spent.
+"""What a start makes of the attempts that earlier runs kept: the abandonment budget as they left it.
 
 One rule governs: what is not known is counted against us. A call of unknown fate may have been a live answer that found
-no agent, so it counts as one, and its lead is dialed again only if the campaign has a retry rule for `unknown`.
+no agent, so it counts as one. `dialer.engine.resuming` settles the calls that were up.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from dialer.compliance.hours import zone
-from dialer.domain.commands import Command, RecordAttempt, SaveLead
-from dialer.domain.lead import Lead
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import AbandonmentUnit, CampaignPolicy
 from dialer.domain.records import Attempt, BudgetSnapshot
-from dialer.engine import retry
-from dialer.engine.hopper import order_key
 from dialer.pacing.budget import AbandonmentBudget
-
-
-def settle_unknown(attempt: Attempt, lead: Lead, policy: CampaignPolicy, now: float) -> list[Command]:
-    """Settle an attempt that was placed and never seen to end, by what was known of it last.
-
-    With an agent on the line it was a connect on which nobody said a word. A live answer without one was abandoned.
-    """
-    if attempt.bridged_at is not None:
-        outcome, lead = Outcome.CONNECTED, retry.finished(lead, "undisposed")
-    else:
-        outcome = Outcome.ABANDONED if attempt.is_live else Outcome.UNKNOWN
-        lead = retry.after_outcome(lead, attempt.number_rank, outcome, policy, now)
-    ended = replace(
-        attempt,
-        outcome=outcome,
-        is_abandoned=attempt.is_abandoned or outcome is Outcome.ABANDONED,
-        abandoned_at=now if outcome is Outcome.ABANDONED else attempt.abandoned_at,
-        released_at=now,
-        released_by="unknown",
-        cause="the dialer stopped meanwhile",
-    )
-    return [RecordAttempt(attempt=ended), SaveLead(lead=lead, order_key=order_key(lead, policy.list.order))]
 
 
 def counts_with(policy: CampaignPolicy) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from dialer.domain.agent import Agent
+from dialer.domain.agent import Agent, to_record
 from dialer.domain.call import Call
-from dialer.domain.commands import Command, RecordAttempt, SaveLead
+from dialer.domain.commands import Command, RecordAgent, RecordAttempt, SaveLead
 from dialer.domain.events import CallDisposed
 from dialer.domain.law import Law
 from dialer.domain.lead import Lead
@@ -47,6 +47,7 @@ class Undisposed:
     dialed: Dialed
     has_word: bool = False  # it was said; kept for a "do not call" that may follow
     is_settled: bool = False  # the wrap-up ended without a word, and the lead was finished
+    is_earlier: bool = False  # over before the engine started, so not among its counts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,6 +76,8 @@ class State:
     work: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # agent id -> busy spans, last hour
     timers: Timers = field(default_factory=Timers)
     joined: dict[str, None] = field(default_factory=dict)  # campaigns that agents came to and that were not paced since
+    returning: dict[str, int] = field(default_factory=dict)  # agent id -> a call of an earlier run that is up for them
+    touched: dict[str, None] = field(default_factory=dict)  # ids of agents who changed and were not kept since
     is_draining: bool = False
     out: list[Command] = field(default_factory=list)
 
@@ -82,6 +85,12 @@ class State:
         """Order the store to keep a lead."""
         lead = replace(lead, standing=None)  # it was true for this claim; the next one brings a new one
         self.out.append(SaveLead(lead=lead, order_key=order_key(lead, campaign.policy.list.order)))
+
+    def keep_agents(self) -> None:
+        """Order the store to keep how the agents stand who changed."""
+        for agent_id in self.touched:
+            self.out.append(RecordAgent(agent=to_record(self.agents[agent_id])))
+        self.touched.clear()
 
     def record(self, attempt: Attempt) -> None:
         """Order the store to keep an attempt."""

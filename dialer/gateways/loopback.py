@@ -6,10 +6,11 @@ queue only afterwards: outside events come before timers.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from dialer.domain.commands import DeskCommand, GatewayCommand
+from dialer.domain.living import Living
 from dialer.ports import Network, Sink
 
 
@@ -54,6 +55,10 @@ class LoopbackGateway:
         self._network.submit(command, self._clock.now())
         if self._sink is not None:
             self._arm()
+
+    async def living(self, asked: Mapping[int, float]) -> Living:
+        """Say what is up in the network at this instant."""
+        return self._network.living(asked)
 
     def _arm(self) -> None:
         at = self._network.next_at()

@@ -133,6 +133,10 @@ class Agents:
         """The agent of that name, if there is one."""
         return self._agents.get(agent_id)
 
+    def present(self) -> tuple[str, ...]:
+        """Who is at a desk, on a break included."""
+        return tuple(agent.agent_id for agent in self._agents.values() if not agent.is_absent)
+
     def close(self, from_at: float, to_at: float) -> None:
         """Send everybody on a break between two instants: the campaign may not call then."""
         for agent in self._agents.values():

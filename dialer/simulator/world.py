@@ -4,7 +4,7 @@ One rule governs this module: like the engine it never reads a clock and never w
 submitted; what follows from it becomes news when its instant is asked for. Late and duplicate orders are harmless.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from typing import Any
 
@@ -19,6 +19,7 @@ from dialer.domain.events import (
     CallRinging,
     Event,
 )
+from dialer.domain.living import Living, LivingCall, LivingState
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import UsageError
@@ -40,7 +41,19 @@ _OUTCOMES = {
 class Line:
     """One call that is going on."""
 
-    __slots__ = ("agent", "answered_at", "attempt", "conversation", "is_answered", "is_message", "order", "rank")
+    __slots__ = (
+        "agent",
+        "answered_at",
+        "attempt",
+        "bridged_at",
+        "classified_at",
+        "conversation",
+        "is_answered",
+        "is_message",
+        "order",
+        "rank",
+        "ringing_at",
+    )
 
     def __init__(self, order: PlaceCall, rank: int, attempt: Attempt) -> None:
         self.order = order
@@ -48,9 +61,43 @@ class Line:
         self.attempt = attempt
         self.is_answered = False
         self.is_message = False  # the abandonment message plays
+        self.ringing_at: float | None = None
         self.answered_at = 0.0
+        self.classified_at: float | None = None
+        self.bridged_at: float | None = None
         self.agent: Agent | None = None  # joined, or being joined
         self.conversation: Conversation | None = None  # once joined
+
+
+def living_call(line: Line) -> LivingCall:
+    """Say where a call is, as its network knows it."""
+    state, is_machine = LivingState.DIALED, None
+    greeting: tuple[float | None, float | None] = (None, None)
+    if line.is_answered:
+        state = LivingState.ANSWERED
+        if line.is_message:
+            state = LivingState.MESSAGE
+        elif line.conversation is not None:
+            state = LivingState.BRIDGED
+    elif line.ringing_at is not None:
+        state = LivingState.RINGING
+    if line.classified_at is not None:
+        is_machine = line.order.has_detector and line.attempt.is_called_machine
+        if line.order.has_detector and not is_machine:
+            start_at = line.answered_at + line.attempt.greeting_after_s
+            greeting = (start_at, start_at + line.attempt.greeting_s)
+    return LivingCall(
+        call_id=line.order.call_id,
+        state=state,
+        ringing_at=line.ringing_at,
+        answered_at=line.answered_at if line.is_answered else None,
+        classified_at=line.classified_at,
+        is_machine=is_machine,
+        greeting_start_at=greeting[0],
+        greeting_end_at=greeting[1],
+        agent_id=None if line.agent is None else line.agent.agent_id,
+        bridged_at=line.bridged_at,
+    )
 
 
 class World:
@@ -68,6 +115,7 @@ class World:
     ) -> None:
         streams = Streams(seed)
         self.scenario = scenario
+        self._start_at = start_at
         self.people_called_machine = 0  # the truth behind the detector's word: silent calls nobody reports
         self.machines_called_human = 0
         self._people = People(scenario, streams)
@@ -129,6 +177,15 @@ class World:
             happen(subject, at)
         return self._news
 
+    def living(self, asked: Mapping[int, float]) -> Living:
+        """Give the calls that are up, and which of those asked about this world, since it began, was never told of."""
+        never = [
+            LivingCall(call_id=call_id, state=LivingState.NEVER)
+            for call_id, placed_at in asked.items()
+            if placed_at > self._start_at and call_id not in self._placed
+        ]
+        return Living(calls=(*map(living_call, self._lines.values()), *never), agents=self.agents.present())
+
     # ------------------------------------------------------------------------------------ for agents and people
 
     def at(self, at: float, happen: Callable[[Any, float], None], subject: Any) -> None:
@@ -188,6 +245,7 @@ class World:
     def _ring(self, line: Line, at: float) -> None:
         if not self._is_up(line):
             return
+        line.ringing_at = at
         self._news.append(CallRinging(call_id=line.order.call_id))
         attempt, limit_s = line.attempt, line.order.ring_timeout_s
         if attempt.fate is Fate.NO_ANSWER or attempt.after_s > limit_s:
@@ -217,6 +275,7 @@ class World:
         if line.order.has_detector:
             self.at(at + attempt.detected_after_s, self._classify, line)
         else:
+            line.classified_at = at
             self.machines_called_human += attempt.fate is not Fate.LIVE
             self._news.append(CallClassified(call_id=line.order.call_id, is_machine=False))
         if attempt.patience_s is not None:
@@ -226,6 +285,7 @@ class World:
         if not self._is_up(line):
             return
         attempt, call_id = line.attempt, line.order.call_id
+        line.classified_at = at
         is_person = attempt.fate is Fate.LIVE
         if attempt.is_called_machine:
             self.people_called_machine += is_person
@@ -287,7 +347,7 @@ class World:
         order = line.order
         _, choices, hours = self._known(order.campaign)
         line.conversation = self._people.conversation(order.number, line.rank, line.attempt, choices, hours.at(at))
-        agent.doing = Doing.TALKING
+        agent.doing, line.bridged_at = Doing.TALKING, at
         self._news.append(CallBridged(call_id=order.call_id, agent_id=agent.agent_id))
         self.at(at + ticked(line.conversation.talk_s * agent.speed), self._end_talk, line)
 

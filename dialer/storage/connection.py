@@ -16,7 +16,7 @@ from dialer.storage.upgrade_to_3 import PLAIN_TEXT_LEFT
 from dialer.storage.vault import Vault
 from dialer.storage.versions import OLDEST, found_version, note_version
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_TIMEOUT_MS = 5000
 
 _HINTS = (

@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dialer.domain.agent import AgentState
 from dialer.domain.commands import (
     BlockPerson,
     Command,
+    KeepWord,
     PlaceCall,
+    RecordAgent,
     RecordAgentSpan,
     RecordAttempt,
     RecordChange,
@@ -23,10 +26,10 @@ from dialer.domain.commands import (
     SaveLead,
     WakeLeads,
 )
-from dialer.domain.events import CampaignLoaded, Event, LeadsClaimed
+from dialer.domain.events import CallDisposed, CampaignLoaded, Event, LeadsClaimed
 from dialer.domain.lead import Lead, LeadState
 from dialer.domain.policy import CampaignPolicy
-from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision, VerdictRecord
+from dialer.domain.records import AgentRecord, AgentSpan, Attempt, CampaignChange, PacingDecision, VerdictRecord
 from dialer.domain.standing import Consent, RegistryCopy, Standing
 from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
@@ -75,6 +78,8 @@ class MemoryStore:
         self._rows: dict[int, _Row] = {}
         self._standings = MemoryStandings()
         self._attempts = self._standings.attempts
+        self._agents: dict[str, AgentRecord] = {}
+        self._words: dict[int, CallDisposed] = {}
         self._spans: list[AgentSpan] = []
         self._decisions: list[PacingDecision] = []
         self._changes: list[CampaignChange] = []
@@ -88,6 +93,8 @@ class MemoryStore:
             WakeLeads: self._wake,
             BlockPerson: self._block,
             RecordAttempt: self._record_attempt,
+            RecordAgent: self._record_agent,
+            KeepWord: self._keep_word,
             RecordAgentSpan: lambda command: self._spans.append(command.span),
             RecordDecision: lambda command: self._decisions.append(command.decision),
             RecordChange: lambda command: self._changes.append(command.change),
@@ -151,10 +158,18 @@ class MemoryStore:
         return tuple(leads)
 
     def release_claims(self) -> int:
-        """Put every claimed lead back among the pending ones, as after a restart; give their number."""
+        """Put claimed leads back among the pending ones, as after a restart; give their number.
+
+        Leads on calls stay, and those whose last call was a connect without a word: they are not to be called again.
+        """
+        held = {
+            (each.lead_id, each.attempt_rank)
+            for each in self._attempts.values()
+            if each.released_at is None or (each.bridged_at is not None and each.disposition is None)
+        }
         released = 0
         for row in self._rows.values():
-            if row.lead.state is LeadState.CLAIMED:
+            if row.lead.state is LeadState.CLAIMED and (row.lead.lead_id, row.lead.attempts) not in held:
                 row.lead = replace(row.lead, state=LeadState.PENDING)
                 row.is_merged = False
                 self._place(self._campaigns[row.lead.campaign], row)
@@ -277,12 +292,23 @@ class MemoryStore:
                 row.lead = replace(row.lead, due_at=command.at, reason="")
                 self._place(home, row)
 
+    def _record_agent(self, command: RecordAgent) -> None:
+        if command.agent.state == AgentState.LOGGED_OUT:
+            self._agents.pop(command.agent.agent_id, None)
+        else:
+            self._agents[command.agent.agent_id] = command.agent
+
+    def _keep_word(self, command: KeepWord) -> None:
+        self._words[command.word.call_id] = command.word
+
     def _block(self, command: BlockPerson) -> None:
         self._standings.block(command.seller, command.numbers, command.at)
 
     def _record_attempt(self, command: RecordAttempt) -> None:
         attempt = command.attempt
         self._standings.record(attempt)
+        if attempt.released_at is not None:
+            self._words.pop(attempt.call_id, None)
         if attempt.call_id >= self._next_call_id:
             self._next_call_id = attempt.call_id + 1
 
@@ -310,6 +336,24 @@ class MemoryStore:
     def open_attempts(self) -> list[Attempt]:
         """Give the attempts that nobody has seen end, by call id."""
         return sorted((a for a in self._attempts.values() if a.released_at is None), key=lambda a: a.call_id)
+
+    def undisposed(self, since_at: float) -> list[Attempt]:
+        """Give connects that are over without a word, by call id: those from `since_at` on, or still waited for."""
+        found = [
+            a
+            for a in self._attempts.values()
+            if a.bridged_at is not None and a.disposition is None and a.released_at is not None
+            if a.released_at >= since_at or self._rows[a.lead_id].lead.state is LeadState.CLAIMED
+        ]
+        return sorted(found, key=lambda attempt: attempt.call_id)
+
+    def words(self) -> dict[int, CallDisposed]:
+        """Give what agents said of calls that nobody has seen end, by call id."""
+        return dict(sorted(self._words.items()))
+
+    def agents(self) -> list[AgentRecord]:
+        """Give the agents who are logged in, as they stood last, by name."""
+        return [agent for _, agent in sorted(self._agents.items())]
 
     def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> list[AgentSpan]:
         """Give the agents' spans that share an instant with the span asked for, whole, by their beginning."""

@@ -7,10 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from dialer.domain.events import CallDisposed
 from dialer.domain.law import Law
 from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
-from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+from dialer.domain.records import AgentRecord, AgentSpan, Attempt, CampaignChange, PacingDecision
 from dialer.domain.standing import RegistryCopy, Standing
 from dialer.storage import retained, rows
 from dialer.storage.census import Census, take_census
@@ -31,6 +32,7 @@ from dialer.storage.vault import Vault
 _LEAD = ", ".join(rows.LEAD_COLUMNS)
 _QUALIFIED_LEAD = ", ".join(f"leads.{name}" for name in rows.LEAD_COLUMNS)
 _ATTEMPT = ", ".join(rows.ATTEMPT_COLUMNS)
+_AGENT = ", ".join(rows.AGENT_COLUMNS)
 _SPAN = ", ".join(rows.SPAN_COLUMNS)
 _DECISION = ", ".join(rows.DECISION_COLUMNS)
 _CHANGE = ", ".join(rows.CHANGE_COLUMNS)
@@ -230,6 +232,25 @@ class SqliteRecords:
         return map(
             self._to_attempt, self._rows(f"SELECT {_ATTEMPT} FROM attempts WHERE released_at IS NULL ORDER BY call_id")
         )
+
+    def undisposed(self, since_at: float) -> Iterator[Attempt]:
+        """Give connects that are over without a word, by call id: those from `since_at` on, or still waited for."""
+        found = self._rows(
+            f"SELECT {_ATTEMPT} FROM attempts WHERE bridged_at IS NOT NULL AND disposition IS NULL"
+            " AND (released_at >= ? OR released_at IS NOT NULL AND lead_id IN"
+            " (SELECT lead_id FROM leads WHERE place = 2)) ORDER BY call_id",
+            since_at,
+        )
+        return map(self._to_attempt, found)
+
+    def words(self) -> dict[int, CallDisposed]:
+        """Give what agents said of calls that nobody has seen end, by call id."""
+        found = self._rows("SELECT call_id, word FROM words ORDER BY call_id")
+        return {call_id: rows.to_word(word, self.vault) for call_id, word in found}
+
+    def agents(self) -> list[AgentRecord]:
+        """Give the agents who are logged in, as they stood last, by name."""
+        return list(map(rows.to_agent, self._rows(f"SELECT {_AGENT} FROM agents ORDER BY agent_id")))
 
     def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> Iterator[AgentSpan]:
         """Give the agents' spans that share an instant with the span asked for, whole, by their beginning."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
+from dialer.domain.events import CallDisposed
 from dialer.domain.law import Span
 from dialer.domain.lead import Callback, Lead, LeadState, PhoneNumber
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy
-from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+from dialer.domain.records import AgentRecord, AgentSpan, Attempt, CampaignChange, PacingDecision
 from dialer.domain.standing import Relationship
 from dialer.errors import StorageError
 from dialer.storage.codec import Entry, decode_entry, dumps, encode_entry, terms_to_plain
@@ -61,6 +62,7 @@ ORDER_COLUMNS = ("lead_id", "campaign", "shuffle", "segment", "priority", "due_a
 
 _ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
 ATTEMPT_COLUMNS = (*_ATTEMPT_FIELDS, "number_index")
+AGENT_COLUMNS = tuple(field.name for field in fields(AgentRecord))
 SPAN_COLUMNS = tuple(field.name for field in fields(AgentSpan))
 DECISION_COLUMNS = tuple(field.name for field in fields(PacingDecision))
 CHANGE_COLUMNS = tuple(field.name for field in fields(CampaignChange))
@@ -78,6 +80,7 @@ class SealedColumns:
 SEALED = (
     SealedColumns(table="leads", key=("lead_id",), columns=("numbers", "name", "external_id", "fields", "callback")),
     SealedColumns(table="attempts", key=("call_id",), columns=("number",)),
+    SealedColumns(table="words", key=("call_id",), columns=("word",)),
     SealedColumns(table="journal", key=("seq",), columns=("entry",)),
     SealedColumns(table="consents", key=("consent_id",), columns=("number",)),
     SealedColumns(table="retained", key=("seller", "number_index"), columns=("number",)),
@@ -90,6 +93,7 @@ EXTERNAL_ID = b"leads.external_id"
 FIELDS = b"leads.fields"
 CALLBACK = b"leads.callback"
 ATTEMPT_NUMBER = b"attempts.number"
+WORD = b"words.word"
 ENTRY = b"journal.entry"
 
 _OUTCOME = _ATTEMPT_FIELDS.index("outcome")
@@ -98,6 +102,8 @@ _ATTEMPT_FLAGS = tuple(index for index, name in enumerate(_ATTEMPT_FIELDS) if na
 
 _NUMBERS: msgspec.json.Decoder[tuple[PhoneNumber, ...]] = msgspec.json.Decoder(tuple[PhoneNumber, ...])
 _CALLBACK: msgspec.json.Decoder[Callback] = msgspec.json.Decoder(Callback)
+_GROUPS: msgspec.json.Decoder[tuple[str, ...]] = msgspec.json.Decoder(tuple[str, ...])
+_WORD: msgspec.json.Decoder[CallDisposed] = msgspec.json.Decoder(CallDisposed)
 _TRIES: msgspec.json.Decoder[dict[str, int]] = msgspec.json.Decoder(dict[str, int])
 _FIELDS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(dict[str, str])
 _HOURS: msgspec.json.Decoder[tuple[Span, ...]] = msgspec.json.Decoder(tuple[Span, ...])
@@ -287,6 +293,28 @@ def span_values(span: AgentSpan) -> Row:
 def to_span(row: Row) -> AgentSpan:
     """Read a row of SPAN_COLUMNS."""
     return AgentSpan(**dict(zip(SPAN_COLUMNS, row, strict=True)))
+
+
+def agent_values(agent: AgentRecord) -> Row:
+    """Give the values of AGENT_COLUMNS."""
+    groups, *others = (getattr(agent, name) for name in AGENT_COLUMNS[1:])
+    return (agent.agent_id, text(groups), *others)
+
+
+def to_agent(row: Row) -> AgentRecord:
+    """Read a row of AGENT_COLUMNS."""
+    values = dict(zip(AGENT_COLUMNS, row, strict=True))
+    return AgentRecord(**values | {"groups": _GROUPS.decode(values["groups"])})
+
+
+def word_values(word: CallDisposed, vault: Vault) -> Row:
+    """Give the values of a row of words."""
+    return (word.call_id, vault.seal(dumps(word), WORD))
+
+
+def to_word(column: bytes, vault: Vault) -> CallDisposed:
+    """Read a word."""
+    return _WORD.decode(vault.open(column, WORD))
 
 
 def decision_values(decision: PacingDecision) -> Row:

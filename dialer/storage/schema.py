@@ -119,6 +119,12 @@ class AttemptRow(SQLModel, table=True):
             postgresql_where=text("released_at IS NULL"),
         ),
         Index(
+            "attempts_undisposed",
+            "lead_id",
+            sqlite_where=text("bridged_at IS NOT NULL AND disposition IS NULL"),
+            postgresql_where=text("bridged_at IS NOT NULL AND disposition IS NULL"),
+        ),
+        Index(
             "attempts_live",
             "campaign",
             "answered_at",
@@ -177,6 +183,32 @@ class AgentSpanRow(SQLModel, table=True):
     from_at: float
     to_at: float
     call_id: int | None
+
+
+class AgentRow(SQLModel, table=True):
+    """An agent as they stand: see `dialer.domain.records.AgentRecord`. Who is logged out has no row."""
+
+    __tablename__ = "agents"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    agent_id: str = Field(primary_key=True)
+    groups: str
+    state: str
+    reason: str
+    since_at: float
+    campaign: str | None
+    call_id: int | None
+    owed: str | None
+    owed_reason: str
+
+
+class WordRow(SQLModel, table=True):
+    """An agent's word on a call that is still on, sealed."""
+
+    __tablename__ = "words"
+
+    call_id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    word: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class DecisionRow(SQLModel, table=True):

@@ -41,7 +41,11 @@ _WAKE = "UPDATE leads SET place = 0 WHERE campaign = ? AND place = 1 AND due_at 
 _FIRST_READY = f"SELECT {_COLUMNS} FROM leads WHERE campaign = ? AND place = 0 ORDER BY order_key LIMIT ?"
 _CLAIM = "UPDATE leads SET place = 2 WHERE lead_id = ?"
 _FINISH = "UPDATE leads SET place = 3, reason = ? WHERE lead_id = ?"
-_RELEASE = "UPDATE leads SET place = (due_at > 0) WHERE place = 2"
+# Not a lead on a call that nobody saw end, and none whose last call was a connect that waits for the agent's word.
+_RELEASE = """UPDATE leads SET place = (due_at > 0) WHERE place = 2
+    AND lead_id NOT IN (SELECT lead_id FROM attempts WHERE released_at IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.lead_id = leads.lead_id AND bridged_at IS NOT NULL
+        AND disposition IS NULL AND attempt_rank = leads.attempts)"""
 _NEXT_DUE = "SELECT min(due_at) FROM leads WHERE campaign = ? AND place = 1"
 _BLOCKED = "SELECT 1 FROM blocked WHERE seller = ? AND number_index = ?"
 _APPEND = insert("journal", ("seq", "at", "entry"))
@@ -123,7 +127,10 @@ class SqliteStore(SqliteRecords):
         return any(connection.execute(_BLOCKED, (seller, index)).fetchone() for index in indexes)
 
     def release_claims(self) -> int:
-        """Put every claimed lead back among the pending ones, as after a restart; give their number."""
+        """Put claimed leads back among the pending ones, as after a restart; give their number.
+
+        Leads on calls stay, and those whose last call was a connect without a word: they are not to be called again.
+        """
         with self._transaction() as connection:
             return connection.execute(_RELEASE).rowcount
 

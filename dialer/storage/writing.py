@@ -9,10 +9,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from dialer.domain.agent import AgentState
 from dialer.domain.commands import (
     BlockPerson,
     Command,
+    KeepWord,
     PlaceCall,
+    RecordAgent,
     RecordAgentSpan,
     RecordAttempt,
     RecordChange,
@@ -20,8 +23,10 @@ from dialer.domain.commands import (
     SaveLead,
     WakeLeads,
 )
+from dialer.domain.events import CallDisposed
 from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
+from dialer.domain.records import AgentRecord
 from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage import rows
@@ -38,6 +43,10 @@ def insert(table: str, columns: tuple[str, ...], *, verb: str = "INSERT") -> str
 _SAVE_LEAD = f"UPDATE leads SET {', '.join(f'{name} = ?' for name in rows.ENGINE_COLUMNS)} WHERE lead_id = ?"
 _SAVE_ATTEMPT = insert("attempts", rows.ATTEMPT_COLUMNS, verb="INSERT OR REPLACE")
 _ADD_SPAN = insert("agent_spans", rows.SPAN_COLUMNS)
+_SAVE_AGENT = insert("agents", rows.AGENT_COLUMNS, verb="INSERT OR REPLACE")
+_DROP_AGENT = "DELETE FROM agents WHERE agent_id = ?"
+_KEEP_WORD = insert("words", ("call_id", "word"), verb="INSERT OR REPLACE")
+_DROP_WORD = "DELETE FROM words WHERE call_id = ?"
 _ADD_DECISION = insert("decisions", rows.DECISION_COLUMNS)
 _ADD_CHANGE = insert("changes", rows.CHANGE_COLUMNS)
 _BLOCK = insert("blocked", ("seller", "number_index", "reason", "at", "who"), verb="INSERT OR IGNORE")
@@ -56,6 +65,8 @@ class Gathered:
         self._leads: dict[int, SaveLead] = {}
         self._attempts: dict[int, rows.Row] = {}
         self._spans: list[rows.Row] = []
+        self._agents: dict[str, AgentRecord] = {}
+        self._words: dict[int, CallDisposed | None] = {}  # None: applied
         self._decisions: list[rows.Row] = []
         self._changes: list[rows.Row] = []
         self._blocked: list[rows.Row] = []
@@ -71,10 +82,16 @@ class Gathered:
                 case RecordAttempt(attempt=attempt):
                     self._attempts[attempt.call_id] = rows.attempt_values(attempt, self._vault)
                     self._last_call_id = max(self._last_call_id, attempt.call_id)
+                    if attempt.released_at is not None:
+                        self._words[attempt.call_id] = None
                 case PlaceCall(call_id=call_id):
                     self._last_call_id = max(self._last_call_id, call_id)
                 case RecordAgentSpan(span=span):
                     self._spans.append(rows.span_values(span))
+                case RecordAgent(agent=agent):
+                    self._agents[agent.agent_id] = agent
+                case KeepWord(word=word):
+                    self._words[word.call_id] = word
                 case RecordDecision(decision=decision):
                     self._decisions.append(rows.decision_values(decision))
                 case RecordChange(change=change):
@@ -94,7 +111,14 @@ class Gathered:
         for command in self._leads.values():
             save_lead(connection, command, self._vault)
         connection.executemany(_WAKE, [(at, name) for name, at in self._woken.items()])
+        present = [each for each in self._agents.values() if each.state != AgentState.LOGGED_OUT]
+        gone = [each for each in self._agents.values() if each.state == AgentState.LOGGED_OUT]
+        words = [word for word in self._words.values() if word is not None]
         for statement, values in (
+            (_SAVE_AGENT, [rows.agent_values(agent) for agent in present]),
+            (_DROP_AGENT, [(agent.agent_id,) for agent in gone]),
+            (_KEEP_WORD, [rows.word_values(word, self._vault) for word in words]),
+            (_DROP_WORD, [(call_id,) for call_id, word in self._words.items() if word is None]),
             (_SAVE_ATTEMPT, list(self._attempts.values())),
             (_ADD_SPAN, self._spans),
             (_ADD_DECISION, self._decisions),

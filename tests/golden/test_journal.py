@@ -17,7 +17,7 @@ from dialer.simulator.scenario import load_world
 from tests.architecture.tree import ROOT
 from tests.unit.simulator.floor import campaign
 
-DIGEST = "e25f7ddbc69b9bd90b0fffbb294a3edac6440632d5db128bce8406c8cac0b521"
+DIGEST = "b2577dcf21f3e3174be421ed59094bb281f2e328eb3fa8f1ac9346a96721fce9"
 
 
 def journal(mode: str) -> bytes:

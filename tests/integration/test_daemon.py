@@ -226,7 +226,10 @@ def test_a_killed_daemon_starts_again(tmp_path: Path) -> None:
     assert socket_path.exists()
     with running(config) as daemon:
         assert stat.S_IMODE(socket_path.stat().st_mode) == 0o600
-        daemon.wait_log("attempt")
+        [left] = [entry for entry in daemon.log if entry["event"] == "earlier run taken over"]
+        assert left["fate_unknown"] == sum(not has_end for _, has_end in before)
+        while daemon.wait_log("attempt")["call_id"] in dict(before):
+            pass
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_end() == 0
     assert not socket_path.exists()

@@ -1,34 +1,14 @@
-"""What a start makes of what an earlier run left behind."""
+"""What a start makes of the attempts that earlier runs kept."""
 
 from dataclasses import replace
 
-from dialer.domain.commands import RecordAttempt, SaveLead
-from dialer.domain.lead import LeadState
 from dialer.domain.outcome import Outcome
-from dialer.domain.policy import RetryRule
 from dialer.domain.records import Attempt
-from dialer.engine.recovery import settle_unknown, spent
-from dialer.engine.retry import placed
-from tests.unit.engine.rig import AT, lead, only, policy
+from dialer.engine.recovery import spent
+from tests.unit.engine.rig import AT, policy
 
 OPEN = Attempt(call_id=7, campaign="survey", lead_id=1, number="+447700900003", mode="power", placed_at=AT)
 LIVE = replace(OPEN, is_live=True, classified_at=AT + 10.0, released_at=AT + 60.0, outcome=Outcome.CONNECTED)
-
-
-def test_an_attempt_without_an_end_is_unknown_and_its_lead_is_left_alone() -> None:
-    """Even a lead with another number is not called again without a rule for it."""
-    commands = settle_unknown(OPEN, placed(lead(1, numbers=2), 0, AT), policy(), AT + 600.0)
-    ended = only(commands, RecordAttempt).attempt
-    assert (ended.outcome, ended.released_at) == (Outcome.UNKNOWN, AT + 600.0)
-    assert only(commands, SaveLead).lead.state is LeadState.FINISHED
-
-
-def test_a_rule_for_unknown_calls_again() -> None:
-    """The campaign may say that such a lead is retried."""
-    made = policy()
-    made = replace(made, retry=replace(made.retry, rules={Outcome.UNKNOWN: RetryRule(after_s=900.0, times=1)}))
-    known = only(settle_unknown(OPEN, placed(lead(1), 0, AT), made, AT + 600.0), SaveLead).lead
-    assert (known.state, known.due_at) == (LeadState.PENDING, AT + 1500.0)
 
 
 def test_the_budget_counts_live_answers_abandonments_and_the_unknown() -> None:

@@ -176,8 +176,9 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
     loaded(path, 1).close()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE meta SET value = 99 WHERE key = 'schema_version'")
+        connection.execute("UPDATE alembic_version SET version_num = '99'")
     for opened in (SqliteStore, SqliteRecords):
-        with pytest.raises(StorageError, match="expected schema version 3, found 99, made by a newer dialer"):
+        with pytest.raises(StorageError, match="expected schema version 4, found 99, made by a newer dialer"):
             opened(path, VAULT)
 
 
@@ -209,7 +210,8 @@ def test_claims_never_scan_or_sort(path: Path) -> None:
             arguments = [("spring" if index == 0 else 1) for index in range(statement.count("?"))]
             plan = [row[3] for row in store._writer.execute(f"EXPLAIN QUERY PLAN {statement}", arguments)]
             assert not any("TEMP B-TREE" in step for step in plan), (statement, plan)
-            assert all(step.startswith("SEARCH") or "leads_claimed" in step for step in plan), (statement, plan)
+            few = ("leads_claimed", "attempts_open", "SUBQUERY")  # partial indexes that hold but a few rows
+            assert all(step.startswith("SEARCH") or any(each in step for each in few) for step in plan), plan
 
 
 def test_every_sealed_column_is_known_to_a_change_of_keys() -> None:

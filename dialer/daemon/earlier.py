@@ -1,0 +1,139 @@
+"""What an earlier run left behind, and what the gateway says of it: put together for the engine, which settles it.
+
+One rule governs this module: it reads and asks, and decides nothing but how old is too old. The engine's word on each
+call, agent and lead goes through the journal like everything else.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from structlog.typing import FilteringBoundLogger
+
+from dialer.daemon.driver import Driver
+from dialer.domain.events import CallFailed, CallReleased, EarlierRunFound, Event, FoundCall, FoundConnect
+from dialer.domain.lead import Lead
+from dialer.domain.living import Living, LivingCall, LivingState
+from dialer.domain.policy import CampaignPolicy
+from dialer.errors import StorageError
+from dialer.ports import Gateway
+from dialer.storage.sqlite import SqliteStore
+
+WORDS_S = 12 * 3600.0
+"""For how long after its end a connect of an earlier run still takes its agent's word."""
+DESK_S = 3600.0
+"""After a longer stop than this nobody is taken to be where they were, unless the gateway sees them."""
+
+
+class EarlierRun:
+    """Calls, connects and agents that storage knows of at a start, before anything new happens."""
+
+    def __init__(self, store: SqliteStore, now: float) -> None:
+        self._store = store
+        self._now = now
+        self._attempts = list(store.open_attempts())
+        self._connects = list(store.undisposed(now - WORDS_S))
+        self._agents = tuple(store.agents())
+        self._words = store.words()
+        last = next(iter(store.entries(max(1, store.next_seq() - 1))), None)
+        self._stopped_at = now if last is None else last.at
+        self._leads = {each.lead_id: self._lead_of(each.lead_id) for each in (*self._attempts, *self._connects)}
+
+    @property
+    def asked(self) -> Mapping[int, float]:
+        """The calls without an end, and when they were ordered."""
+        return {attempt.call_id: attempt.placed_at for attempt in self._attempts}
+
+    def policies_beside(self, loaded: Collection[str]) -> list[CampaignPolicy]:
+        """Give the last policies of campaigns that are not loaded any more and have calls or connects to settle."""
+        names = dict.fromkeys(each.campaign for each in (*self._attempts, *self._connects))
+        return [self._policy_of(name) for name in names if name not in loaded]
+
+    def found(self, living: Living, news: Iterable[Event] = ()) -> EarlierRunFound | None:
+        """Give what the engine is to settle; None when there is nothing.
+
+        `news` is what the gateway reported before its answer: of a call that it names as over, the end follows.
+        """
+        calls = {call.call_id: call for call in living.calls}
+        for event in news:
+            if isinstance(event, CallFailed | CallReleased):
+                up = LivingCall(call_id=event.call_id, state=LivingState.DIALED)
+                calls.setdefault(event.call_id, up)
+        asked = self.asked
+        present = living.agents
+        if present is None and self._now - self._stopped_at > DESK_S:
+            present = ()
+        found = EarlierRunFound(
+            stopped_at=self._stopped_at,
+            calls=tuple(
+                FoundCall(
+                    attempt=attempt,
+                    lead=self._leads[attempt.lead_id],
+                    living=calls.get(attempt.call_id),
+                    word=self._words.get(attempt.call_id),
+                )
+                for attempt in self._attempts
+            ),
+            connects=tuple(FoundConnect(attempt=each, lead=self._leads[each.lead_id]) for each in self._connects),
+            agents=self._agents,
+            present=present,
+            strangers=tuple(call.call_id for call in living.calls if call.call_id not in asked),
+        )
+        is_empty = not (found.calls or found.connects or found.agents or found.strangers)
+        return None if is_empty else found
+
+    def _lead_of(self, lead_id: int) -> Lead:
+        lead = self._store.lead(lead_id)
+        if lead is None:
+            raise self._damaged(f"lead {lead_id}")
+        return lead
+
+    def _policy_of(self, campaign: str) -> CampaignPolicy:
+        policy = self._store.policy(campaign)
+        if policy is None:
+            raise self._damaged(f"campaign {campaign}")
+        return policy
+
+    def _damaged(self, what: str) -> StorageError:
+        return StorageError(
+            f"database {self._store.path}: {what} was called and is not there; restore the database from a copy"
+        )
+
+
+class Threshold:
+    """Keeps the gateway's news outside until the engine knows what was up before."""
+
+    def __init__(self, earlier: EarlierRun, driver: Driver, log: FilteringBoundLogger) -> None:
+        self._earlier = earlier
+        self._driver = driver
+        self._log = log
+        self._held: list[Event] | None = []
+
+    def hear(self, event: Event) -> None:
+        """Take news from the gateway."""
+        if self._held is None:
+            self._driver.post(event)
+        else:
+            self._held.append(event)
+
+    async def take_over(self, gateway: Gateway) -> None:
+        """Ask the gateway what lives of an earlier run, and hand that to the engine before any news."""
+        living = await gateway.living(self._earlier.asked)
+        held, self._held = self._held or [], None
+        found = self._earlier.found(living, held)
+        if found is not None:
+            self._driver.post(found)
+            self._tell(found)
+        for event in held:
+            self._driver.post(event)
+
+    def _tell(self, found: EarlierRunFound) -> None:
+        states = [None if each.living is None else each.living.state for each in found.calls]
+        never, unknown = states.count(LivingState.NEVER), states.count(None)
+        self._log.warning(
+            "earlier run taken over",
+            calls_up=len(states) - never - unknown,
+            never_sent=never,
+            fate_unknown=unknown,
+            connects_without_word=len(found.connects),
+            agents=sum(found.present is None or each.agent_id in found.present for each in found.agents),
+            strangers=len(found.strangers),
+        )

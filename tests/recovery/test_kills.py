@@ -1,0 +1,59 @@
+"""The dialer killed after every journal entry of a half day, before and after that entry's orders left.
+
+`make soak` tries every entry; `make test` a sample of them, evenly spread. Each run begins on a fresh database and goes
+on to the evening after its kill.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.recovery.shift import OUTAGES_S, Kill, killed, without_kill
+
+SAMPLE = 30
+"""Entries at which `make test` kills, each twice."""
+SHARES = 2
+"""The day is tried in so many parts, which may run beside each other."""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in memory where there is one: nothing here asks whether a sync reaches a disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
+
+
+def kills(last_seq: int) -> list[Kill]:
+    """Every kill of a day, or a sample."""
+    is_soak = settings.get_current_profile_name() == "soak"
+    step = 1 if is_soak else max(1, last_seq // SAMPLE)
+    entries = range(1, last_seq + 1, step)
+    return [
+        Kill(seq=seq, has_acted=has_acted, outage_s=OUTAGES_S[(rank + has_acted) % len(OUTAGES_S)])
+        for rank, seq in enumerate(entries)
+        for has_acted in (False, True)
+    ]
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_a_kill_at_any_journal_entry_loses_nothing(
+    share: int, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is called twice within a window, no fact is lost, and every person who answered is accounted for."""
+    last_seq = without_kill(folder / "quiet.db")
+    survived = 0
+    for rank, kill in enumerate(kills(last_seq)[share::SHARES]):
+        path = folder / f"day_{rank}.db"
+        try:
+            killed(path, kill)
+        except Exception as error:
+            raise AssertionError(f"after {kill}: {error}") from error
+        survived += 1
+        for file in folder.glob(f"day_{rank}.*"):
+            file.unlink()
+    with capsys.disabled():
+        print(f"\nkills survived: {survived} of a day of {last_seq} journal entries (part {share + 1} of {SHARES})")
