@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -23,6 +24,7 @@ from dialer.domain.events import (
     CallReleased,
     Event,
 )
+from dialer.domain.living import Living, LivingState
 from dialer.domain.policy import PacingMode
 from dialer.gateways.loopback import LoopbackGateway
 from dialer.ports import Network
@@ -90,6 +92,50 @@ def test_orders_for_unknown_calls_are_harmless() -> None:
     assert [event.call_id for event in news if isinstance(event, CallFailed | CallReleased)] == [1]
 
 
+async def living_at(until_s: float, orders: list[GatewayCommand | DeskCommand], asked: dict[int, float]) -> Living:
+    """Send orders to a loopback gateway one second after the start, and ask it later what lives."""
+    clock = ScaledClock(speed=1.0, start_at=START_AT)
+    gateway = LoopbackGateway(world(1, agents=2), clock)
+    running = asyncio.ensure_future(gateway.run(lambda event: None))
+    await clock.sleep_until(START_AT + 1.0)
+    for each in orders:
+        gateway.send(each)
+    await clock.sleep_until(START_AT + until_s)
+    found = await gateway.living(asked)
+    running.cancel()
+    return found
+
+
+def test_it_says_what_lives() -> None:
+    """Every call that is up is named with its state and the instants of its way there, and nothing that is over is."""
+    orders: list[GatewayCommand | DeskCommand] = [order(call_id) for call_id in range(1, 41)]
+    at_once = virtual.run(living_at(1.5, orders, {}), START_AT)
+    assert [call.call_id for call in at_once.calls] == list(range(1, 41))
+    assert {call.state for call in at_once.calls} == {LivingState.DIALED}
+    later = virtual.run(living_at(13.0, orders, {}), START_AT)
+    states = {call.state for call in later.calls}
+    assert {LivingState.RINGING, LivingState.ANSWERED} <= states
+    for call in later.calls:
+        instants = [at for at in (call.ringing_at, call.answered_at, call.classified_at) if at is not None]
+        assert instants == sorted(instants)
+        assert (call.answered_at is not None) == (call.state is LivingState.ANSWERED)
+    orders += [HangUp(call_id=call_id, reason="test") for call_id in range(1, 41)]
+    assert virtual.run(living_at(2.0, orders, {}), START_AT).calls == ()
+
+
+def test_it_names_orders_that_never_came_and_only_those() -> None:
+    """An order of its own time that it did not get never came; of what was before its time it says nothing."""
+    asked = {1: START_AT + 1.0, 2: START_AT + 0.5, 3: START_AT - 60.0}
+    found = virtual.run(living_at(2.0, [order(1), HangUp(call_id=1, reason="test")], asked), START_AT)
+    assert [(call.call_id, call.state) for call in found.calls] == [(2, LivingState.NEVER)]
+
+
+def test_it_says_who_is_at_a_desk() -> None:
+    """Nobody before they come, and everybody from then on."""
+    assert virtual.run(living_at(1.0, [], {}), START_AT).agents in ((), ("agent-001",), ("agent-002",))
+    assert virtual.run(living_at(600.0, [], {}), START_AT).agents == ("agent-001", "agent-002")
+
+
 def test_a_network_that_raises_ends_the_run() -> None:
     """An error inside the network is not lost in a callback: `run` raises it."""
 
@@ -98,6 +144,9 @@ def test_a_network_that_raises_ends_the_run() -> None:
 
         def next_at(self) -> float | None:
             return START_AT + 1.0
+
+        def living(self, asked: Mapping[int, float]) -> Living:
+            return Living()
 
         def advance(self, now: float) -> list[Event]:
             raise RuntimeError("the trunk card is on fire")
@@ -134,6 +183,9 @@ class Doubtful:
         while self._held and self._held[0][0] <= now:
             prompt.append(heapq.heappop(self._held)[2])
         return prompt
+
+    def living(self, asked: Mapping[int, float]) -> Living:
+        return self.network.living(asked)
 
     def _is_kept_back(self, event: Event, now: float) -> bool:
         if not isinstance(event, CALL_NEWS):
@@ -190,6 +242,9 @@ class Mute:
 
     def next_at(self) -> float | None:
         return None if self._is_told else START_AT
+
+    def living(self, asked: Mapping[int, float]) -> Living:
+        return Living()
 
     def advance(self, now: float) -> list[Event]:
         self._is_told = True
