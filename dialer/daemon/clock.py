@@ -12,9 +12,15 @@ from collections.abc import Callable
 
 from dialer.errors import UsageError
 
+STEP_S = 1.0
+"""A difference between the machine's clock and the daemon's that is more than drift."""
+
 
 class SystemClock:
-    """Real time. A step of the machine's clock after the start is not followed: restart the daemon then."""
+    """Real time. It follows the machine's clock forward, as after a sleep, in which the monotonic clock stands still.
+
+    A step back is not followed: restart the daemon then.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -22,7 +28,12 @@ class SystemClock:
 
     def now(self) -> float:
         """The instant, in POSIX seconds UTC."""
-        return self._loop.time() + self._offset_s
+        at = self._loop.time() + self._offset_s
+        ahead_s = time.time() - at
+        if ahead_s > STEP_S:
+            self._offset_s += ahead_s
+            at += ahead_s
+        return at
 
     def call_at(self, at: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Call back at `at`, or at once when that is past; never within this call."""

@@ -26,6 +26,24 @@ def test_the_system_clock_tells_the_time_and_never_runs_back() -> None:
     assert readings[-1] >= readings[-2] + 0.001
 
 
+@pytest.mark.parametrize(("step_s", "follows"), [(0.5, False), (10_800.0, True), (-10_800.0, False)])
+def test_the_system_clock_follows_a_step_forward(monkeypatch: pytest.MonkeyPatch, step_s: float, follows: bool) -> None:
+    """A machine that slept for three hours must not go on calling by the hours of before."""
+
+    async def run() -> tuple[float, float, float]:
+        clock = SystemClock()
+        before = clock.now()
+        wall = time.time
+        monkeypatch.setattr(time, "time", lambda: wall() + step_s)
+        after = clock.now()
+        await clock.sleep_until(after + 0.01)
+        return before, after, clock.now()
+
+    before, after, last = asyncio.run(run())
+    assert after - before == pytest.approx(step_s if follows else 0.0, abs=0.4)
+    assert after + 0.01 <= last < after + 5.0
+
+
 def test_the_scaled_clock_starts_where_told_and_runs_as_fast_as_told() -> None:
     """At 300 times real time, 600 simulated seconds take 2 seconds of the loop's time."""
 
