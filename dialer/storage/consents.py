@@ -73,6 +73,8 @@ _NOTE_REVOKED = f"""{_EVENT} SELECT consent_id, 'revoked', ?1, ?2, ?3, ?4 FROM c
 _REVOKE = """UPDATE consents SET revoked_at = max(?, obtained_at), revoked_by = ?, reason = ?
     WHERE seller = ? AND number_index = ? AND revoked_at IS NULL"""
 _BLOCK = "INSERT OR IGNORE INTO blocked (seller, number_index, reason, at, who) VALUES (?, ?, ?, ?, ?)"
+_FORGET = """DELETE FROM gathered.consents WHERE EXISTS (SELECT 1 FROM blocked WHERE blocked.seller = consents.seller
+    AND blocked.number_index = consents.number_index AND blocked.reason = 'erased')"""
 _KEYS_OF = """SELECT leads.number_keys FROM lead_numbers JOIN leads USING (lead_id)
     JOIN campaigns ON campaigns.name = leads.campaign WHERE lead_numbers.number_index = ? AND campaigns.seller = ?"""
 
@@ -147,10 +149,12 @@ def keep_gathered(connection: sqlite3.Connection, source: str, who: str, now: fl
     """Move what was gathered to its place, within a transaction: new ones, later confirmations, revocations.
 
     A number whose consent was revoked is on its seller's "do not call" list from then on, with the person's others.
+    Nothing is kept of a person who asked the seller to be erased.
     """
     total = connection.execute(_COUNT).fetchone()[0]
     if not total:
         return ConsentTally()
+    connection.execute(_FORGET)
     connection.execute(_NOTE_LATER, (now, who))
     confirmed = connection.execute(_CONFIRM).rowcount
     last = connection.execute(_LAST).fetchone()[0]

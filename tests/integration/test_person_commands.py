@@ -265,6 +265,26 @@ def test_no_other_campaign_of_the_seller_brings_an_erased_person_back(worked: Pa
         assert [len(store.consents(seller, NUMBER)) for seller in (SELLER, OTHER)] == [1, 2]
 
 
+def test_no_file_brings_an_erased_person_back(worked: Path) -> None:
+    """Neither a list of another campaign, read as the command reads it, nor a file of consents."""
+    campaigns = worked.parent / "campaigns"
+    text = LAWFUL.replace('"survey"\nseller = "Example"', f'"summer"\nseller = "{SELLER}"', 1)
+    (campaigns / "summer.toml").write_text(text, encoding="utf-8")
+    (campaigns / "sorry.wav").touch()
+    (campaigns / "list.csv").write_text(f"phone,name\n{NUMBER},{NAME}\n+442079460999,New Person\n", encoding="utf-8")
+    given = worked.parent / "given.csv"
+    given.write_text(f"number,purposes,obtained_at,method\n{NUMBER},debt,2025-04-02,paper\n", encoding="utf-8")
+    assert person("erase", worked).exit_code == 0
+    done = run("leads", "import", campaigns / "list.csv", "--campaign", "summer", "--config", worked)
+    assert done.exit_code == 0, done.output
+    done = run("consent", "import", given, "--seller", SELLER, "--config", worked)
+    assert done.exit_code == 0, done.output
+    assert "unchanged  1" in done.output
+    with open_records(load_settings(worked)) as store:
+        assert [lead.name for lead in store.leads("summer")] == ["New Person"]
+        assert len(store.consents(SELLER, NUMBER)) == 1
+
+
 def test_a_number_of_an_erased_person_is_judged_as_a_stranger(worked: Path) -> None:
     """Nothing of the lead is left to show; that nobody may call the number is."""
     path = worked.parent / "campaigns" / "spring.toml"
