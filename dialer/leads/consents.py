@@ -238,6 +238,8 @@ def _hours(cells: _Cells) -> tuple[Span, ...]:
         start, end = (_seconds(found[1], found[2]), _seconds(found[3], found[4])) if found else (0, 0)
         if not 0 <= start < end <= _DAY_S:
             raise _Fault(f"hours: expected spans of one day such as 20:00-21:30; 07:00-08:00, found {say_cell(part)}")
+        if any(start < other_end and other_start < end for other_start, other_end in spans):
+            raise _Fault(f"hours: expected spans that do not overlap, found {say_cell(part)}")
         spans.append((start, end))
     return tuple(sorted(spans))
 

@@ -135,6 +135,7 @@ def test_numbers_without_a_country_code_need_the_country(tmp_path: Path) -> None
         ({"hours": "21:00-08:00"}, "hours: expected spans of one day"),
         ({"hours": "20:00-21:75"}, "hours: expected spans of one day"),
         ({"hours": "evenings"}, "hours: expected spans of one day"),
+        ({"hours": "20:00-21:30; 21:00-22:00"}, "hours: expected spans that do not overlap"),
         ({"text_hash": "abc"}, "text_hash: expected the 64 hexadecimal digits"),
         ({"text": "I agree", "text_hash": "00" * 32}, "text_hash: expected the SHA-256 of the cell under text"),
     ],
