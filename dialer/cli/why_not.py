@@ -66,7 +66,7 @@ def why_not(
     if survey.census.finished:
         ended = sorted(survey.census.finished.items(), key=lambda each: (-each[1], each[0]))
         print(f"finished: {', '.join(f'{count:,} {name}' for name, count in ended)}")
-    print(NOT_ADVICE)
+    print(f"All times are those of {shown_in}. {NOT_ADVICE}")
 
 
 def sentence(campaign: str, left: int, parts: "Sequence[Part]", at: float, zone: "ZoneInfo") -> str:

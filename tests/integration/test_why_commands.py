@@ -284,6 +284,7 @@ def test_the_counts_add_up_and_name_their_rules(config: Path) -> None:
     zone = ("--zone", "Asia/Seoul")
     said = say(config, "why-not", KR, "--at", "2026-11-27T21:30", *zone)
     assert said.splitlines()[0] == "spring-kr: 2 left = 2 outside hours (next Sat 28 Nov 08:00)"
+    assert said.splitlines()[-1].startswith("All times are those of Asia/Seoul. ")
     assert "finished: 1 done" in said
     said = say(config, "why-not", KR, "--at", "2026-11-27T11:00", *zone, "--reason", "registry")
     assert said.splitlines()[0] == "spring-kr: 2 left = 1 dialable now, 1 registry"
