@@ -93,7 +93,9 @@ def campaign(dice: random.Random) -> CampaignPolicy:
         hours=HoursPolicy(week=(((0, 86_400),),) * 7),
         retry=RetryPolicy(attempts_max=6, is_hour_varied=dice.random() < 0.8),
         numbers=NumbersPolicy(attempts_each=dice.choice((3, 6)), order=dice.choice(list(NumberOrder))),
-        compliance=CompliancePolicy(subject=dice.choice(("", "renewal")), exceptions=("existing_customer", "inquiry")),
+        compliance=CompliancePolicy(
+            subject=dice.choice(("renewal", "renewal", "")), exceptions=("existing_customer", "inquiry")
+        ),
     )
 
 
@@ -123,6 +125,18 @@ THEMES: Mapping[str, Theme] = {
             "expires": (None, -60.0, 60.0),
         },
     ),
+    "revoked": Theme(
+        place="KR",
+        hour=12,
+        facts={
+            **NOTHING,
+            "consents": (2, 1),
+            "obtained": (400, 399, 397),
+            "revoked": (False, True),
+            "consent seller": (SELLER, OTHER),  # importing a revocation ends the seller's own, not those of others
+            "recipients": ((SELLER,),),
+        },
+    ),
     "night": Theme(place="KR", hour=21, facts={"consents": (1, 2), "night": (False, True), "obtained": (10, 900)}),
     "other hours": Theme(place="JP", hour=21, facts={"consents": (1, 0), "consent hours": ((), spans((20, 24)))}),
     "named time": Theme(place="JP", hour=12, facts={**NOTHING, "hours": ((), spans((18, 20)), spans((11, 13)))}),
@@ -134,7 +148,18 @@ THEMES: Mapping[str, Theme] = {
     "inquiry": Theme(
         place="US-TX", hour=13, facts={**NOTHING, "business": ("inquired",), "inquired": (10, 89, 90, 91, 92, 93, 94)}
     ),
-    "attempts": Theme(place="US-FL", hour=12, facts={"attempt": (0.4, 0.99, 1.01, 1.0), "more calls": (2, 3)}),
+    "attempts": Theme(
+        place="US-FL",
+        hour=12,
+        facts={
+            **NOTHING,
+            "attempt": (0.4, 0.99, 1.01, 1.0),
+            "more calls": (2, 3),
+            "subject": ("renewal", "debt", ""),
+            "business": ("inquired",),
+            "inquired": (10,),
+        },
+    ),
     "per number": Theme(
         place="IN", hour=12, facts={"numbers": (1, 2), "attempt": (0.4, 6.9, 7.1, 7.0), "more calls": (3,)}
     ),
