@@ -300,17 +300,15 @@ def test_every_vector_has_a_name_of_its_own() -> None:
 
 
 def test_every_jurisdiction_has_enough_vectors() -> None:
-    """At least ten for each that has hours of its own, five for any other; a state known from tables alone, two."""
+    """At least ten for each that has hours of its own, five for any other."""
     counts: dict[str, int] = {}
     for vector in VECTORS:
         for code in dict.fromkeys([str(vector).rpartition("-")[0], *vector.facts["number"].get("jurisdictions", [])]):
             counts[code] = counts.get(code, 0) + 1
-    in_tables = {code for v in VECTORS if str(v).startswith("US-states") for code in v.facts["number"]["jurisdictions"]}
     few = {
         each.code: counts.get(each.code, 0)
         for each in law().rulesets
-        if counts.get(each.code, 0)
-        < (2 if each.code in in_tables else VECTORS_MIN if each.hours else VECTORS_MIN_WITHOUT_HOURS)
+        if counts.get(each.code, 0) < (VECTORS_MIN if each.hours else VECTORS_MIN_WITHOUT_HOURS)
         and each.code != "EU"  # no call is under it alone
     }
     assert few == {}
