@@ -40,6 +40,10 @@ class StorageError(DialerError):
     exit_code = 5
 
 
+class DiskFull(StorageError):
+    """There is no room for what is to be written: nothing of it was, and it can be tried again."""
+
+
 class ControlError(DialerError):
     """The running daemon cannot be reached, or refused a request."""
 

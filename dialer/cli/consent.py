@@ -220,8 +220,8 @@ def _refuse(settings: "Settings", seller: str, e164: str, reason: str) -> int:
     import time
 
     from dialer.cli.access import os_user
+    from dialer.daemon.lock import only_daemon
     from dialer.daemon.people import numbers_of
-    from dialer.daemon.service import only_daemon
     from dialer.daemon.stores import open_store
     from dialer.domain.commands import BlockPerson
     from dialer.domain.events import PersonRefused

@@ -51,7 +51,7 @@ def upgrade_db(
     An older dialer cannot read it afterwards: make a backup first.
     """
     from dialer.config.settings import load_settings
-    from dialer.daemon.service import only_daemon
+    from dialer.daemon.lock import only_daemon
     from dialer.daemon.stores import open_store
     from dialer.errors import StorageError
 
@@ -107,7 +107,7 @@ def restore_db(
     What happened after the backup was made is not in it: calls of that time are unknown to every cap and rule.
     """
     from dialer.config.settings import load_settings
-    from dialer.daemon.service import only_daemon
+    from dialer.daemon.lock import only_daemon
     from dialer.storage.backup import REPLACED, restore
     from dialer.storage.registries import FOLDER
 

@@ -3,6 +3,9 @@
 The rule is journal, then act: a batch of events and all that they caused is committed before any order leaves for the
 gateway. At one instant outside events come before timers, and among themselves in order of arrival; an adapter's
 instant reply waits in the queue like all other news. A refusal that is handled before a call has left keeps it here.
+
+While the disk is full nothing can be committed, so no order leaves and the engine hears nothing: calls that are up go
+on, their news waits in the queue with the instants of its arrival, and the batch at hand is tried again.
 """
 
 import asyncio
@@ -28,13 +31,18 @@ from dialer.domain.living import LivingState
 from dialer.domain.outcome import Outcome
 from dialer.engine.engine import Engine
 from dialer.engine.status import EngineStatus
-from dialer.errors import DialerError
+from dialer.errors import DialerError, DiskFull
 from dialer.ports import Gateway
 from dialer.storage.codec import Entry
 
 QUEUE_MAX = 100_000
 BATCH_MAX = 500  # entries in one commit
 ROUNDS_MAX = 64
+LATE_S = 30.0
+"""A call whose verdict is older than this when it could leave does not leave: it may not be allowed any more."""
+AGAIN_MIN_S = 0.5
+AGAIN_MAX_S = 5.0
+"""How long to wait before a full disk is tried again: at first, and at most."""
 
 
 class QueueOverflow(DialerError):
@@ -52,6 +60,8 @@ class Ledger(Protocol):
     def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
         """Claim up to `count` due leads in selection order."""
 
+
+TOO_LATE = "never sent: it could not be committed in time"
 
 Observer = Callable[[Entry], None]
 """Told of each journal entry after it is durable; for logs and figures. Must not raise and cannot change anything."""
@@ -79,6 +89,7 @@ class Driver:
         next_seq: int = 1,
         observers: Iterable[Observer] = (),
         queue_max: int = QUEUE_MAX,
+        on_blocked: Callable[[str | None], None] = lambda reason: None,
     ) -> None:
         self._engine = engine
         self._ledger = ledger
@@ -96,6 +107,11 @@ class Driver:
         self._calls: dict[int, None] = {}
         self._settling: list[asyncio.Future[None]] = []
         self._stopped: BaseException | None = None
+        self._unkept: list[Entry] = []  # handled, and not durable yet
+        self._unclaimed: list[ClaimLeads] = []  # ordered, and not carried out yet
+        self._blocked: str | None = None
+        self._again_s = AGAIN_MIN_S
+        self._on_blocked = on_blocked
 
     # ---------------------------------------------------------------- for adapters, control and status
     def post(self, event: Event) -> None:
@@ -119,6 +135,11 @@ class Driver:
     def live_calls(self) -> int:
         """Count the calls in flight, as the engine sees them."""
         return self._engine.live_calls()
+
+    @property
+    def blocked(self) -> str | None:
+        """Why nothing can be committed now, so that nothing starts; None while all is well."""
+        return self._blocked
 
     def order_hang_ups(self, reason: str) -> int:
         """Tell the gateway to end every call in flight; what comes of it reaches the engine like all other news."""
@@ -149,6 +170,11 @@ class Driver:
 
     async def _turn(self) -> None:
         """Sleep until there is news or the deadline comes; with work left, only let the others have a turn."""
+        if self._blocked is not None:
+            self._disarm()
+            self._clock.hold("driver", None)
+            await asyncio.sleep(self._again_s)
+            return
         if self._queue:
             await asyncio.sleep(0)
             return
@@ -163,11 +189,13 @@ class Driver:
         Only a queue that feeds itself for `ROUNDS_MAX` batches (a million leads outside their hours) is left for the
         next turn, so that control and call news are not kept waiting. The clock is held at its instant meanwhile.
         """
+        if self._blocked is not None and not self._try_again():
+            return
         if self._is_timer_due and not self._queue:
             self._is_timer_due = False
             self._act(self._handle_deadline())
         for _ in range(ROUNDS_MAX):
-            if not self._queue:
+            if not self._queue or self._blocked is not None:
                 return
             self._act(self._handle_queued())
 
@@ -199,16 +227,43 @@ class Driver:
         self._seq += 1
         return entry
 
+    def _try_again(self) -> bool:
+        """Commit and claim what a full disk did not let in; say whether it does now."""
+        self._blocked = None
+        self._act(self._unkept)
+        while self._unclaimed and self._blocked is None:
+            order = self._unclaimed.pop(0)
+            self._claim(order)
+        if self._blocked is None:
+            self._again_s = AGAIN_MIN_S
+            self._on_blocked(None)
+        return self._blocked is None
+
+    def _block(self, error: DiskFull) -> None:
+        """Stop until there is room; the first failure is told, those after it only make the wait longer."""
+        if self._again_s == AGAIN_MIN_S:
+            self._on_blocked(str(error))
+        self._blocked = str(error)
+        self._again_s = min(self._again_s * 2.0, AGAIN_MAX_S)
+
     def _act(self, entries: list[Entry]) -> None:
         """Make the entries durable, then claim, then let the orders out, then tell who waits or watches."""
         if not entries:
             return
-        self._ledger.commit_batch(entries)
+        try:
+            self._ledger.commit_batch(entries)
+        except DiskFull as error:
+            self._unkept = entries
+            self._block(error)
+            return
+        self._unkept = []
         withheld = _refused_meanwhile(entries)
         for entry in entries:
             for command in entry.commands:
                 if isinstance(command, PlaceCall) and command.call_id in withheld:
-                    self._withhold(command)
+                    self._withhold(command, "refused before the call left")
+                elif isinstance(command, PlaceCall) and self._clock.now() - entry.at > LATE_S:
+                    self._withhold(command, TOO_LATE)
                 else:
                     self._carry_out(command)
         for done in self._settling:
@@ -219,16 +274,15 @@ class Driver:
             for observe in self._observers:
                 observe(entry)
 
-    def _withhold(self, order: PlaceCall) -> None:
+    def _withhold(self, order: PlaceCall, why: str) -> None:
         """Tell the engine that a call it ordered never left."""
-        never = CallFailed(call_id=order.call_id, outcome=Outcome.CANCELLED, cause="refused before the call left")
+        never = CallFailed(call_id=order.call_id, outcome=Outcome.CANCELLED, cause=why)
         self._queue.append(_Waiting(never, self._handled_at))
 
     def _carry_out(self, command: Command) -> None:
         match command:
-            case ClaimLeads(campaign=campaign, count=count):
-                claimed = self._ledger.claim(campaign, count, self._handled_at)
-                self._queue.append(_Waiting(claimed, self._handled_at))
+            case ClaimLeads():
+                self._claim(command)
             case PlaceCall(call_id=call_id):
                 self._calls[call_id] = None
                 self._gateway.send(command)
@@ -238,6 +292,15 @@ class Driver:
                 self._gateway.send(command)
             case _:
                 pass  # a record: the ledger has it
+
+    def _claim(self, order: ClaimLeads) -> None:
+        try:
+            claimed = self._ledger.claim(order.campaign, order.count, self._handled_at)
+        except DiskFull as error:
+            self._unclaimed.append(order)
+            self._block(error)
+        else:
+            self._queue.append(_Waiting(claimed, self._handled_at))
 
     # -------------------------------------------------------------------------------- queue and timer
     def _push(self, event: Event, done: asyncio.Future[None] | None) -> None:
@@ -249,7 +312,8 @@ class Driver:
                 "The machine is too slow for this floor, or an adapter repeats itself"
             )
         self._queue.append(_Waiting(event, self._clock.now(), done))
-        self._clock.hold("driver", self._queue[0].at)
+        if self._blocked is None:
+            self._clock.hold("driver", self._queue[0].at)
         self._wake.set()
 
     def _arm(self) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from dialer.config.settings import Settings
 from dialer.daemon.control import KeysRequest, ask
-from dialer.daemon.service import only_daemon
+from dialer.daemon.lock import only_daemon
 from dialer.daemon.stores import open_records, open_store
 from dialer.errors import ControlError, KeysError, StorageError
 from dialer.storage.connection import has_sealed

@@ -5,14 +5,12 @@ failures are handled where they happen.
 """
 
 import asyncio
-import fcntl
 import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
@@ -28,6 +26,7 @@ from dialer.daemon.earlier import EarlierRun, Threshold
 from dialer.daemon.imports import ImportReport
 from dialer.daemon.law import read_law
 from dialer.daemon.lists import Lists
+from dialer.daemon.lock import only_daemon
 from dialer.daemon.logs import Narrator, make_logger
 from dialer.daemon.people import People
 from dialer.daemon.registries import watch_ages
@@ -48,8 +47,8 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.engine.campaign import CampaignState
 from dialer.engine.engine import Engine
 from dialer.engine.recovery import counts_with, spent
-from dialer.engine.status import CampaignStatus
-from dialer.errors import ConfigError, ControlError, DialerError, ListError, StorageError
+from dialer.engine.status import CampaignStatus, shown_blocked
+from dialer.errors import ConfigError, ControlError, DialerError, DiskFull, ListError
 from dialer.ports import Gateway
 from dialer.storage.codec import Entry
 from dialer.storage.sqlite import SqliteStore
@@ -160,6 +159,7 @@ class Service:
             self._clock,
             next_seq=store.next_seq(),
             observers=(self._narrator, self._watch),
+            on_blocked=self._tell_blocked,
         )
         self._law = law
         self._driver.post(LawLoaded(law=law))
@@ -330,7 +330,10 @@ class Service:
     async def _answer(self, request: Request, who: str) -> dict[str, Any]:
         match request:
             case StatusRequest():
-                return {"now": self._clock.now(), "status": msgspec.to_builtins(self._driver.status())}
+                shown = shown_blocked(self._driver.status(), self._driver.blocked)
+                return {"now": self._clock.now(), "status": msgspec.to_builtins(shown)}
+            case _ if self._driver.blocked is not None:
+                raise ControlError(f"nothing can be changed now: {self._driver.blocked}")
             case ImportedRequest(name=name):
                 if name not in self._policies:
                     raise ControlError(f"no campaign is named {name!r}; loaded: {', '.join(sorted(self._policies))}")
@@ -363,7 +366,7 @@ class Service:
         systemd.notify("STOPPING=1", "STATUS=draining: no new calls, live ones finish")
         reason = self._stop_reasons[0]
         self._log.info("draining", reason=reason, live_calls=self._driver.live_calls())
-        await self._driver.settle(DrainRequested(reason=reason))
+        await self._settle_in_time(DrainRequested(reason=reason))
         if not await self._has_ended(self._settings.drain_timeout_s, self._is_at_rest, can_hurry=True):
             hung_up = self._driver.order_hang_ups(f"the daemon ends: {reason}")
             why = "asked again" if self._hurrying.is_set() else "drain_timeout_s is over"
@@ -373,6 +376,28 @@ class Service:
                 self._log.error("calls declared over", calls=silent, reason="the gateway did not say that they ended")
                 await self._has_ended(HANG_UP_WAIT_S, self._is_silent)
         await self._send_agents_home()
+
+    async def _settle_in_time(self, event: DrainRequested) -> None:
+        """Let the drain begin; raise DiskFull when there is no room for it within `drain_timeout_s`, or in a hurry."""
+        settled = asyncio.ensure_future(self._driver.settle(event))
+        hurrying = asyncio.ensure_future(self._hurrying.wait())
+        while not settled.done():
+            await asyncio.wait(
+                [settled, hurrying], timeout=self._settings.drain_timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not settled.done() and self._driver.blocked is not None:
+                hurrying.cancel()
+                raise DiskFull(self._driver.blocked)
+            if hurrying.done():
+                break
+        hurrying.cancel()
+        await settled
+
+    def _tell_blocked(self, reason: str | None) -> None:
+        if reason is None:
+            self._log.warning("unblocked: there is room again", live_calls=self._driver.live_calls())
+        else:
+            self._log.error("blocked: nothing is dialed", reason=reason, live_calls=self._driver.live_calls())
 
     async def _send_agents_home(self) -> None:
         """Log everybody out, so that what they did is recorded; a wrap-up without a word ends its lead."""
@@ -414,6 +439,9 @@ class Service:
     async def _tell_systemd(self) -> None:
         while True:
             await asyncio.sleep(STATUS_EVERY_S)
+            if self._driver.blocked is not None:
+                systemd.notify(f"STATUS=blocked: {self._driver.blocked}")
+                continue
             running = sum(campaign.state == CampaignState.RUNNING for campaign in self._driver.status().campaigns)
             systemd.notify(f"STATUS={running} campaigns running, {self._driver.live_calls()} live calls")
 
@@ -444,29 +472,3 @@ def make_clock(settings: Settings, store: SqliteStore) -> DaemonClock:
     clock = ScaledClock(speed=loopback.speed, start_at=start_at)
     clock.hold("start", start_at)  # simulated time begins when everybody is there
     return clock
-
-
-@contextmanager
-def only_daemon(state_dir: Path) -> Iterator[None]:
-    """Hold the lock of the state directory; raise StorageError when another process holds it.
-
-    A directory that is not there is made for this user alone: the database in it has whole phone numbers.
-    """
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (state_dir / "daemon.lock").open("a+", encoding="ascii")
-    except OSError as error:
-        raise StorageError(f"state_dir {state_dir}: cannot be used: {error.strerror or error}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            owner = lock.read().strip() or "unknown"
-            raise StorageError(
-                f"state_dir {state_dir}: another daemon (process {owner}) works here; stop it or name another"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield

@@ -34,7 +34,7 @@ def certainty(attempt: Attempt) -> str:
     """Say how much is known of an attempt's fate: `open`, `never sent`, `unknown` (sent) or `resolved`."""
     if attempt.released_at is None:
         return "open"
-    if attempt.outcome is Outcome.CANCELLED and attempt.cause == NEVER_SENT:
+    if attempt.outcome is Outcome.CANCELLED and attempt.cause.startswith("never sent"):
         return "never sent"
     if attempt.outcome is Outcome.UNKNOWN or attempt.released_by == "unknown":
         return "unknown"

@@ -1,13 +1,13 @@
 """What the engine shows of itself: frozen values for the command line, the web page and the metrics."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dialer.domain.agent import AgentState
 from dialer.domain.call import CallState
 from dialer.domain.records import PacingDecision, ShadowReport
 from dialer.engine import shadowing
-from dialer.engine.campaign import Campaign
+from dialer.engine.campaign import Campaign, CampaignState
 from dialer.engine.outlook import outlook
 from dialer.engine.state import State
 from dialer.pacing.explain import explain
@@ -113,6 +113,17 @@ def status(state: State, now: float) -> EngineStatus:
             for agent in state.agents.values()
         ),
     )
+
+
+def shown_blocked(shown: EngineStatus, reason: str | None) -> EngineStatus:
+    """Give a status in which the campaigns that would dial are blocked for a reason outside the engine, if any."""
+    if reason is None:
+        return shown
+    campaigns = [
+        replace(each, state="blocked", reason=reason) if each.state == CampaignState.RUNNING else each
+        for each in shown.campaigns
+    ]
+    return replace(shown, campaigns=tuple(campaigns))
 
 
 def _campaign(state: State, campaign: Campaign, now: float) -> CampaignStatus:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from dialer.errors import StorageError
+from dialer.errors import DiskFull, StorageError
 from dialer.storage.proofs import check_keys, introduce
 from dialer.storage.upgrade import upgrade
 from dialer.storage.upgrade_to_3 import PLAIN_TEXT_LEFT
@@ -25,8 +25,8 @@ _HINTS = (
     ("readonly", "it cannot be written: check the owner and mode of the file and its folder"),
     ("unable to open", "it cannot be opened: check the owner and mode of the file and its folder"),
     ("locked", f"another process kept it locked for {BUSY_TIMEOUT_MS / 1000:g} s: see what else uses it"),
-    ("full", "the disk is full: make room"),
 )
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)  # in the file or its log; in the log's index
 
 
 @contextmanager
@@ -35,6 +35,8 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) in _NO_ROOM:
+            raise DiskFull(f"database {path}: the disk is full: make room ({error})") from error
         hint = next((hint for words, hint in _HINTS if words in str(error)), "see SQLite's message")
         raise StorageError(f"database {path}: {hint} ({error})") from error
 

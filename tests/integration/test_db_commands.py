@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from dialer.cli.main import app
 from dialer.config.settings import load_settings
-from dialer.daemon.service import only_daemon
+from dialer.daemon.lock import only_daemon
 from dialer.daemon.stores import open_store
 from dialer.domain.commands import RecordAttempt
 from dialer.storage.connection import SCHEMA_VERSION

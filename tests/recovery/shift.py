@@ -50,10 +50,10 @@ from tests.laws import open_law
 from tests.parity.floor import START_AT, leads, policy
 from tests.vaults import make_vault
 
-LINES = 8
-AGENTS = 4
+LINES = 10
+AGENTS = 3
 LEADS = 12  # of each campaign
-SHIFT_S = 3 * 3600.0
+SHIFT_S = 2 * 3600.0
 DRAIN_S = 1200.0
 OUTAGES_S = (0.0, 1.5, 11.0, 300.0)
 DESK_EVENTS: tuple[type, ...] = AgentEvent.__args__  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ NOT_REACHED_S = 300.0
 
 
 def policies() -> list[CampaignPolicy]:
-    """Three campaigns of one team: predictive, with previews, and with twice as many calls as agents."""
+    """Three campaigns of one team: predictive, with previews, and with three times as many calls as agents."""
     made = []
     for name, mode in (
         ("careful", PacingMode.PREDICTIVE),
@@ -85,7 +85,8 @@ def policies() -> list[CampaignPolicy]:
         ("eager", PacingMode.POWER),
     ):
         base = policy(name, mode)
-        made.append(replace(base, dispositions=DISPOSITIONS, retry=replace(base.retry, rules=RETRIES)))
+        pacing = replace(base.pacing, ratio=3.0)
+        made.append(replace(base, pacing=pacing, dispositions=DISPOSITIONS, retry=replace(base.retry, rules=RETRIES)))
     return made
 
 

@@ -13,7 +13,7 @@ from hypothesis import settings
 
 from tests.recovery.shift import OUTAGES_S, Kill, killed, without_kill
 
-SAMPLE = 30
+SAMPLE = 20
 """Entries at which `make test` kills, each twice."""
 SHARES = 2
 """The day is tried in so many parts, which may run beside each other."""

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from dialer.daemon.clock import ScaledClock
-from dialer.daemon.driver import Driver, QueueOverflow
+from dialer.daemon.clock import DaemonClock, ScaledClock
+from dialer.daemon.driver import TOO_LATE, Driver, QueueOverflow
 from dialer.domain.commands import DeskCommand, GatewayCommand, PlaceCall
 from dialer.domain.events import (
     AgentLoggedIn,
@@ -21,7 +21,7 @@ from dialer.domain.events import (
 )
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import HoursPolicy, PacingMode
-from dialer.errors import StorageError
+from dialer.errors import DiskFull, StorageError
 from dialer.ports import Sink
 from dialer.storage.codec import Entry
 from dialer.storage.memory import MemoryStore
@@ -174,6 +174,103 @@ def test_a_store_that_fails_ends_the_driver_and_no_order_leaves() -> None:
         assert wire.orders == []
         with pytest.raises(QueueOverflow, match="has ended"):
             driver.post(AgentReadied(agent_id="a1"))
+
+    virtual.run(run(), START_AT)
+
+
+class Crammed(Ledger):
+    """A store on a disk that has no room for a while."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.is_full = False
+        self.has_claims = True
+
+    def commit_batch(self, entries: Iterable[Entry]) -> None:
+        if self.is_full:
+            raise DiskFull("database: the disk is full")
+        super().commit_batch(entries)
+
+    def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
+        if self.is_full or not self.has_claims:
+            raise DiskFull("database: the disk is full")
+        return super().claim(campaign, count, now)
+
+
+def crammed_driver() -> tuple[Driver, Crammed, Wire, list[str | None], DaemonClock]:
+    """A driver on such a store, what it says of it, and its clock."""
+    campaign = policy(mode=PacingMode.PROGRESSIVE)
+    ledger = Crammed(filled_store([campaign], 20))
+    wire, said = Wire(ledger.store), list[str | None]()
+    clock = ScaledClock(speed=1.0, start_at=START_AT)
+    driver = Driver(new_engine(), ledger, wire, clock, on_blocked=said.append)
+    driver.post(LawLoaded(law=open_law()))
+    driver.post(CampaignLoaded(policy=campaign))
+    return driver, ledger, wire, said, clock
+
+
+def test_a_full_disk_stops_dialing_and_loses_nothing() -> None:
+    """No order leaves, news waits with the instants of its arrival, it is said once; with room all of it is kept."""
+
+    async def run() -> None:
+        driver, ledger, wire, said, clock = crammed_driver()
+        running = asyncio.ensure_future(driver.run())
+        await driver.settle(AgentLoggedIn(agent_id="a1", groups=("floor",)))
+        ledger.is_full = True
+        driver.post(AgentReadied(agent_id="a1"))
+        await clock.sleep_until(START_AT + 5.0)
+        driver.post(AgentLoggedIn(agent_id="a2", groups=("floor",)))
+        await clock.sleep_until(START_AT + 8.0)
+        assert (driver.blocked, wire.orders) == ("database: the disk is full", [])
+        ledger.is_full = False
+        await driver.settle(AgentReadied(agent_id="a2"))
+        assert (driver.blocked, said) == (None, ["database: the disk is full", None])
+        assert [type(order) for order, _ in wire.orders] == [PlaceCall, PlaceCall]
+        arrived = {
+            entry.event.agent_id: entry.at for entry in ledger.store.entries() if isinstance(entry.event, AgentLoggedIn)
+        }
+        assert arrived == {"a1": START_AT, "a2": START_AT + 5.0}
+        running.cancel()
+
+    virtual.run(run(), START_AT)
+
+
+def test_a_call_that_waited_too_long_for_room_does_not_leave() -> None:
+    """Its verdict is of another time: nobody is called on it, and the attempt says so."""
+
+    async def run() -> None:
+        driver, ledger, wire, _, clock = crammed_driver()
+        running = asyncio.ensure_future(driver.run())
+        await driver.settle(AgentLoggedIn(agent_id="a1", groups=("floor",)))
+        ledger.is_full = True
+        driver.post(AgentReadied(agent_id="a1"))
+        await clock.sleep_until(START_AT + 60.0)
+        ledger.is_full = False
+        await clock.sleep_until(START_AT + 70.0)
+        [never, *_] = ledger.store.attempts(None, 0.0, 1e12)
+        assert (never.outcome, never.cause) == (Outcome.CANCELLED, TOO_LATE)
+        left = [order.call_id for order, _ in wire.orders if isinstance(order, PlaceCall)]
+        assert never.call_id not in left and left
+        running.cancel()
+
+    virtual.run(run(), START_AT)
+
+
+def test_a_claim_waits_for_room_as_a_batch_does() -> None:
+    """The order is carried out once there is some."""
+
+    async def run() -> None:
+        driver, ledger, wire, said, clock = crammed_driver()
+        ledger.has_claims = False
+        running = asyncio.ensure_future(driver.run())
+        driver.post(AgentLoggedIn(agent_id="a1", groups=("floor",)))
+        driver.post(AgentReadied(agent_id="a1"))
+        await clock.sleep_until(START_AT + 3.0)
+        assert said == ["database: the disk is full"] and wire.orders == []
+        ledger.has_claims = True
+        await clock.sleep_until(START_AT + 15.0)
+        assert said[-1] is None and len(wire.orders) == 1
+        running.cancel()
 
     virtual.run(run(), START_AT)
 
