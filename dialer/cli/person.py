@@ -30,7 +30,7 @@ def export_person(
 ) -> None:
     """Write everything that is held on a person for a seller, with whole numbers. Needs full view.
 
-    Leads, calls, consents, refusals, registers that list a number, verdicts, and who looked at it.
+    Leads, calls, agents' notes, consents, refusals, registers that list a number, verdicts, and who looked at it.
     """
     import sys
 
@@ -121,6 +121,7 @@ def _held(store: "SqliteRecords", seller: str, e164: str, numbers: tuple[str, ..
     now = time.time()
     leads = store.leads_of(seller, e164)
     evidence = list(dossier.evidence_of(store, seller, numbers))
+    attempts = dossier.attempts_of(store, seller, numbers)
     exports = list(dossier.exports_of(store, [lead.campaign for lead in leads]))
     listed = {each for lead in leads for each in store.standing_at(lead, seller, now).listed}
     deeds = ("view", "export", "erasure")
@@ -130,7 +131,8 @@ def _held(store: "SqliteRecords", seller: str, e164: str, numbers: tuple[str, ..
         "seller": seller,
         "numbers": list(numbers),
         "leads": [msgspec.to_builtins(lead) for lead in leads],
-        "attempts": [msgspec.to_builtins(attempt) for attempt in dossier.attempts_of(store, seller, numbers)],
+        "attempts": [msgspec.to_builtins(attempt) for attempt in attempts],
+        "notes": list(dossier.notes_of(store, {attempt.call_id for attempt in attempts})),
         "consents": [msgspec.to_builtins(kept) for each in numbers for kept in store.consents(seller, each)],
         "do_not_call": dossier.refusals_of(store, seller, numbers),
         "registers": [{"registry": registry, "number": each} for registry, each in sorted(listed)],

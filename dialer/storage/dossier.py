@@ -4,7 +4,7 @@ One rule governs this module: every query names the seller. What another seller 
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -21,6 +21,8 @@ _BLOCKED = "SELECT reason, at, who FROM blocked WHERE seller = ? AND number_inde
 _EVIDENCE = "SELECT seq, body FROM evidence WHERE kind <> 'trimmed' AND (%s) ORDER BY seq"
 _DEEDS = "SELECT seq, body FROM evidence WHERE kind = 'export' ORDER BY seq"
 
+_JOURNAL = "SELECT seq, at, entry FROM journal WHERE seq > ? ORDER BY seq LIMIT 1000"
+
 
 def attempts_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> list[Attempt]:
     """Give every call of a seller's campaigns to these numbers, by instant."""
@@ -29,6 +31,18 @@ def attempts_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> li
         for row in _rows(store, _ATTEMPTS, store.vault.index(number), seller):
             found.append(rows.to_attempt(row, store.vault))
     return sorted(found, key=lambda attempt: (attempt.placed_at, attempt.call_id))
+
+
+def notes_of(store: SqliteRecords, calls: Collection[int]) -> Iterator[dict[str, object]]:
+    """Give what agents noted of these calls: once a promise is kept, the journal alone knows."""
+    last = 0
+    while found := _rows(store, _JOURNAL, last):
+        last = found[-1][0]
+        for _, at, entry in found:
+            line = store.vault.open(entry, rows.ENTRY)
+            event = msgspec.json.decode(line)["event"] if b'"CallDisposed"' in line else None
+            if event and event["type"] == "CallDisposed" and event["call_id"] in calls and event.get("note"):
+                yield {"at": at, **{name: event[name] for name in ("call_id", "agent_id", "disposition", "note")}}
 
 
 def refusals_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> list[dict[str, object]]:

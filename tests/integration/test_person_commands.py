@@ -184,6 +184,9 @@ def test_a_person_gets_everything_that_one_seller_holds(worked: Path, tmp_path: 
     assert [entry["rule"] for entry in held["verdicts"]] == ["allowed"]
     assert [(entry["kind"], entry["who"], entry["reason"]) for entry in held["views"]] == [("export", ME, "her letter")]
     assert held["do_not_call"] == []
+    assert held["notes"] == [
+        {"at": "2026-03-10T12:02:30.000+00:00", "call_id": 1, "agent_id": "a1", "disposition": "sale", "note": NOTE}
+    ]
 
 
 def test_a_seller_learns_nothing_of_another(worked: Path, tmp_path: Path) -> None:
