@@ -1,7 +1,7 @@
 """In which jurisdiction the holder of a number may be: its country, or in the United States the state of its area code.
 
 One rule governs this module: what does not tell is said not to. A toll-free or new area code gives the country alone,
-which the gate takes as any of its states. A mobile number says where it was issued: a list that knows the address has
+which the gate takes as any of its states; a toll-free one may be in Canada as well. A mobile number says where it was issued: a list that knows the address has
 it in the column jurisdiction.
 """
 
@@ -77,9 +77,12 @@ _SOMEWHERE = (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberTyp
 
 def jurisdictions_of(number: phonenumbers.PhoneNumber, region: str) -> tuple[str, ...]:
     """Give every jurisdiction whose law may hold for a number; `region` is its country (ISO alpha-2)."""
-    if region == "US" and phonenumbers.number_type(number) in _SOMEWHERE:
+    if region != "US":
+        return (region,)
+    number_type = phonenumbers.number_type(number)
+    if number_type in _SOMEWHERE:
         return (_STATES.get(str(number.national_number)[:3], region),)
-    return (region,)
+    return (region, "CA") if number_type == PhoneNumberType.TOLL_FREE else (region,)
 
 
 def country_of(code: str) -> str | None:

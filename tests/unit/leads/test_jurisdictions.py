@@ -14,7 +14,7 @@ from dialer.leads.numbers import read_numbers
         ("+1 305 555 0100", ("US-FL",)),
         ("+1 202 555 0100", ("US-DC",)),
         ("+1 212 555 0100", ("US-NY",)),
-        ("+1 800 555 0100", ("US",)),  # toll-free: anywhere
+        ("+1 800 555 0100", ("US", "CA")),  # toll-free: anywhere in either
         ("+1 613 555 0100", ("CA",)),
         ("+1 787 555 0100", ("PR",)),
         ("+44 20 7946 0000", ("GB",)),
