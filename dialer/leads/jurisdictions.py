@@ -1,8 +1,8 @@
 """In which jurisdiction the holder of a number may be: its country, or in the United States the state of its area code.
 
 One rule governs this module: what does not tell is said not to. A toll-free or new area code gives the country alone,
-which the gate takes as any of its states; a toll-free one may be in Canada as well. A mobile number says where it was issued: a list that knows the address has
-it in the column jurisdiction.
+which the gate takes as any of its states; a toll-free one may be in Canada as well. A mobile number says where it was
+issued: a list that knows the address has it in the column jurisdiction.
 """
 
 import re
