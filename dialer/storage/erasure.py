@@ -21,7 +21,7 @@ from dialer.storage.connection import explained, open_reader, open_writer, trans
 from dialer.storage.evidence import record
 from dialer.storage.evidence_bodies import DeedBody
 from dialer.storage.evidence_trim import DAY_S
-from dialer.storage.forgetting import Forgotten, forget_in_journal, never_mind
+from dialer.storage.forgetting import Forgotten, forget_in_journal, never_mind, overwrite_log
 from dialer.storage.imports import ERASED
 from dialer.storage.sqlite import SqliteStore
 from dialer.storage.vault import Vault
@@ -107,7 +107,7 @@ def erase_person(store: SqliteStore, erasure: Erasure, *, at: float, who: str, r
                 details=details,
             )
             record(connection, store.vault, deed)
-        _overwrite_log(connection)
+        overwrite_log(connection)
     return replace(erased, journal_entries=entries)
 
 
@@ -144,7 +144,7 @@ def erase_leads(
         )
         with transaction(connection):
             record(connection, store.vault, deed)
-        _overwrite_log(connection)
+        overwrite_log(connection)
     return replace(total, journal_entries=entries)
 
 
@@ -153,13 +153,6 @@ def _open(store: SqliteStore) -> sqlite3.Connection:
     # What is deleted is overwritten, not only given up.
     connection.execute("PRAGMA secure_delete = ON")
     return connection
-
-
-def _overwrite_log(connection: sqlite3.Connection) -> None:
-    """Move what the write-ahead log holds into the database, as far as nobody reads it: it has the old pages, too."""
-    # Who writes waits meanwhile: much less long than a writer's patience, even beside somebody who reads for hours.
-    connection.execute("PRAGMA busy_timeout = 500")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _forgotten(connection: sqlite3.Connection, vault: Vault, erasures: Sequence[Erasure]) -> Forgotten:

@@ -61,6 +61,13 @@ def never_mind() -> None:
     """Be called between two steps, and let the work go on."""
 
 
+def overwrite_log(connection: sqlite3.Connection) -> None:
+    """Move what the write-ahead log holds into the database, as far as nobody reads it: it has the old pages, too."""
+    # Who writes waits meanwhile: much less long than a writer's patience, even beside somebody who reads for hours.
+    connection.execute("PRAGMA busy_timeout = 500")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
 def forget_in_journal(
     connection: sqlite3.Connection, vault: Vault, forgotten: Forgotten, tick: Callable[[], None] = never_mind
 ) -> int:

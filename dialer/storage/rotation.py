@@ -13,6 +13,7 @@ from typing import Any
 
 from dialer.errors import KeysError
 from dialer.storage.connection import explained, open_reader, open_writer, transaction
+from dialer.storage.forgetting import overwrite_log
 from dialer.storage.reading import SqliteRecords
 from dialer.storage.rows import SEALED, SealedColumns
 from dialer.storage.sqlite import SqliteStore
@@ -56,7 +57,8 @@ def reseal(store: SqliteStore) -> Iterator[tuple[str, int]]:
 def drop_key(store: SqliteStore, key_id: str) -> None:
     """Let no process seal under a key any more; raise KeysError, and let them, while rows need it.
 
-    Who holds an older keyring is refused at its next transaction, so what is counted here cannot grow.
+    Who holds an older keyring is refused at its next transaction, so what is counted here cannot grow. What the
+    write-ahead log still has under the key goes, too: the key may be dropped because somebody else knows it.
     """
     with explained(store.path), closing(open_writer(store.path, store.vault)) as connection:
         with transaction(connection):
@@ -69,6 +71,7 @@ def drop_key(store: SqliteStore, key_id: str) -> None:
             raise KeysError(
                 f"key {key_id}: {used:,} rows are sealed under it: `dialer keys rotate` seals them anew, then drop it"
             )
+        overwrite_log(connection)
 
 
 def _is_old(place: SealedColumns) -> str:

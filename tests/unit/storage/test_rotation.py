@@ -131,6 +131,21 @@ def test_nothing_is_sealed_under_a_key_that_was_dropped(path: Path) -> None:
             assert rows_per_key(store) == {"00000002": LEADS + 2}
 
 
+def test_the_files_hold_nothing_under_a_key_that_was_dropped(tmp_path: Path) -> None:
+    """While others have the database open, too: whoever learned the old key reads nothing in file or log."""
+    path, old, new = tmp_path / "dialer.db", "5ea1ed01", "5ea1ed02"
+    with closing(SqliteStore(path, make_vault(old))) as store:
+        fill(store)
+    both = make_vault(old, new)
+    with closing(SqliteStore(path, both)) as daemon, closing(SqliteStore(path, both)) as store:
+        daemon.apply([])
+        assert sum(rows for _, rows in reseal(store)) == LEADS + 2
+        drop_key(store, old)
+        written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"\x01" + bytes.fromhex(old) not in written
+    assert b"\x01" + bytes.fromhex(new) in written
+
+
 def test_every_table_with_sealed_values_can_be_gone_through(path: Path) -> None:
     """The statements fit each table, from its beginning and from any key on."""
     with closing(SqliteStore(path, BOTH)) as store:
