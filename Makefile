@@ -33,8 +33,8 @@ test: setup ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: soak
-soak: setup ## Run the property tests with many more examples
-	@$(BIN)/python -m pytest -n 2 --hypothesis-profile soak --timeout 3600 tests/properties
+soak: setup ## Run the property tests with many more examples, and kill the dialer thousands of times
+	@$(BIN)/python -m pytest -n 2 --hypothesis-profile soak --timeout 3600 tests/properties tests/recovery
 
 .PHONY: check
 check: setup ## Check format, lint, types, import layers and the examples in the docs

@@ -6,7 +6,7 @@ is lost meanwhile; an agent's desk keeps what it could not deliver and sends it 
 
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -56,6 +56,7 @@ LEADS = 12  # of each campaign
 SHIFT_S = 2 * 3600.0
 DRAIN_S = 1200.0
 OUTAGES_S = (0.0, 1.5, 11.0, 300.0)
+JUMP_S = 3600.0
 DESK_EVENTS: tuple[type, ...] = AgentEvent.__args__  # type: ignore[attr-defined]
 ORDERS = (PlaceCall, BridgeCall, PlayMessage, HangUp, OfferPreview)
 LIVE_ENDS = (Outcome.CONNECTED, Outcome.ABANDONED, Outcome.ABANDONED_BY_CALLEE)
@@ -133,10 +134,11 @@ class Truth:
 
 
 class Shift:
-    """The half day, with at most one kill in it."""
+    """The half day, with at most one kill or one jump of the clock in it."""
 
-    def __init__(self, path: Path, kill: Kill | None = None) -> None:
+    def __init__(self, path: Path, kill: Kill | None = None, *, jump_at_seq: int | None = None) -> None:
         self.path = path
+        self.jump_at_seq = jump_at_seq
         self.kill = kill
         self.now = START_AT
         self.truth = Truth()
@@ -191,13 +193,18 @@ class Shift:
     def _handle(self, event: Event | None) -> None:
         commands = self.engine.handle_timer(self.now) if event is None else self.engine.handle(event, self.now)
         entry = Entry(seq=self.seq, at=self.now, event=event, commands=tuple(commands))
-        self.store.commit_batch([entry])
+        self._keep(entry)
         self.seq += 1
         is_killed = self.kill is not None and entry.seq == self.kill.seq
         if not is_killed or (self.kill is not None and self.kill.has_acted):
             self._carry_out(entry.commands)
         if is_killed:
             self._restart()
+        if entry.seq == self.jump_at_seq:
+            self.now += JUMP_S
+
+    def _keep(self, entry: Entry) -> None:
+        self.store.commit_batch([entry])
 
     def _carry_out(self, commands: Iterable[Command]) -> None:
         for command in commands:
@@ -311,6 +318,16 @@ def killed(path: Path, kill: Kill) -> None:
         shift.close()
 
 
+def jumped(path: Path, seq: int) -> None:
+    """Run the day with a clock that goes on by an hour at once after an entry, and check all that must hold."""
+    fill(path)
+    shift = Shift(path, jump_at_seq=seq)
+    try:
+        check_all(shift.run())
+    finally:
+        shift.close()
+
+
 # ------------------------------------------------------------------------------------------- what must hold
 def check_all(shift: Shift) -> None:
     """Hold the end of the day to everything that a crash must not break."""
@@ -326,7 +343,7 @@ def check_all(shift: Shift) -> None:
     check_evidence(shift.store)
 
 
-def check_gaps(attempts: Iterable[Attempt]) -> None:
+def check_gaps(attempts: Iterable[Attempt], rules: Mapping[Outcome, RetryRule] = RETRIES) -> None:
     """No lead is dialed again before its last call is over and the window of that call's outcome has passed."""
     last: dict[int, Attempt] = {}
     for attempt in sorted(attempts, key=lambda each: each.placed_at):
@@ -334,12 +351,12 @@ def check_gaps(attempts: Iterable[Attempt]) -> None:
         last[attempt.lead_id] = attempt
         if before is None:
             continue
-        assert before.outcome is not None and before.released_at is not None
-        assert attempt.placed_at >= before.released_at
+        assert before.outcome is not None and before.released_at is not None, (before, attempt)
+        assert attempt.placed_at >= before.released_at, (before, attempt)
         if before.outcome is Outcome.CONNECTED:
             assert before.disposition in ("callback", "again", "machine"), before
             continue
-        rule = RETRIES.get(before.outcome)
+        rule = rules.get(before.outcome)
         assert rule is not None or before.outcome in (Outcome.CANCELLED, Outcome.CONGESTION), before
         window_s = NOT_REACHED_S if rule is None else rule.after_s
         assert attempt.placed_at >= before.released_at + window_s, (before, attempt)
@@ -347,13 +364,7 @@ def check_gaps(attempts: Iterable[Attempt]) -> None:
 
 def check_facts(shift: Shift, attempts: dict[int, Attempt]) -> None:
     """What was committed before the kill is there after it, and what was said then, was heard."""
-    for call_id, kept in shift.kept.items():
-        now = attempts[call_id]
-        for name in ("placed_at", "ringing_at", "answered_at", "classified_at", "bridged_at", "released_at", "outcome"):
-            value = getattr(kept, name)
-            assert value is None or getattr(now, name) == value, (name, kept, now)
-        for name in ("is_live", "is_abandoned"):
-            assert not getattr(kept, name) or getattr(now, name) or now.disposition == "machine", (name, kept, now)
+    check_kept(shift.kept, attempts)
     for call_id in shift.said:
         assert attempts[call_id].disposition is not None, attempts[call_id]
     for seller, number in shift.blocked:
@@ -362,6 +373,17 @@ def check_facts(shift: Shift, attempts: dict[int, Attempt]) -> None:
         attempt = attempts[call_id]
         if attempt.bridged_at is not None:  # else nobody knows of the conversation: of unknown fate
             assert attempt.disposition == word.disposition, (attempt, word)
+
+
+def check_kept(before: Mapping[int, Attempt], attempts: Mapping[int, Attempt]) -> None:
+    """What was known of an attempt is known of it later, to the instant."""
+    for call_id, kept in before.items():
+        now = attempts[call_id]
+        for name in ("placed_at", "ringing_at", "answered_at", "classified_at", "bridged_at", "released_at", "outcome"):
+            value = getattr(kept, name)
+            assert value is None or getattr(now, name) == value, (name, kept, now)
+        for name in ("is_live", "is_abandoned"):
+            assert not getattr(kept, name) or getattr(now, name) or now.disposition == "machine", (name, kept, now)
 
 
 def check_answers(shift: Shift, attempts: dict[int, Attempt]) -> None:

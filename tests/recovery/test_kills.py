@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.recovery.shift import OUTAGES_S, Kill, killed, without_kill
+from tests.recovery.shift import OUTAGES_S, Kill, jumped, killed, without_kill
 
 SAMPLE = 20
 """Entries at which `make test` kills, each twice."""
@@ -57,3 +57,11 @@ def test_a_kill_at_any_journal_entry_loses_nothing(
             file.unlink()
     with capsys.disabled():
         print(f"\nkills survived: {survived} of a day of {last_seq} journal entries (part {share + 1} of {SHARES})")
+
+
+def test_a_clock_that_jumps_while_calls_are_up_loses_nothing(folder: Path) -> None:
+    """An hour passes at once: what waited is abandoned, what was silent is unknown, and all of it is counted."""
+    last_seq = without_kill(folder / "quiet.db")
+    step = last_seq // (SAMPLE if settings.get_current_profile_name() == "soak" else 5)
+    for seq in range(step // 2, last_seq, step):
+        jumped(folder / f"jump_{seq}.db", seq)
