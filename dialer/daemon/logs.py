@@ -4,6 +4,7 @@ Under systemd, and wherever nobody sits at a terminal, a line is one JSON object
 """
 
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -28,6 +29,8 @@ from dialer.ports import Clock
 from dialer.storage.codec import Entry
 
 Logger = FilteringBoundLogger
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_FAULTS = ("error", "exception")
 
 
 def make_logger(level: str, form: str, clock: Clock | None = None, *, stream: TextIO | None = None) -> Logger:
@@ -47,6 +50,7 @@ def make_logger(level: str, form: str, clock: Clock | None = None, *, stream: Te
             _stamp(clock),
             lasting.own_up,
             structlog.processors.format_exc_info,
+            _hide_numbers,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -79,6 +83,12 @@ class _Lasting:
     def own_up(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
         """Say in a line how many were lost before it."""
         return {**event, "lost_lines": self._lost} if self._lost else event
+
+
+def _hide_numbers(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Mask the numbers in what Python says of a fault: they are in E.164 wherever the daemon has them."""
+    hidden = {name: _E164.sub(lambda found: mask(found[0]), str(event[name])) for name in _FAULTS if name in event}
+    return {**event, **hidden}
 
 
 def _stamp(clock: Clock | None) -> Processor:

@@ -122,6 +122,23 @@ def test_the_form_follows_the_place() -> None:
         assert "hidden" not in out.getvalue()
 
 
+def test_a_fault_of_the_dialer_tells_no_number() -> None:
+    """Whatever Python says of it: the key that was not found, the object that did not fit, its causes."""
+    for form in ("json", "console"):
+        out = io.StringIO()
+        logger = make_logger("info", form, stream=out)
+        try:
+            try:
+                {}[PLACED.number]
+            except KeyError as error:
+                raise RuntimeError(f"no such call: {PLACED}") from error
+        except RuntimeError as error:
+            logger.error("crashed", error=str(error), exc_info=error)
+        assert "KeyError" in out.getvalue()
+        assert "+82-10-****-5678" in out.getvalue()
+        assert PLACED.number not in out.getvalue()
+
+
 class Leaky(io.StringIO):
     """A stream that cannot be written to while it is full."""
 
