@@ -22,14 +22,15 @@ class SystemClock:
     A step back is not followed: restart the daemon then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._loop = asyncio.get_running_loop()
-        self._offset_s = time.time() - self._loop.time()
+        self._wall = wall
+        self._offset_s = wall() - self._loop.time()
 
     def now(self) -> float:
         """The instant, in POSIX seconds UTC."""
         at = self._loop.time() + self._offset_s
-        ahead_s = time.time() - at
+        ahead_s = self._wall() - at
         if ahead_s > STEP_S:
             self._offset_s += ahead_s
             at += ahead_s
