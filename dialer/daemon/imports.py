@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dialer.daemon.preparing import LARGE, Job, PreparedRow, prepared
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import ListError
 from dialer.leads.columns import ColumnMap, fits_nothing, locate
+from dialer.leads.numbers import Fault
 from dialer.leads.proposal import no_fit
 from dialer.leads.reader import digest_of, read_rows
 from dialer.leads.rejects import RejectsFile
 from dialer.leads.rows import ReadRow, to_lead
 from dialer.leads.source import Encoding, Row, RowSource, refuse
-from dialer.storage.imports import ImportSession, ImportStore
+from dialer.storage.imports import Added, ImportSession, ImportStore
+from dialer.storage.sqlite_import import SqliteImport
 
 PROGRESS_EVERY = 250
 
@@ -60,8 +63,9 @@ def import_list(
     *,
     is_dry_run: bool = False,
     progress: Progress | None = None,
+    large: int = LARGE,
 ) -> ImportReport:
-    """Import one list into a campaign.
+    """Import one list into a campaign. From `large` bytes on, other processes help to read it.
 
     Raises `ListError` when the file as a whole cannot be read or its rejects cannot be written; the store is then as it
     was before, as it is after a dry run. Rejected rows go to `<list>.rejects.csv` in both cases of success.
@@ -74,11 +78,18 @@ def import_list(
         counts = _Counts()
         with RejectsFile(path, source.headings) as rejects:
             with store.importing(policy, str(path), digest, now) as session:
-                for row in source.rows:
-                    if any(cell.strip() for cell in row.cells):
-                        _take(row, to_lead(row, columns, policy, now), session, rejects, counts)
-                        if progress is not None and counts.rows % PROGRESS_EVERY == 0:
-                            progress(counts.rows, source.share_read())
+                tell = progress or _never_mind
+                if isinstance(session, SqliteImport) and path.stat().st_size >= large:
+                    job = Job(columns=columns, policy=policy, now=now, keyring=session.keyring)
+                    for rows, became in prepared(source.rows, job):
+                        _take_many(rows, became, session, rejects, counts)
+                        tell(counts.rows, source.share_read())
+                else:
+                    for row in source.rows:
+                        if any(cell.strip() for cell in row.cells):
+                            _take(row, to_lead(row, columns, policy, now), session, rejects, counts)
+                            if counts.rows % PROGRESS_EVERY == 0:
+                                tell(counts.rows, source.share_read())
                 _finish(source, session, rejects, counts.rows, is_dry_run)
             rejects_path = rejects.keep()
     if progress is not None:
@@ -141,17 +152,40 @@ class _Counts:
     consents: int = 0
 
 
+def _never_mind(_: int, __: float) -> None:
+    """Take note of nothing."""
+
+
 def _take(row: Row, read: ReadRow, session: ImportSession, rejects: RejectsFile, counts: _Counts) -> None:
     """Bring one row to its end: loaded, merged or rejected."""
+    added = None if read.lead is None else session.add(read.lead, read.consents)
+    _count(row, added, read.faults, len(read.consents), rejects, counts)
+
+
+def _take_many(
+    rows: list[Row], became: list[PreparedRow], session: SqliteImport, rejects: RejectsFile, counts: _Counts
+) -> None:
+    """Bring rows that were read elsewhere to their ends, in order."""
+    ends = iter(session.add_many([each.lead for each in became if each.lead is not None]))
+    for row, each in zip(rows, became, strict=True):
+        added = None if each.lead is None else next(ends)
+        consents = 0 if each.lead is None else len(each.lead.consents)
+        _count(row, added, each.faults, consents, rejects, counts)
+
+
+def _count(
+    row: Row, added: Added | None, faults: tuple[Fault, ...], consents: int, rejects: RejectsFile, counts: _Counts
+) -> None:
+    """Count a row's end (None: rejected for its first fault) and keep what of it was not taken."""
     counts.rows += 1
-    if read.lead is None:
+    if added is None:
         counts.ends["rejected"] += 1
-        counts.reasons[read.faults[0].reason.value] += 1
-        rejects.add(row, read.faults[0], "row")
+        counts.reasons[faults[0].reason.value] += 1
+        rejects.add(row, faults[0], "row")
         return
-    counts.ends[session.add(read.lead, read.consents)] += 1
-    counts.consents += len(read.consents)
-    for fault in read.faults:
+    counts.ends[added] += 1
+    counts.consents += consents
+    for fault in faults:
         counts.lost_numbers[fault.reason.value] += 1
         rejects.add(row, fault, "number")
 

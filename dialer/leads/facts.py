@@ -25,6 +25,8 @@ _PARTED = re.compile(r"\s*[,;\u3001]\s*")
 _YES = YES | {"네", "はい"}
 _NO = NO | {"いいえ"}
 
+_NOTHING = Relationship()
+
 Text = Callable[[str], str]
 """Gives a field of the row as one line of text."""
 
@@ -45,6 +47,11 @@ class Facts:
     contact_hours: tuple[Span, ...]
     relationship: Relationship
     consents: tuple[Consent, ...]
+
+
+def no_facts(policy: CampaignPolicy) -> Facts:
+    """Give what `read_facts` does of a row whose list has no column with a fact."""
+    return Facts(source=policy.consent.source, contact_hours=(), relationship=_NOTHING, consents=())
 
 
 def read_facts(

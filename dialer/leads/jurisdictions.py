@@ -75,11 +75,15 @@ _PART = re.compile(r"[A-Z0-9]{1,3}")
 _SOMEWHERE = (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
 
-def jurisdictions_of(number: phonenumbers.PhoneNumber, region: str) -> tuple[str, ...]:
-    """Give every jurisdiction whose law may hold for a number; `region` is its country (ISO alpha-2)."""
+def jurisdictions_of(number: phonenumbers.PhoneNumber, region: str, number_type: int | None = None) -> tuple[str, ...]:
+    """Give every jurisdiction whose law may hold for a number; `region` is its country (ISO alpha-2).
+
+    `number_type` is the library's, where the caller knows it already.
+    """
     if region != "US":
         return (region,)
-    number_type = phonenumbers.number_type(number)
+    if number_type is None:
+        number_type = phonenumbers.number_type(number)
     if number_type in _SOMEWHERE:
         return (_STATES.get(str(number.national_number)[:3], region),)
     return (region, "CA") if number_type == PhoneNumberType.TOLL_FREE else (region,)

@@ -68,6 +68,9 @@ NOBODY: dict[int, tuple[Range, ...]] = {
         Range(region="JP", pattern=re.compile(r"300\d{6}|(52|92)00\d{5}"), kind="fixed"),
     ),
 }
+# Python itself keeps 512 patterns, fewer than a list of several countries asks for, and looks long for each.
+phonenumbers.enable_pattern_cache()
+
 KINDS = {
     PhoneNumberType.MOBILE: "mobile",
     PhoneNumberType.FIXED_LINE: "fixed",
@@ -82,6 +85,7 @@ EXTENSION = re.compile(
 )
 SEPARATOR = re.compile(r"\s*(?:[/;,|、\n]|\bor\b|\band\b|또는|및|または)\s*", re.IGNORECASE)
 SCIENTIFIC = re.compile(r"([1-9])(?:\.(\d+))?E\+?(\d{1,2})", re.IGNORECASE)
+_NO_DIGIT = re.compile(r"[^0-9]+")
 WHOLE_FLOAT = re.compile(r"(\d+)\.0+")
 
 
@@ -109,6 +113,8 @@ def read_numbers(cell: str, region: str, own_zone: str | None = None) -> tuple[l
 
 def _clean(cell: str) -> str:
     """Bring full-width digits and signs to ASCII, drop invisible characters and the ends' spaces."""
+    if cell.isascii() and cell.isprintable():  # as most cells are: nothing to bring anywhere
+        return cell.strip(" \t\n'\"`")
     text = unicodedata.normalize("NFKC", cell)
     return "".join(char for char in text if char in "\n\t" or unicodedata.category(char)[0] != "C").strip(" \t\n'\"`")
 
@@ -156,10 +162,10 @@ def _is_possible(number: phonenumbers.PhoneNumber) -> bool:
 
 def _interpretations(text: str, region: str) -> list[phonenumbers.PhoneNumber]:
     """List what a text may mean: as written, with a country code that lacks its plus, with 00 for the plus."""
-    digits = "".join(char for char in text if char.isdigit())
-    code = str(phonenumbers.country_code_for_region(region))
     readings = [text]
     if not text.startswith("+"):
+        digits = _NO_DIGIT.sub("", text) if text.isascii() else "".join(char for char in text if char.isdigit())
+        code = str(phonenumbers.country_code_for_region(region))
         if digits.startswith("00"):
             readings.append(f"+{digits[2:]}")
         if digits.startswith(code):
@@ -184,11 +190,11 @@ def _usable(number: phonenumbers.PhoneNumber, own_zone: str | None) -> PhoneNumb
             return None
         region, kind = reserved.region, reserved.kind
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-    zones = zones_of(number, region, kind) or ((own_zone,) if own_zone is not None else ())
+    zones = zones_of(number, region, kind, number_type) or ((own_zone,) if own_zone is not None else ())
     if not zones:
         found = f"{e164} may be in several time zones of {region}, and nothing tells which"
         return Fault(reason=Reason.NO_TIME_ZONE, text=f"{found}; add a column with the person's zone")
-    jurisdictions = jurisdictions_of(number, region)
+    jurisdictions = jurisdictions_of(number, region, number_type)
     return PhoneNumber(e164=e164, kind=kind, region=region, zones=zones, jurisdictions=jurisdictions)
 
 

@@ -3,13 +3,14 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.standing import Consent
 from dialer.leads.columns import ColumnMap
-from dialer.leads.facts import FACT_FIELDS, BadFact, read_facts
+from dialer.leads.facts import FACT_FIELDS, BadFact, no_facts, read_facts
 from dialer.leads.jurisdictions import country_of
 from dialer.leads.numbers import Fault, Reason, read_numbers
 from dialer.leads.source import Row
@@ -18,6 +19,9 @@ from dialer.leads.zones import is_zone, place_zones
 KNOWN_FIELDS = ("number", "name", "segment", "priority", "zone", "external_id", "jurisdiction", *FACT_FIELDS)
 WHOLE = re.compile(r"[+-]?\d{1,9}(?:\.0+)?")
 SHUFFLE_BYTES = 6  # 48 bits: distinct for any real list, and exact in every JSON reader
+
+
+Rank = Callable[[str, str], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +36,11 @@ class ReadRow:
     consents: tuple[Consent, ...] = ()
 
 
-def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy, now: float) -> ReadRow:
-    """Turn a row into a lead with `lead_id` 0, as of `now`. Never raises for what a row may hold."""
+def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy, now: float, rank: Rank | None = None) -> ReadRow:
+    """Turn a row into a lead with `lead_id` 0, as of `now`. Never raises for what a row may hold.
+
+    `rank` gives a lead its pseudo-random rank, from campaign and number (None: `shuffle_rank`).
+    """
     if any(cell.strip() for cell in row.cells[columns.width :]):
         found = f"{len(row.cells)} cells under {columns.width} headings: a delimiter inside a cell that is not quoted?"
         return _rejected(Reason.TOO_MANY_CELLS, found)
@@ -55,14 +62,17 @@ def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy, now: float) ->
         nothing = Fault(reason=Reason.NO_NUMBER, text="no number in any of the number columns")
         return ReadRow(lead=None, faults=faults or (nothing,))
     try:
-        facts = read_facts(lambda name: _text(row, columns, name), policy, numbers, zone, now)
+        if columns.indexes.keys().isdisjoint(FACT_FIELDS):
+            facts = no_facts(policy)
+        else:
+            facts = read_facts(lambda name: _text(row, columns, name), policy, numbers, zone, now)
     except BadFact as error:
         return ReadRow(lead=None, faults=(error.fault,))
     lead = Lead(
         lead_id=0,
         campaign=policy.name,
         numbers=numbers,
-        shuffle=shuffle_rank(policy.name, numbers[0].e164),
+        shuffle=(rank or shuffle_rank)(policy.name, numbers[0].e164),
         name=_text(row, columns, "name"),
         segment=_text(row, columns, "segment"),
         priority=int(priority.split(".")[0]),

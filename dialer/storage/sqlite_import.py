@@ -6,8 +6,8 @@ The temporary database may go to the disk, too, so what is personal is sealed in
 """
 
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
@@ -18,9 +18,11 @@ from dialer.storage import rows
 from dialer.storage.consents import GATHERING, gather, keep_gathered
 from dialer.storage.imports import ERASED, Added, Tally, distinct, merge, not_its_own, own_consents
 from dialer.storage.proofs import refuse_dropped
-from dialer.storage.vault import Vault
+from dialer.storage.vault import Keyring, Vault
 from dialer.storage.writing import add_open_leads, counter, insert, raise_counter, register
 
+MANY = 1_000
+"""Rows whose numbers are looked for in one statement; SQLite takes 32,766 values in one."""
 LOOK_EVERY = 1_000  # rows that may be read of one and the same state of the store
 _COLUMNS = ", ".join(rows.LEAD_COLUMNS)
 _GATHERING = (
@@ -34,6 +36,11 @@ _GATHERING = (
 )
 _KEEP_LEAD = insert("gathered.leads", rows.LEAD_COLUMNS, verb="INSERT OR REPLACE")
 _KEEP_NUMBER = insert("gathered.numbers", ("number_index", "lead_id"))
+_OWNED = (
+    "SELECT number_index FROM gathered.numbers WHERE number_index IN (%s)",
+    "SELECT number_index FROM lead_numbers WHERE number_index IN (%s) AND campaign = ?",
+    "SELECT number_index FROM blocked WHERE number_index IN (%s) AND seller = ?",  # may be of people who were erased
+)
 _OWNERS = (
     "SELECT lead_id FROM gathered.numbers WHERE number_index = :index",
     "SELECT lead_id FROM lead_numbers WHERE number_index = :index AND campaign = :campaign",
@@ -61,6 +68,39 @@ _ADD_IMPORT = insert(
 _LAST_IMPORT = "SELECT coalesce(max(import_id), 0) FROM imports"
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A lead that is sealed and ready to be kept, as `prepare` makes it, in another process too.
+
+    `values` are those of LEAD_COLUMNS without the lead's id, `indexes` the keyed hashes of its numbers.
+    """
+
+    values: rows.Row
+    indexes: tuple[bytes, ...]
+    consents: tuple[Consent, ...]
+
+
+_ORDER_KEY = 1 + rows.ENGINE_COLUMNS.index("order_key")
+_ID_DIGITS = 12  # with which an order key ends
+
+
+def prepare(candidate: Lead, consents: Iterable[Consent], policy: CampaignPolicy, vault: Vault) -> Prepared:
+    """Seal a row's lead, as if nobody had any of its numbers yet.
+
+    Its rank is made anew, with the key: the list's own is a plain hash of the number.
+    """
+    rank, numbers = vault.rank(candidate.campaign, candidate.numbers[0].e164), distinct(candidate.numbers)
+    lead = candidate
+    if (lead.lead_id, lead.shuffle, lead.numbers) != (0, rank, numbers):
+        lead = replace(candidate, lead_id=0, numbers=numbers, shuffle=rank)
+    values = rows.engine_values(lead, order_key(lead, policy.list.order), vault)
+    return Prepared(
+        values=(lead.campaign, *values, *rows.list_values(lead, vault)),
+        indexes=tuple([vault.index(number.e164) for number in lead.numbers]),
+        consents=tuple(own_consents(policy, consents)),
+    )
+
+
 class SqliteImport:
     """Leads on their way into an `SqliteStore`; see `SqliteStore.importing`, which owns connection and transaction."""
 
@@ -77,6 +117,11 @@ class SqliteImport:
         self._first_lead_id = self._next_lead_id = counter(connection, "next_lead_id")
         self._rows = 0
         connection.execute("BEGIN")
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys with which to `prepare` leads for this import."""
+        return self._vault.keyring
 
     def add(self, candidate: Lead, consents: Iterable[Consent] = ()) -> Added:
         """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number."""
@@ -97,6 +142,52 @@ class SqliteImport:
             return self.tally.count("unchanged")
         self._gather(merged, merged.numbers[len(known.numbers) :])
         return self.tally.count("merged")
+
+    def add_many(self, many: Sequence[Prepared]) -> list[Added]:
+        """Add prepared leads, in order, as `add` would; say what became of each.
+
+        Those whose numbers nobody has yet, nearly all of a list, are kept without being opened.
+        """
+        taken: set[bytes] = set()
+        for start in range(0, len(many), MANY):
+            taken |= self._owned([index for each in many[start : start + MANY] for index in each.indexes])
+        added: list[Added] = []
+        fresh: list[Prepared] = []
+        for each in many:
+            if taken.isdisjoint(each.indexes):
+                fresh.append(each)
+                added.append(self.tally.count("loaded"))
+            else:
+                self._keep(fresh)
+                fresh = []
+                lead = rows.to_lead((0, *each.values), self._vault)
+                added.append(self.add(lead, each.consents))
+            taken.update(each.indexes)
+        self._keep(fresh)
+        return added
+
+    def _owned(self, indexes: list[bytes]) -> set[bytes]:
+        """Give those of some numbers that leads have, of this import or of the store, or that nobody calls."""
+        self._look_again(len(indexes))
+        marks = ", ".join("?" * len(indexes))
+        found: set[bytes] = set()
+        for sql, more in zip(_OWNED, ((), (self._policy.name,), (self._policy.seller,)), strict=True):
+            found.update(index for (index,) in self._connection.execute(sql % marks, (*indexes, *more)))
+        return found
+
+    def _keep(self, fresh: list[Prepared]) -> None:
+        """Keep new leads, with ids in their order."""
+        leads: list[rows.Row] = []
+        numbers: list[tuple[bytes, int]] = []
+        for lead_id, each in enumerate(fresh, start=self._next_lead_id):
+            key = each.values[_ORDER_KEY][:-_ID_DIGITS] + f"{lead_id:0{_ID_DIGITS}d}"
+            leads.append((lead_id, *each.values[:_ORDER_KEY], key, *each.values[_ORDER_KEY + 1 :]))
+            numbers += [(index, lead_id) for index in each.indexes]
+            if each.consents:
+                gather(self._connection, self._vault, each.consents)
+        self._next_lead_id += len(fresh)
+        self._connection.executemany(_KEEP_LEAD, leads)
+        self._connection.executemany(_KEEP_NUMBER, numbers)
 
     def rollback(self) -> None:
         """Forget everything at the end, as a dry run does."""
@@ -124,11 +215,12 @@ class SqliteImport:
         connection.execute(_ADD_IMPORT, values)
         keep_gathered(connection, source, "", now)
 
-    def _look_again(self) -> None:
-        """Read the store as it is now, every so often: a statement for itself costs twice the time, and a transaction
-        that lasts keeps the write-ahead log from being emptied."""
-        self._rows += 1
-        if self._rows % LOOK_EVERY == 0:
+    def _look_again(self, count: int = 1) -> None:
+        """Read the store as it is now, every so many look-ups: a statement for itself costs twice the time, and a
+        transaction that lasts keeps the write-ahead log from being emptied."""
+        self._rows += count
+        if self._rows >= LOOK_EVERY:
+            self._rows = 0
             self._connection.execute("COMMIT")
             self._connection.execute("BEGIN")
 

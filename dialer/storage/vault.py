@@ -47,6 +47,8 @@ class Vault:
         self._take(keyring)
 
     def _take(self, keyring: Keyring) -> None:
+        self.keyring = keyring
+        """What it works with, for a vault in another process."""
         self._ciphers = {key_id: AESGCM(secret) for key_id, secret in keyring.sealing.items()}
         key_id, cipher = tuple(self._ciphers.items())[-1]
         self._sealing = (bytes([FORMAT]) + key_id, cipher)
