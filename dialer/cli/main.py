@@ -18,6 +18,7 @@ from dialer.cli.consent import consent_app
 from dialer.cli.daemon import campaign_app, run, status
 from dialer.cli.db import db_app
 from dialer.cli.demo import demo
+from dialer.cli.doctor import doctor
 from dialer.cli.evidence import evidence_app
 from dialer.cli.journal import journal_app
 from dialer.cli.keys import keys_app
@@ -138,6 +139,7 @@ app.command(rich_help_panel="Run")(status)
 app.add_typer(campaign_app, name="campaign", rich_help_panel="Run")
 app.add_typer(keys_app, name="keys", rich_help_panel="Run")
 app.add_typer(db_app, name="db", rich_help_panel="Run")
+app.command(rich_help_panel="Run")(doctor)
 app.command(rich_help_panel="Look back")(why)
 app.command("why-not", rich_help_panel="Look back")(why_not)
 app.add_typer(report_app, name="report", rich_help_panel="Look back")

@@ -185,7 +185,7 @@ class ChangeBody(msgspec.Struct, kw_only=True):
 
 
 class DeedBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a user did with personal data or with the log: `view`, `export`, `erasure` or `trim`, and why."""
+    """What a user did with personal data or with the log: `view`, `export`, `erasure`, `trim` or `mend`, and why."""
 
     at: float
     kind: str

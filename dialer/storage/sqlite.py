@@ -7,7 +7,7 @@ bounds the daemon. Every method is synchronous and keeps to one thread, so a wri
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,10 +42,10 @@ _FIRST_READY = f"SELECT {_COLUMNS} FROM leads WHERE campaign = ? AND place = 0 O
 _CLAIM = "UPDATE leads SET place = 2 WHERE lead_id = ?"
 _FINISH = "UPDATE leads SET place = 3, reason = ? WHERE lead_id = ?"
 # Not a lead on a call that nobody saw end, and none whose last call was a connect that waits for the agent's word.
-_RELEASE = """UPDATE leads SET place = (due_at > 0) WHERE place = 2
-    AND lead_id NOT IN (SELECT lead_id FROM attempts WHERE released_at IS NULL)
+HELD_BACK = """AND lead_id NOT IN (SELECT lead_id FROM attempts WHERE released_at IS NULL)
     AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.lead_id = leads.lead_id AND bridged_at IS NOT NULL
         AND disposition IS NULL AND attempt_rank = leads.attempts)"""
+_RELEASE = f"UPDATE leads SET place = (due_at > 0) WHERE place = 2 {HELD_BACK}"
 _NEXT_DUE = "SELECT min(due_at) FROM leads WHERE campaign = ? AND place = 1"
 _BLOCKED = "SELECT 1 FROM blocked WHERE seller = ? AND number_index = ?"
 _APPEND = insert("journal", ("seq", "at", "entry"))
@@ -72,6 +72,10 @@ class SqliteStore(SqliteRecords):
         with explained(self.path), transaction(self._writer):
             refuse_dropped(self._writer, self.vault.key_id)
             yield self._writer
+
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Run a block of plain statements as one transaction, for whoever mends by hand."""
+        return self._transaction()
 
     def renew_keys(self) -> str:
         """Read the keyring again and seal with its newest key from now on; give the key's id."""

@@ -1,0 +1,265 @@
+"""What a crash or a damaged disk left in a database that nobody would notice: listed, and mended where it can be.
+
+One rule governs this module: the records are the truth (attempts, leads, the journal's orders to dial), and what is
+only counted from them is made anew. What is missing from the records is told, never invented.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from math import inf
+from pathlib import Path
+
+from dialer.domain.commands import Command, PlaceCall, RecordAttempt, SaveLead
+from dialer.domain.lead import Lead
+from dialer.engine.hopper import order_key
+from dialer.engine.resuming import certainty
+from dialer.errors import StorageError
+from dialer.storage import rows
+from dialer.storage.connection import explained, open_reader
+from dialer.storage.evidence import GENESIS, entries, last_link, link, trimmed
+from dialer.storage.evidence_bodies import DeedBody
+from dialer.storage.imports import ERASED
+from dialer.storage.sqlite import HELD_BACK, SqliteStore
+from dialer.storage.vault import Vault
+from dialer.storage.writing import raise_counter
+
+DAYS_S = 7 * 86_400.0
+"""How far back attempts are looked at, from the journal's last entry on."""
+LINKS = 10_000
+"""Entries of the evidence whose chain is followed, the last ones; `dialer evidence verify` follows all of an export."""
+ENTRIES = 2_000
+"""Journal entries whose orders to dial are compared with the counter of calls, the last ones."""
+
+_ATTEMPT = ", ".join(rows.ATTEMPT_COLUMNS)
+_UNKNOWN = f"""SELECT {_ATTEMPT} FROM attempts WHERE placed_at >= ? AND released_at IS NOT NULL
+    AND (outcome = 'unknown' OR released_by = 'unknown') ORDER BY call_id"""
+_OPEN = "SELECT call_id, campaign, lead_id FROM attempts WHERE released_at IS NULL ORDER BY call_id"
+_STUCK = f"SELECT lead_id, campaign FROM leads WHERE place = 2 {HELD_BACK} ORDER BY lead_id"
+_OPEN_LEADS = """SELECT name, open_leads, (SELECT count(*) FROM leads WHERE campaign = campaigns.name AND place <> 3)
+    FROM campaigns ORDER BY name"""
+_LAST_CALL = "SELECT coalesce(max(call_id), 0) FROM attempts"
+_MADE = f"""SELECT lead_id, campaign, attempts, made FROM leads JOIN
+    (SELECT lead_id, campaign, count(*) AS made FROM attempts GROUP BY lead_id, campaign) USING (lead_id, campaign)
+    WHERE attempts <> made AND reason <> '{ERASED}' ORDER BY lead_id"""
+_PROVEN = """SELECT DISTINCT json_extract(CAST(body AS TEXT), '$.call_id') FROM evidence
+    WHERE kind = 'attempt' AND at >= ?"""
+_RECENT = f"SELECT {_ATTEMPT} FROM attempts WHERE placed_at >= ? ORDER BY call_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is not as it should be, or not known. `help` says what mends it."""
+
+    kind: str
+    text: str
+    help: str
+    is_mendable: bool = False
+    campaign: str | None = None
+    lead_id: int | None = None
+    call_id: int | None = None
+
+
+class Doctor:
+    """Examines one database, as of one instant of it; a daemon may write beside."""
+
+    def __init__(self, path: Path, vault: Vault) -> None:
+        self._path = path
+        self._vault = vault
+
+    def examine(self, now: float, *, has_daemon: bool) -> list[Finding]:
+        """Give all findings. With a daemon at work, what it holds (leads, calls) is as it should be."""
+        with explained(self._path), closing(open_reader(self._path, self._vault)) as connection:
+            connection.execute("BEGIN")
+            last = connection.execute("SELECT at FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+            since_at = (now if last is None else last[0]) - DAYS_S  # a simulated day may be any
+            found = list(self._unknown(connection, since_at))
+            if not has_daemon:
+                found += self._left_behind(connection)
+            found += self._counts(connection)
+            found += self._without_evidence(connection, since_at)
+            found += self._chain(connection)
+        return found
+
+    def _unknown(self, connection: sqlite3.Connection, since_at: float) -> Iterator[Finding]:
+        for row in connection.execute(_UNKNOWN, (since_at,)):
+            attempt = rows.to_attempt(row, self._vault)
+            if certainty(attempt) != "unknown":
+                continue
+            yield Finding(
+                kind="unknown",
+                text=f"call {attempt.call_id}: kept as {attempt.outcome}; nobody saw how it ended ({attempt.cause})",
+                help="counted against the abandonment budget; ask your carrier what became of it",
+                campaign=attempt.campaign,
+                lead_id=attempt.lead_id,
+                call_id=attempt.call_id,
+            )
+
+    def _left_behind(self, connection: sqlite3.Connection) -> Iterator[Finding]:
+        for call_id, campaign, lead_id in connection.execute(_OPEN):
+            yield Finding(
+                kind="open",
+                text=f"call {call_id}: has no end, and no daemon runs",
+                help="the next start asks the gateway and settles it",
+                campaign=campaign,
+                lead_id=lead_id,
+                call_id=call_id,
+            )
+        for lead_id, campaign in connection.execute(_STUCK):
+            yield Finding(
+                kind="stuck",
+                text=f"lead {lead_id}: taken by a daemon that does not run",
+                help="--mend gives it back, as the next start does",
+                is_mendable=True,
+                campaign=campaign,
+                lead_id=lead_id,
+            )
+
+    def _counts(self, connection: sqlite3.Connection) -> Iterator[Finding]:
+        for campaign, kept, counted in connection.execute(_OPEN_LEADS):
+            if kept != counted:
+                yield Finding(
+                    kind="open_leads",
+                    text=f"campaign {campaign}: {kept} open leads are on record, and {counted} are there",
+                    help="--mend counts them anew",
+                    is_mendable=True,
+                    campaign=campaign,
+                )
+        following, used = _counter(connection), self._last_call(connection)
+        if following <= used:
+            yield Finding(
+                kind="next_call_id",
+                text=f"the next call would be number {following}, and {used} is in use already",
+                help="--mend goes on behind it",
+                is_mendable=True,
+                call_id=used,
+            )
+        for lead_id, campaign, kept, made in connection.execute(_MADE):
+            yield Finding(
+                kind="attempts",
+                text=f"lead {lead_id}: {kept} attempts are on record, and {made} were made",
+                help="--mend counts them anew" if made > kept else "more than there are: nobody is called too often",
+                is_mendable=made > kept,
+                campaign=campaign,
+                lead_id=lead_id,
+            )
+
+    def _last_call(self, connection: sqlite3.Connection) -> int:
+        used: int = connection.execute(_LAST_CALL).fetchone()[0]
+        sealed = connection.execute("SELECT entry FROM journal ORDER BY seq DESC LIMIT ?", (ENTRIES,))
+        for (entry,) in sealed:
+            orders = [each for each in rows.to_entry(entry, self._vault).commands if isinstance(each, PlaceCall)]
+            used = max([used, *(order.call_id for order in orders)])
+        return used
+
+    def _without_evidence(self, connection: sqlite3.Connection, since_at: float) -> Iterator[Finding]:
+        oldest = connection.execute("SELECT at FROM evidence ORDER BY seq LIMIT 1").fetchone()
+        if trimmed(connection) and oldest is not None:
+            since_at = max(since_at, oldest[0])
+        proven = {call_id for (call_id,) in connection.execute(_PROVEN, (since_at,))}
+        for row in connection.execute(_RECENT, (since_at,)):
+            attempt = rows.to_attempt(row, self._vault)
+            if attempt.call_id not in proven:
+                yield Finding(
+                    kind="evidence",
+                    text=f"call {attempt.call_id}: an attempt that the evidence does not have",
+                    help="--mend adds it at the end" if attempt.number else "the person was erased since",
+                    is_mendable=bool(attempt.number),
+                    campaign=attempt.campaign,
+                    lead_id=attempt.lead_id,
+                    call_id=attempt.call_id,
+                )
+
+    def _chain(self, connection: sqlite3.Connection) -> Iterator[Finding]:
+        last, _ = last_link(connection)
+        first = max(trimmed(connection) + 1, last - LINKS)
+        before, expected = None, first
+        for entry in entries(connection, first, last):
+            is_first = before is None
+            if is_first and entry.seq == 1:
+                before, is_first = GENESIS, False
+            is_linked = is_first or link(before or b"", entry.seq, sha256(entry.body).digest()) == entry.hash
+            if entry.seq != expected or not is_linked:
+                yield Finding(
+                    kind="chain",
+                    text=f"evidence: entry {expected} is not the one that was written: changed, or not there",
+                    help="keep the database as it is, and restore a backup: evidence is not mended",
+                )
+                return
+            before, expected = entry.hash, entry.seq + 1
+
+
+def mend(store: SqliteStore, findings: list[Finding], now: float, who: str) -> list[str]:
+    """Mend what can be mended, in transactions of their own; say what was done. No daemon may run."""
+    done: list[str] = []
+    by_kind: dict[str, list[Finding]] = {}
+    for each in findings:
+        if each.is_mendable:
+            by_kind.setdefault(each.kind, []).append(each)
+    steps: dict[str, Callable[[SqliteStore, list[Finding]], str]] = {
+        "stuck": _give_back,
+        "open_leads": _count_open,
+        "next_call_id": _go_on_behind,
+        "attempts": _count_attempts,
+        "evidence": _add_evidence,
+    }
+    for kind, step in steps.items():
+        if kind in by_kind:
+            done.append(step(store, by_kind[kind]))
+    if done:
+        details: dict[str, str | int] = {kind: len(found) for kind, found in by_kind.items()}
+        store.note(DeedBody(at=now, kind="mend", who=who, what="database", reason="dialer doctor", details=details))
+    return done
+
+
+def _give_back(store: SqliteStore, _: list[Finding]) -> str:
+    return f"gave back {store.release_claims()} leads"
+
+
+def _count_open(store: SqliteStore, found: list[Finding]) -> str:
+    with store.writing() as connection:
+        connection.executemany(
+            "UPDATE campaigns SET open_leads ="
+            " (SELECT count(*) FROM leads WHERE campaign = campaigns.name AND place <> 3) WHERE name = ?",
+            [(each.campaign,) for each in found],
+        )
+    return f"counted the open leads of {', '.join(str(each.campaign) for each in found)}"
+
+
+def _go_on_behind(store: SqliteStore, found: list[Finding]) -> str:
+    following = max(each.call_id or 0 for each in found) + 1
+    with store.writing() as connection:
+        raise_counter(connection, "next_call_id", following)
+    return f"the next call is number {following}"
+
+
+def _count_attempts(store: SqliteStore, found: list[Finding]) -> str:
+    commands: list[Command] = []
+    for each in found:
+        lead, policy = store.lead(each.lead_id or 0), store.policy(each.campaign or "")
+        if lead is None or policy is None:
+            raise StorageError(f"lead {each.lead_id} of {each.campaign}: gone while it was mended: run it again")
+        attempts = store.attempts(each.campaign, 0.0, inf)
+        lead = _with_attempts(lead, [attempt.number for attempt in attempts if attempt.lead_id == lead.lead_id])
+        commands.append(SaveLead(lead=lead, order_key=order_key(lead, policy.list.order)))
+    store.apply(commands)
+    return f"counted the attempts of {len(found)} leads"
+
+
+def _with_attempts(lead: Lead, made: list[str]) -> Lead:
+    numbers = tuple(replace(number, attempts=max(number.attempts, made.count(number.e164))) for number in lead.numbers)
+    return replace(lead, numbers=numbers, attempts=max(lead.attempts, len(made)))
+
+
+def _add_evidence(store: SqliteStore, found: list[Finding]) -> str:
+    wanted = {each.call_id for each in found}
+    kept = [attempt for attempt in store.attempts(None, 0.0, inf) if attempt.call_id in wanted]
+    store.apply([RecordAttempt(attempt=attempt) for attempt in kept])
+    return f"added {len(kept)} attempts to the evidence"
+
+
+def _counter(connection: sqlite3.Connection) -> int:
+    value: int = connection.execute("SELECT value FROM meta WHERE key = 'next_call_id'").fetchone()[0]
+    return value
