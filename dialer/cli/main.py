@@ -68,11 +68,13 @@ class Commands(TyperGroup):
         except Exception as error:
             if _is_the_parsers(error):
                 raise
+            from dialer.leads.numbers import mask_in
+
             if os.environ.get("DIALER_DEBUG") == "1":
-                traceback.print_exc()
+                print(mask_in(traceback.format_exc()), file=sys.stderr, end="")
             print(
-                f"dialer: fault: {type(error).__name__}: {error}. This is a fault in dialer {dialer.__version__}: "
-                "please report it with the output of the same command under DIALER_DEBUG=1",
+                f"dialer: fault: {type(error).__name__}: {mask_in(str(error))}. This is a fault in dialer "
+                f"{dialer.__version__}: please report it with the output of the same command under DIALER_DEBUG=1",
                 file=sys.stderr,
             )
             raise typer.Exit(CRASHED) from error

@@ -4,7 +4,6 @@ Under systemd, and wherever nobody sits at a terminal, a line is one JSON object
 """
 
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -23,13 +22,12 @@ from dialer.domain.commands import (
     RecordShadow,
 )
 from dialer.domain.records import Attempt, FloorFigures, PacingDecision, ShadowReport
-from dialer.leads.numbers import mask
+from dialer.leads.numbers import mask, mask_in
 from dialer.pacing.explain import explain
 from dialer.ports import Clock
 from dialer.storage.codec import Entry
 
 Logger = FilteringBoundLogger
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _FAULTS = ("error", "exception")
 
 
@@ -87,7 +85,7 @@ class _Lasting:
 
 def _hide_numbers(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Mask the numbers in what Python says of a fault: they are in E.164 wherever the daemon has them."""
-    hidden = {name: _E164.sub(lambda found: mask(found[0]), str(event[name])) for name in _FAULTS if name in event}
+    hidden = {name: mask_in(str(event[name])) for name in _FAULTS if name in event}
     return {**event, **hidden}
 
 

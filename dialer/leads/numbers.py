@@ -17,6 +17,8 @@ from dialer.domain.lead import PhoneNumber
 from dialer.leads.jurisdictions import jurisdictions_of
 from dialer.leads.zones import zones_of
 
+_IN_TEXT = re.compile(r"\+[1-9][0-9]{6,14}")
+
 
 class Reason(StrEnum):
     """Why a row, or one number of a row, was not taken. The values are the codes of the rejects file."""
@@ -216,3 +218,8 @@ def mask(e164: str) -> str:
     if area and len(national) - area >= 7:
         return f"+{number.country_code}-{national[:area]}-****-{national[-4:]}"
     return f"+{number.country_code}-****-{national[-2:]}"
+
+
+def mask_in(text: str) -> str:
+    """Mask every number in E.164 that a text names: what Python says of a fault may hold the one that was in hand."""
+    return _IN_TEXT.sub(lambda found: mask(found[0]), text)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialer.leads.numbers import Reason, mask, read_numbers
+from dialer.leads.numbers import Reason, mask, mask_in, read_numbers
 
 KOREAN_MOBILE = "+821001234567"
 
@@ -142,3 +142,9 @@ def test_a_country_without_one_zone_needs_the_persons_own() -> None:
 def test_masks_hide_the_middle(e164: str, masked: str) -> None:
     """Country, area and the last four stay; where that would show too much, only the last two; no number, nothing."""
     assert mask(e164) == masked
+
+
+def test_a_text_keeps_no_number() -> None:
+    """What Python says of a fault is masked number by number; other digits stay."""
+    text = "KeyError: '+821003530618' beside +14155550100 in line 12345678"
+    assert mask_in(text) == f"KeyError: '{mask('+821003530618')}' beside {mask('+14155550100')} in line 12345678"
