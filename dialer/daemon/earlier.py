@@ -5,11 +5,20 @@ call, agent and lead goes through the journal like everything else.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from math import inf
 
 from structlog.typing import FilteringBoundLogger
 
 from dialer.daemon.driver import Driver
-from dialer.domain.events import CallFailed, CallReleased, EarlierRunFound, Event, FoundCall, FoundConnect
+from dialer.domain.events import (
+    CallFailed,
+    CallReleased,
+    CampaignControlled,
+    EarlierRunFound,
+    Event,
+    FoundCall,
+    FoundConnect,
+)
 from dialer.domain.lead import Lead
 from dialer.domain.living import Living, LivingCall, LivingState
 from dialer.domain.policy import CampaignPolicy
@@ -21,6 +30,19 @@ WORDS_S = 12 * 3600.0
 """For how long after its end a connect of an earlier run still takes its agent's word."""
 DESK_S = 3600.0
 """After a longer stop than this nobody is taken to be where they were, unless the gateway sees them."""
+
+_AGAIN = {
+    "start": "start",
+    "resume": "start",
+    "pause": "pause",
+    "drain": "stop",
+    "stop": "stop",
+    "emergency-stop": "stop",
+    "callbacks-only": "callbacks-only",
+}
+"""What does again what an operator did, from the state that a campaign has at a start."""
+_HOUSE = ("dialer", "reload")
+_BEFORE = "as before the restart: "
 
 
 class EarlierRun:
@@ -46,6 +68,22 @@ class EarlierRun:
         """Give the last policies of campaigns that are not loaded any more and have calls or connects to settle."""
         names = dict.fromkeys(each.campaign for each in (*self._attempts, *self._connects))
         return [self._policy_of(name) for name in names if name not in loaded]
+
+    def orders(self, policy: CampaignPolicy) -> list[CampaignControlled]:
+        """Give what an operator did last to a campaign, to be done again: a restart is no reason to dial or to stop."""
+        changes = self._store.changes(policy.name, 0.0, inf)
+        last = None
+        for change in changes:
+            is_refused = change.reason.startswith("refused: ")
+            if change.who not in _HOUSE and change.action in _AGAIN and not is_refused:
+                last = change
+        action = None if last is None else _AGAIN[last.action]
+        if last is None or action is None or (action == "start") == policy.is_started:
+            return []
+        if action == "pause" and not policy.is_started:
+            return []
+        reason = _BEFORE + last.reason.removeprefix(_BEFORE)
+        return [CampaignControlled(campaign=policy.name, action=action, reason=reason, who=last.who)]
 
     def found(self, living: Living, news: Iterable[Event] = ()) -> EarlierRunFound | None:
         """Give what the engine is to settle; None when there is nothing.

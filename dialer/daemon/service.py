@@ -168,6 +168,8 @@ class Service:
         for policy in policies:
             self._policies[policy.name] = policy
             self._driver.post(self._loaded(policy, policies))
+            for order in self._earlier.orders(policy):
+                self._driver.post(order)
             self._driver.post(LeadsImported(campaign=policy.name))
         for policy in self._earlier.policies_beside(self._policies):
             self._driver.post(self._loaded(replace(policy, is_started=False), policies))

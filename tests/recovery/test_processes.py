@@ -1,5 +1,6 @@
 """The daemon as a process of its own: killed again and again under load, on a full disk, and with clocks that jump."""
 
+import json
 import os
 import random
 import signal
@@ -167,6 +168,25 @@ def test_a_clock_that_jumps_between_runs_breaks_nothing(tmp_path: Path) -> None:
             daemon.signal(signal.SIGKILL)
             daemon.process.wait(60)
         known = check_database(config, known)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_an_operator_stopped_stays_stopped(tmp_path: Path, number: signal.Signals) -> None:
+    """A campaign that was paused or stopped does not dial because the daemon was started again, however it ended."""
+    config = prepare(tmp_path)
+    for action, state in (("pause", "paused"), ("emergency-stop", "stopped")):
+        with restarted(config) as daemon:
+            dialer("campaign", action, "survey", "--reason", "complaints", "--config", config)
+            daemon.signal(number)
+            daemon.process.wait(60)
+        with restarted(config) as daemon:
+            shown = json.loads(dialer("campaign", "show", "survey", "--json", "--config", config).stdout)
+            assert (shown["state"], sum(shown["calls"].values())) == (state, 0)
+            daemon.signal(signal.SIGTERM)
+            assert daemon.wait_end() == 0
+    with open_state(tmp_path / "state") as store:
+        reasons = [each.reason for each in store.changes("survey", 0.0, 1e12) if each.action == "stop"]
+    assert set(reasons) == {"as before the restart: complaints"}
 
 
 def test_two_daemons_do_not_dial_from_one_state(tmp_path: Path) -> None:
