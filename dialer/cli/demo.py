@@ -20,6 +20,9 @@ ZONE = "Asia/Seoul"
 PROGRESS_EVERY_S = 5.0
 WALL_MAX_S = 130.0  # every step is synced to the disk: a slow one makes a shorter day, not a longer demo
 
+INDEX = b"the demo's people are made up..."
+"""The key of the look-up hashes, 32 bytes: the same each time, since the order of a list hangs on it."""
+
 CONFIG = """# Made by `dialer demo`. Every key is explained in config.example.toml.
 state_dir = "state"
 campaigns_dir = "campaigns"
@@ -63,6 +66,7 @@ def demo(
     print("Next:")
     print(f"  dialer report attempts --config {config}")
     print(f"  dialer leads show --help        dialer run --config {config}")
+    print(f"  dialer why-not renewal-kr --at 2026-03-10T16:00:00+09:00 --config {config}")
     print("  dialer simulate campaigns/renewal-kr.toml --agents 10 --hours 8 --runs 5 --seed 1")
     for fault in faults:
         print(f"demo: does not add up: {fault}")
@@ -77,6 +81,7 @@ def _prepare(campaigns: Path, agents: int, speed: float) -> Path:
     import tempfile
 
     from dialer.errors import UsageError
+    from dialer.storage.keyring import Keys, new_key, write_keys
 
     if not any(campaigns.glob("*.toml")):
         raise UsageError(
@@ -89,6 +94,8 @@ def _prepare(campaigns: Path, agents: int, speed: float) -> Path:
     )
     config = folder / "config.toml"
     config.write_text(CONFIG.format(agents=agents, speed=float(speed), start_at=START_AT), encoding="utf-8")
+    (folder / "state").mkdir(mode=0o700)
+    write_keys(folder / "state" / "keys.json", Keys(index=INDEX, keys=(new_key(),)))
     return config
 
 
@@ -100,7 +107,6 @@ async def _day(settings: "Settings", day_s: float) -> "EngineStatus":
     from dialer.cli.daemon import loopback_factory
     from dialer.daemon.service import Service
 
-    settings.state_dir.mkdir(mode=0o700, parents=True)
     log_file = os.open(settings.state_dir / "daemon.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(log_file, "w", encoding="utf-8") as log:
         service = Service(settings, loopback_factory(settings), log_to=log, on_import=_tell_import)

@@ -71,14 +71,13 @@ def import_list(
     was before, as it is after a dry run. Rejected rows go to `<list>.rejects.csv` in both cases of success.
     """
     started_at = time.perf_counter()
-    path = Path(path)
+    path, tell = Path(path), progress or _never_mind
     with read_rows(path, policy.list) as source:
         columns = _columns(source, policy)
         digest = digest_of(path)
         counts = _Counts()
         with RejectsFile(path, source.headings) as rejects:
             with store.importing(policy, str(path), digest, now) as session:
-                tell = progress or _never_mind
                 if isinstance(session, SqliteImport) and path.stat().st_size >= large:
                     job = Job(columns=columns, policy=policy, now=now, keyring=session.keyring)
                     for rows, became in prepared(source.rows, job):
@@ -92,8 +91,7 @@ def import_list(
                                 tell(counts.rows, source.share_read())
                 _finish(source, session, rejects, counts.rows, is_dry_run)
             rejects_path = rejects.keep()
-    if progress is not None:
-        progress(counts.rows, 1.0)
+    tell(counts.rows, 1.0)
     return ImportReport(
         path=str(path),
         campaign=policy.name,
