@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dialer.compliance.consent import confirm_by
 from dialer.compliance.applying import applying
+from dialer.compliance.consent import confirm_by
 from dialer.domain.law import Law
 from dialer.domain.standing import Consent
 from dialer.leads.consents import read_consents
