@@ -69,6 +69,10 @@ bench-pacing: setup ## Measure the pacing: optimum, known parameters, bad days, 
 bench-pacing-quick: setup ## The same with few runs of a few scenarios, in three minutes
 	@$(BIN)/python -m benchmarks.pacing --quick $(ARGS)
 
+.PHONY: bench-storage
+bench-storage: setup ## Measure the store: imports, journal, claims, restarts, beside the same by hand (ARGS="--rows 1000000")
+	@$(BIN)/python -m benchmarks.storage $(ARGS)
+
 .PHONY: lists
 lists: setup ## Make the shipped sample lists anew
 	@$(BIN)/python campaigns/lists/make_lists.py

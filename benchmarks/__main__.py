@@ -3,8 +3,10 @@
 from benchmarks import engine
 from benchmarks.compliance import __main__ as compliance
 from benchmarks.pacing import __main__ as pacing
+from benchmarks.storage import __main__ as storage
 
 if __name__ == "__main__":
     engine.main()
     compliance.main([])
+    storage.main([])
     pacing.main(["--quick"])

@@ -1,0 +1,63 @@
+"""A daemon's start, up to the instant at which its first call leaves for the gateway: its order is durable then."""
+
+import asyncio
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+from dialer.cli.daemon import loopback_factory
+from dialer.config.settings import load_settings
+from dialer.daemon.clock import DaemonClock
+from dialer.daemon.service import Service
+from dialer.domain.commands import PlaceCall
+from dialer.domain.events import AgentLoggedIn, AgentReadied
+from dialer.domain.policy import CampaignPolicy
+from dialer.ports import Sink
+
+PATIENCE_S = 60.0
+
+
+class _Watched:
+    """A gateway that notes when its first order to dial came, and has the daemon end."""
+
+    def __init__(self, gateway: Any, service: Service) -> None:
+        self._gateway = gateway
+        self._service = service
+        self.first_at: float | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._gateway, name)
+
+    async def run(self, sink: Sink) -> None:
+        """Seat an agent at once, who is ready for a call; then work as the gateway does."""
+        sink(AgentLoggedIn(agent_id="bench", groups=("floor",)))
+        sink(AgentReadied(agent_id="bench"))
+        await self._gateway.run(sink)
+
+    def send(self, command: Any) -> None:
+        """Take an order and pass it on."""
+        if self.first_at is None and isinstance(command, PlaceCall):
+            self.first_at = time.perf_counter()
+            self._service.stop("measured")
+            self._service.stop("measured")  # asked twice: hang up at once
+        self._gateway.send(command)
+
+
+def restart(config: Path) -> float:
+    """Run the daemon of a configuration until it dials; give the instant of `time.perf_counter`."""
+    settings = load_settings(config)
+    make = loopback_factory(settings)
+    watched: list[_Watched] = []
+
+    def make_watched(clock: DaemonClock, policies: list[CampaignPolicy]) -> Any:
+        gateway, adopt = make(clock, policies)
+        watched.append(_Watched(gateway, service))
+        return watched[0], adopt
+
+    service = Service(settings, make_watched, log_to=io.StringIO(), has_signals=False)
+    asyncio.run(asyncio.wait_for(service.run(), PATIENCE_S))
+    first_at = watched[0].first_at
+    if first_at is None:
+        raise RuntimeError("the daemon ended without a call: expected one within a minute")
+    return first_at
