@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.context import SpawnContext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import ListError
@@ -45,8 +45,7 @@ class Job:
     keyring: Keyring
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedRow:
+class PreparedRow(NamedTuple):
     """What became of a row: see `dialer.leads.rows.ReadRow`, with the lead sealed."""
 
     lead: Prepared | None
@@ -54,6 +53,7 @@ class PreparedRow:
 
 
 Chunk = tuple[list[Row], list[PreparedRow]]
+_Plain = tuple[int, tuple[str, ...]]  # a row: a frozen class takes ten times as long on its way to another process
 
 
 def prepared(rows: Iterable[Row], job: Job, helpers: int | None = None) -> Iterator[Chunk]:
@@ -99,7 +99,7 @@ class _Helper:
     def send(self, chunk: list[Row]) -> None:
         """Hand a chunk over."""
         try:
-            self._pipe.send(chunk)
+            self._pipe.send([(row.line, row.cells) for row in chunk])
         except OSError as error:
             raise _ended(error) from error
 
@@ -120,13 +120,13 @@ def _ended(error: Exception) -> ListError:
 
 
 # ------------------------------------------------------------------------------------- in the helper
-def _work(pipe: "Connection[list[PreparedRow], list[Row]]", job: Job) -> None:
+def _work(pipe: "Connection[list[PreparedRow], list[_Plain]]", job: Job) -> None:
     """Prepare chunks until the other end is closed. A key on the terminal reaches all of us, and is not for us."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     vault = Vault(job.keyring)
     with suppress(EOFError, OSError):
         while True:
-            pipe.send([prepare_row(row, job, vault) for row in pipe.recv()])
+            pipe.send([prepare_row(Row(line=line, cells=cells), job, vault) for line, cells in pipe.recv()])
 
 
 def prepare_row(row: Row, job: Job, vault: Vault) -> PreparedRow:

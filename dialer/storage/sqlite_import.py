@@ -7,7 +7,8 @@ The temporary database may go to the disk, too, so what is personal is sealed in
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
@@ -68,8 +69,7 @@ _ADD_IMPORT = insert(
 _LAST_IMPORT = "SELECT coalesce(max(import_id), 0) FROM imports"
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A lead that is sealed and ready to be kept, as `prepare` makes it, in another process too.
 
     `values` are those of LEAD_COLUMNS without the lead's id, `indexes` the keyed hashes of its numbers.
