@@ -181,7 +181,7 @@ class Shift:
                 self._handle(None)
             else:
                 break
-        self.now = until_at
+        self.now = max(self.now, until_at)
 
     def _post(self, event: Event) -> None:
         self.queue.append(event)
@@ -257,7 +257,7 @@ class Shift:
             events = self.world.advance(self.now)
             self.truth.hear(events, self.now)
             self.undelivered += [event for event in events if isinstance(event, DESK_EVENTS)]
-        self.now = until_at
+        self.now = max(self.now, until_at)
         self._start()
         is_settled = not any(isinstance(event, EarlierRunFound) for event in self.queue)
         while not is_settled:
