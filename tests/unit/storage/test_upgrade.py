@@ -1,6 +1,7 @@
 """A database of an earlier version is brought up to date in place, and nothing in it is lost."""
 
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -21,7 +23,7 @@ from dialer.storage.connection import SCHEMA_VERSION
 from dialer.storage.reading import SqliteRecords
 from dialer.storage.schema import METADATA
 from dialer.storage.sqlite import SqliteStore
-from dialer.storage.upgrade import steps_from
+from dialer.storage.upgrade import MIGRATIONS, configuration, steps_from
 from dialer.storage.versions import OLDEST, TABLE
 from tests.architecture.tree import ROOT
 from tests.unit.storage.builders import VAULT, make_policy
@@ -295,3 +297,24 @@ def test_a_version_without_a_step_is_refused(path: Path) -> None:
     for opened in (SqliteStore, SqliteRecords):
         with pytest.raises(StorageError, match=f"expected schema version {SCHEMA_VERSION}, found 0, made by no rel"):
             opened(path, VAULT)
+
+
+def test_alembic_can_draft_a_step(path: Path, tmp_path: Path) -> None:
+    """`script.py.mako` gives a module that Python reads, with what the schema has and a database lacks."""
+    SqliteStore(path, VAULT).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE changes")
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    engine = sqlalchemy.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = configuration(connection=connection)
+        config.set_main_option("script_location", str(folder))
+        command.revision(config, "Changes are kept", autogenerate=True, rev_id=str(SCHEMA_VERSION + 1))
+    engine.dispose()
+    (made,) = (folder / "versions").glob(f"{SCHEMA_VERSION + 1}_*.py")
+    text = made.read_text(encoding="utf-8")
+    compile(text, made.name, "exec")
+    assert text.startswith('"""Changes are kept.')
+    assert "import sqlmodel" in text
+    assert "op.create_table('changes'" in text
