@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import inf
 from typing import Any, TextIO
 
 import msgspec
@@ -188,7 +189,7 @@ class Service:
     def _loaded(self, policy: CampaignPolicy, beside: Iterable[CampaignPolicy]) -> CampaignLoaded:
         """Say that a campaign is loaded `beside` others, and what storage knows of its abandonment budget."""
         now = self._clock.now()
-        attempts = self._store.attempts(policy.name, now - WINDOW_MAX_S, now)
+        attempts = self._store.attempts(policy.name, now - WINDOW_MAX_S, inf)  # those of this very instant, too
         together = [each.name for each in beside if counts_with(each) == counts_with(policy)]
         firsts = [at for at in map(self._store.first_live_at, together) if at is not None]
         return CampaignLoaded(policy=policy, spent=spent(attempts, policy, min(firsts, default=None)))

@@ -109,7 +109,7 @@ def _let_go(state: State, agent_id: str, now: float) -> None:
 def _adopt(state: State, found: FoundCall, holder: str | None, now: float) -> None:
     """Take an attempt without an end among the calls in flight, where the gateway says that it is."""
     attempt, campaign = found.attempt, state.campaigns[found.attempt.campaign]
-    before = _as_kept(attempt, campaign.policy, holder)
+    before = _as_kept(attempt, campaign.policy, holder, now)
     call = before
     if found.living is not None:
         call = _heard(before, found.living, campaign.policy, state, now)
@@ -118,11 +118,15 @@ def _adopt(state: State, found: FoundCall, holder: str | None, now: float) -> No
     calls.adopt(state, campaign, before, call, Dialed(lead=found.lead, index=attempt.number_rank), now)
 
 
-def _as_kept(attempt: Attempt, policy: CampaignPolicy, holder: str | None) -> Call:
+def _as_kept(attempt: Attempt, policy: CampaignPolicy, holder: str | None, now: float) -> Call:
     """Give a call as its attempt was kept last; `holder` is the agent who was reserved for it or talked on it."""
     abandonment = policy.abandonment
     waits_from_at = deadline_at = None
     state, since_at = CallState.PLACED, attempt.placed_at
+    if attempt.answered_at is not None:
+        state, since_at = CallState.ANSWERED, attempt.answered_at
+    elif attempt.ringing_at is not None:
+        state, since_at = CallState.RINGING, attempt.ringing_at
     if attempt.is_live and attempt.classified_at is not None:
         state, since_at = CallState.QUEUED, attempt.classified_at
         waits_from_at = calls_domain.wait_start(attempt, abandonment.starts_at, since_at)
@@ -131,6 +135,8 @@ def _as_kept(attempt: Attempt, policy: CampaignPolicy, holder: str | None) -> Ca
         state, since_at, holder = CallState.CONNECTED, attempt.bridged_at, attempt.agent_id
     elif attempt.message_at is not None:
         state, since_at, deadline_at = CallState.MESSAGE, attempt.message_at, None
+    elif attempt.outcome is not None:  # it is known what it was, and the hang-up was ordered
+        state, since_at, deadline_at = CallState.ENDING, now, None
     return Call(
         call_id=attempt.call_id,
         campaign=attempt.campaign,
@@ -157,6 +163,8 @@ def _missed(call: Call, living: LivingCall, state: State, now: float) -> Iterato
 
     Early is strict: whoever may have waited too long counts as having done so.
     """
+    if call.state is CallState.ENDING:
+        return
     placed_at, is_waiting = call.attempt.placed_at, call.attempt.is_live
     if living.state is LivingState.RINGING:
         yield Fact(input=CallInput.RINGING), _instant(living.ringing_at, now, now)

@@ -253,6 +253,16 @@ def test_a_machine_is_hung_up_on() -> None:
     assert rig.attempt(7).outcome is Outcome.MACHINE
 
 
+def test_a_hang_up_that_was_decided_is_ordered_again() -> None:
+    """What a call was stays known, through any number of restarts, and whatever the gateway says of it then."""
+    for living in (WAITING, BRIDGED, LivingCall(call_id=7, state=LivingState.RINGING)):
+        rig = Restarted()
+        kept = {"answered_at": AT - 9.0, "classified_at": AT - 9.0, "outcome": Outcome.MACHINE}
+        assert only(rig.found(living, agent("ready"), **kept), HangUp)
+        rig.send(CallReleased(call_id=7, by="engine"))
+        assert (rig.attempt(7).outcome, rig.campaign().abandonment.abandoned) == (Outcome.MACHINE, 0)
+
+
 def test_a_message_that_did_not_start_is_ordered_again() -> None:
     """The order was committed and never left."""
     live = {"is_live": True, "answered_at": AT - 9.0, "classified_at": AT - 9.0}
