@@ -139,6 +139,7 @@ class Shift:
     def __init__(self, path: Path, kill: Kill | None = None, *, jump_at_seq: int | None = None) -> None:
         self.path = path
         self.jump_at_seq = jump_at_seq
+        self.is_evening = False
         self.kill = kill
         self.now = START_AT
         self.truth = Truth()
@@ -158,6 +159,7 @@ class Shift:
     def run(self) -> "Shift":
         """Run to the end of the day, and drain."""
         self._work(START_AT + SHIFT_S)
+        self.is_evening = True
         self._post(DrainRequested(reason="evening"))
         self._work(self.now + DRAIN_S)
         return self
@@ -267,6 +269,8 @@ class Shift:
         self._check_agents(before)
         self.queue += self.undelivered
         self.undelivered.clear()
+        if self.is_evening:
+            self._post(DrainRequested(reason="evening"))
 
     def _note_what_is_committed(self) -> None:
         self.kept = {attempt.call_id: attempt for attempt in self.store.attempts(None, 0.0, 1e12)}
