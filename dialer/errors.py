@@ -44,6 +44,16 @@ class DiskFull(StorageError):
     """There is no room for what is to be written: nothing of it was, and it can be tried again."""
 
 
+class DatabaseLost(StorageError):
+    """The database server cannot be reached, or ended a transaction half-way: it can be tried again."""
+
+
+class LeaseLost(StorageError):
+    """Another daemon owns what this one dialed for: it must order nothing more."""
+
+    exit_code = 10
+
+
 class ControlError(DialerError):
     """The running daemon cannot be reached, or refused a request."""
 

@@ -1,0 +1,74 @@
+"""What the store's statements run on: a database, whichever it is, and a connection to it.
+
+One rule governs this module: statements are written once, in the SQL that SQLite and PostgreSQL share, with `?` for
+each value. Where the two differ for good (a claim, an import, a backup) there is a method per database, not a condition.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from dialer.storage.vault import Vault
+
+
+class Cursor(Protocol):
+    """The rows of a statement; each is a tuple."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the statement changed."""
+
+    def fetchone(self) -> Any:
+        """Give the next row; None after the last."""
+
+    def fetchmany(self, size: int) -> list[Any]:
+        """Give up to `size` further rows."""
+
+    def fetchall(self) -> list[Any]:
+        """Give all further rows."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the further rows one by one."""
+
+
+class Connection(Protocol):
+    """One connection, used by one thread at a time. Outside a transaction each statement is its own.
+
+    `for_update` ends a SELECT whose rows are changed in the same transaction: " FOR UPDATE" where writers work side by
+    side, nothing where there is one at a time.
+    """
+
+    for_update: str
+
+    def hold(self, name: str) -> None:
+        """Keep every other transaction that holds the same name waiting until this one ends."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
+        """Run a statement with a value for each `?`."""
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Any:
+        """Run a statement once for each row of values."""
+
+    def close(self) -> None:
+        """Let go of it; an open transaction is undone."""
+
+
+class Database(Protocol):
+    """Where a database is, and how to open it."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its path, or its address without a password."""
+
+    def open_reader(self, vault: "Vault") -> Connection:
+        """Open an existing database for reading only."""
+
+    def open_writer(self, vault: "Vault") -> Connection:
+        """Open it for writing; make it, or bring it up to this version, first."""
+
+    def transaction(self, connection: Connection) -> AbstractContextManager[None]:
+        """Run a block as one transaction: durable at its end, undone by an exception."""
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Turn the errors of the database into StorageErrors that name it and say what to do."""
