@@ -1,7 +1,7 @@
 """What the store's statements run on: a database, whichever it is, and a connection to it.
 
 One rule governs this module: statements are written once, in the SQL that SQLite and PostgreSQL share, with `?` for
-each value. Where the two differ for good (a claim, an import, a backup) there is a method per database, not a condition.
+each value. Where the two differ for good (a claim, an import, a backup) each database has a method of its own.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
