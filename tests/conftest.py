@@ -16,3 +16,5 @@ settings.load_profile("ci")  # `make soak` overrides it with --hypothesis-profil
 # The machine's /usr/share/zoneinfo would come first and differs from host to host.
 os.environ["PYTHONTZPATH"] = ""
 zoneinfo.reset_tzpath(to=[])
+
+pytest_plugins = ["tests.servers.postgres"]
