@@ -8,7 +8,8 @@ import typer
 
 if TYPE_CHECKING:
     from dialer.config.settings import Settings
-    from dialer.daemon.service import Adopt, GatewayFactory
+    from dialer.daemon.campaigns import Adopt
+    from dialer.daemon.service import GatewayFactory
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file; every key is in config.example.toml.")

@@ -10,7 +10,9 @@ import math
 import time
 from collections.abc import Callable
 
+from dialer.config.settings import Settings
 from dialer.errors import UsageError
+from dialer.storage.store import Store
 
 STEP_S = 1.0
 """A difference between the machine's clock and the daemon's that is more than drift."""
@@ -96,6 +98,23 @@ class ScaledClock:
 
 
 DaemonClock = SystemClock | ScaledClock
+
+
+def make_clock(settings: Settings, store: Store) -> DaemonClock:
+    """Make the clock that the settings ask for, never before the last instant in the journal.
+
+    Real time, unless the loopback gateway is to run faster or at another date; such a clock is held until the start.
+    """
+    loopback = settings.loopback
+    last = next(iter(store.entries(max(1, store.next_seq() - 1))), None)
+    start_at = time.time() if loopback.start_at is None else loopback.start_at
+    if last is not None:
+        start_at = max(start_at, last.at)
+    if loopback.speed == 1.0 and loopback.start_at is None and start_at <= time.time():
+        return SystemClock()
+    clock = ScaledClock(speed=loopback.speed, start_at=start_at)
+    clock.hold("start", start_at)  # simulated time begins when everybody is there
+    return clock
 
 
 async def _wait(clock: DaemonClock, at: float) -> None:
