@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from dialer.storage.reading import SqliteRecords
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.reading import Records
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from dialer.storage.vault import Keyring, Vault
 
 
@@ -13,15 +14,19 @@ def make_vault(*names: str) -> Vault:
     return Vault(Keyring(index=b"look-up hashes of the tests only", sealing=keys))
 
 
-def open_state(folder: Path) -> SqliteStore:
+def open_state(folder: Path) -> Store:
     """The database of a state folder, with the keyring that lies beside it."""
     from dialer.storage.keyring import open_vault
 
-    return SqliteStore(folder / "dialer.db", open_vault(folder / "keys.json", folder / "dialer.db"))
+    return Store(
+        SqliteDatabase(folder / "dialer.db"), open_vault(folder / "keys.json", SqliteDatabase(folder / "dialer.db"))
+    )
 
 
-def read_state(folder: Path) -> SqliteRecords:
+def read_state(folder: Path) -> Records:
     """The same for reading only."""
     from dialer.storage.keyring import open_vault
 
-    return SqliteRecords(folder / "dialer.db", open_vault(folder / "keys.json", folder / "dialer.db"))
+    return Records(
+        SqliteDatabase(folder / "dialer.db"), open_vault(folder / "keys.json", SqliteDatabase(folder / "dialer.db"))
+    )

@@ -18,7 +18,8 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import Attempt
 from dialer.domain.standing import Consent
 from dialer.storage.keyring import open_vault
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 
 DAY_S = 86_400.0
 
@@ -70,10 +71,12 @@ def policy_of(config: Path) -> CampaignPolicy:
     return load_campaign(config.parent / "campaigns" / f"{NAME}.toml")
 
 
-def open_store(config: Path) -> SqliteStore:
+def open_store(config: Path) -> Store:
     """Open the database of a configuration."""
     state = config.parent / "state"
-    return SqliteStore(state / "dialer.db", open_vault(state / "keys.json", state / "dialer.db"))
+    return Store(
+        SqliteDatabase(state / "dialer.db"), open_vault(state / "keys.json", SqliteDatabase(state / "dialer.db"))
+    )
 
 
 def korean(rank: int) -> str:
@@ -116,7 +119,7 @@ def numbers_of(leads: int) -> Iterator[PhoneNumber]:
             )
 
 
-def fill(store: SqliteStore, policy: CampaignPolicy, leads: int) -> None:
+def fill(store: Store, policy: CampaignPolicy, leads: int) -> None:
     """Load a list half way through its campaign, with consents of nine in ten Koreans and a month of attempts."""
     dice = random.Random(1)
     tried = _attempts(dice, leads)

@@ -16,8 +16,7 @@ from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
 from dialer.engine.hopper import order_key
 from dialer.storage import rows
-from dialer.storage.connection import open_writer
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 from dialer.storage.writing import insert
 
 
@@ -53,9 +52,9 @@ def lead_of(rank: int, *, was_called: bool) -> Lead:
     return lead if not was_called else replace(lead, attempts=1, due_at=NOW + DAY_S, last_outcome="no_answer")
 
 
-def fill(store: SqliteStore, leads: int) -> None:
+def fill(store: Store, leads: int) -> None:
     """Fill the tables of a store that knows its campaign."""
-    with closing(open_writer(store.path, store.vault)) as connection:
+    with closing(store.database.open_writer(store.vault)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -262144")
         connection.execute("BEGIN")
@@ -68,7 +67,7 @@ def fill(store: SqliteStore, leads: int) -> None:
         connection.execute("ANALYZE")
 
 
-def _leads(store: SqliteStore, leads: int) -> Iterator[rows.Row]:
+def _leads(store: Store, leads: int) -> Iterator[rows.Row]:
     key_at = 2 + rows.ENGINE_COLUMNS.index("order_key")
     numbers_at = 2 + rows.ENGINE_COLUMNS.index("numbers")
     listed_at = 2 + len(rows.ENGINE_COLUMNS)
@@ -85,7 +84,7 @@ def _leads(store: SqliteStore, leads: int) -> Iterator[rows.Row]:
             yield (rank, *same[1:key_at], key, *same[key_at + 1 : numbers_at], *numbers, *same[listed_at:])
 
 
-def _attempts(store: SqliteStore, attempts: int) -> Iterator[rows.Row]:
+def _attempts(store: Store, attempts: int) -> Iterator[rows.Row]:
     """Calls of the last hours, nobody answered, one in ten connected."""
     for call_id in range(1, attempts + 1):
         placed_at = NOW - 60.0 - 6 * 3600.0 * (1 - call_id / attempts)

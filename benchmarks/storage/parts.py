@@ -23,7 +23,7 @@ from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
 from dialer.engine.hopper import order_key
 from dialer.storage.codec import Entry
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 
 BATCH = 50  # entries that the driver commits at once on a busy floor
 CLAIM = 100  # leads
@@ -213,7 +213,7 @@ def measure_claims(folder: Path, leads: int, claims: int) -> list[Result]:
     ]  # fmt: skip
 
 
-def _call(store: SqliteStore, leads: Sequence[Lead], order: tuple[str, ...], now: float) -> None:
+def _call(store: Store, leads: Sequence[Lead], order: tuple[str, ...], now: float) -> None:
     """Update each lead's call twice, as in a busy second: placed, and over without an answer."""
     first = store.next_call_id()
     calls = [

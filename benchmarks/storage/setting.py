@@ -11,7 +11,8 @@ from pathlib import Path
 from dialer.config.campaign import load_campaign
 from dialer.domain.policy import CampaignPolicy
 from dialer.storage.keyring import open_vault
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 
 NAME = "bench"
 SELLER = "Example Telecom"
@@ -80,10 +81,12 @@ def policy_of(config: Path) -> CampaignPolicy:
     return load_campaign(config.parent / "campaigns" / f"{NAME}.toml")
 
 
-def open_store(config: Path) -> SqliteStore:
+def open_store(config: Path) -> Store:
     """Open the database of a configuration."""
     state = config.parent / "state"
-    return SqliteStore(state / "dialer.db", open_vault(state / "keys.json", state / "dialer.db"))
+    return Store(
+        SqliteDatabase(state / "dialer.db"), open_vault(state / "keys.json", SqliteDatabase(state / "dialer.db"))
+    )
 
 
 def written(rank: int) -> str:

@@ -127,21 +127,23 @@ def restore_db(
 
 
 def _check_up(settings: "Settings") -> "Checkup":
+    from dialer.daemon.stores import database_of
     from dialer.storage.checkup import check_up
     from dialer.storage.keyring import open_vault
     from dialer.storage.registries import FOLDER
 
     database = settings.database
-    return check_up(database, database.parent / FOLDER, lambda: open_vault(settings.keys_file, database))
+    return check_up(database, database.parent / FOLDER, lambda: open_vault(settings.keys_file, database_of(settings)))
 
 
 def _known_vault(settings: "Settings") -> "Vault | None":
     """Open the keyring that there is; None when there is none, and none is made."""
+    from dialer.daemon.stores import database_of
     from dialer.storage.keyring import is_from_environment, open_vault
 
     if not settings.keys_file.exists() and not is_from_environment():
         return None
-    return open_vault(settings.keys_file, settings.database)
+    return open_vault(settings.keys_file, database_of(settings))
 
 
 def _progress(what: str) -> "Progress":

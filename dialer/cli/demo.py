@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dialer.daemon.service import Service
     from dialer.domain.records import Attempt
     from dialer.engine.status import EngineStatus
-    from dialer.storage.sqlite import SqliteStore
+    from dialer.storage.store import Store
 
 # A Tuesday: the afternoon in Seoul and Tokyo, and London opens two hours before the end. New York stays asleep.
 START_AT = "2026-03-10T13:00:00+09:00"
@@ -214,7 +214,7 @@ def _faults(counts: dict[str, int], attempts: "list[Attempt]") -> "Iterator[str]
         yield f"{counts['dials']} calls placed, but {counts['finished']} finished"
 
 
-def _double_calls(store: "SqliteStore") -> "Iterator[str]":
+def _double_calls(store: "Store") -> "Iterator[str]":
     """Give the leads of which two calls were in flight at once."""
     ends: dict[int, float] = {}
     for attempt in store.attempts(None, 0.0, float("inf")):

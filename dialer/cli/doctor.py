@@ -30,7 +30,7 @@ def doctor(
 
     settings = load_settings(config)
     with open_records(settings) as records:
-        examiner = Doctor(records.path, records.vault)
+        examiner = Doctor(records.database, records.vault)
     if not is_mending:
         has_daemon = daemon_at(settings.state_dir) is not None
         _end(examiner.examine(time.time(), has_daemon=has_daemon), [], as_json)

@@ -9,7 +9,7 @@ from dialer.cli.report import FromOption, ToOption, ZoneOption
 
 if TYPE_CHECKING:
     from dialer.storage.evidence_check import Checked
-    from dialer.storage.reading import SqliteRecords
+    from dialer.storage.reading import Records
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file; every key is in config.example.toml.")
@@ -158,7 +158,7 @@ def show_number(
     print(f"{found.number}\nretained until {_instant(found.until_at)} UTC: {found.reason}")
 
 
-def _seller_of(store: "SqliteRecords", campaign: str) -> str:
+def _seller_of(store: "Records", campaign: str) -> str:
     from dialer.errors import UsageError
 
     policy = store.policy(campaign)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dialer.daemon.imports import ImportReport, Progress
     from dialer.domain.lead import Lead
     from dialer.domain.policy import CampaignPolicy
-    from dialer.storage.reading import SqliteRecords
+    from dialer.storage.reading import Records
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file; every key is in config.example.toml.")
@@ -224,7 +224,7 @@ def _output(path: Path | None, form: Format) -> Iterator[Any]:
         text.detach()
 
 
-def _leads(store: "SqliteRecords", campaign: str) -> Generator["Lead", None, None]:
+def _leads(store: "Records", campaign: str) -> Generator["Lead", None, None]:
     """Stream a campaign's leads; closing it lets go of the database although nobody read to the end."""
     yield from store.leads(campaign)
 
@@ -248,7 +248,7 @@ def _require_full_view(
     print("Whole numbers: recorded in the evidence", file=sys.stderr)
 
 
-def _find(store: "SqliteRecords", policy: "CampaignPolicy", which: str) -> "Lead":
+def _find(store: "Records", policy: "CampaignPolicy", which: str) -> "Lead":
     """Find a lead of a campaign by id, else by number."""
     from dialer.errors import UsageError
     from dialer.leads.numbers import mask, read_numbers

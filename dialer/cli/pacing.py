@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dialer.pacing.forecast import Forecast
     from dialer.pacing.limits import Limits
     from dialer.pacing.staffing import Staffing
-    from dialer.storage.reading import SqliteRecords
+    from dialer.storage.reading import Records
 
 CampaignArgument = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's name.")]
 AtOption = Annotated[
@@ -189,22 +189,22 @@ def staffing_text(team: "Staffing") -> str:
 
 
 # ------------------------------------------------------------------------------------- reading
-def _records(config: Path) -> "SqliteRecords":
+def _records(config: Path) -> "Records":
     from dialer.config.settings import load_settings
     from dialer.daemon.stores import open_records
 
     return open_records(load_settings(config))
 
 
-def _policy(store: "SqliteRecords", campaign: str) -> "CampaignPolicy":
+def _policy(store: "Records", campaign: str) -> "CampaignPolicy":
     policy = store.policy(campaign)
     if policy is None:
         there = ", ".join(store.campaigns()) or "none"
-        raise UsageError(f"no campaign {campaign!r} in {store.path}: expected one of {there}")
+        raise UsageError(f"no campaign {campaign!r} in {store.database.name}: expected one of {there}")
     return policy
 
 
-def _standing(store: "SqliteRecords", campaign: str, at: float, zone: "tzinfo") -> "tuple[PacingDecision | None, _Gap]":
+def _standing(store: "Records", campaign: str, at: float, zone: "tzinfo") -> "tuple[PacingDecision | None, _Gap]":
     """Give the decision that stood at an instant (infinite: the last), and, if none did, what is known of the gap."""
     from dialer.pacing.explain import holds_s
 
@@ -229,7 +229,7 @@ def _standing(store: "SqliteRecords", campaign: str, at: float, zone: "tzinfo") 
     return None, _Gap(sentence=sentence, before_at=None if decision is None else decision.at, after_at=next_at)
 
 
-def _foresee(store: "SqliteRecords", policy: "CampaignPolicy", now: float) -> "Forecast | None":
+def _foresee(store: "Records", policy: "CampaignPolicy", now: float) -> "Forecast | None":
     """Count the budget of the window as it stood at `now`, by the engine's own rules, and foresee it."""
     from dialer.engine.campaign import new_campaign
     from dialer.engine.outlook import outlook
@@ -251,7 +251,7 @@ def _foresee(store: "SqliteRecords", policy: "CampaignPolicy", now: float) -> "F
     return outlook(policy, own, _open_last(store, policy, now), now)
 
 
-def _staffing(store: "SqliteRecords", policy: "CampaignPolicy", now: float) -> "Staffing | None":
+def _staffing(store: "Records", policy: "CampaignPolicy", now: float) -> "Staffing | None":
     """Give the rates of the team of the last hour; None where it had too few conversations."""
     from dialer.engine.kpi import work_time
     from dialer.pacing.staffing import staffing
@@ -279,7 +279,7 @@ def _as_known(attempt: "Attempt", now: float) -> "Attempt":
     return attempt
 
 
-def _open_last(store: "SqliteRecords", policy: "CampaignPolicy", now: float) -> tuple[str, ...] | None:
+def _open_last(store: "Records", policy: "CampaignPolicy", now: float) -> tuple[str, ...] | None:
     """Give the zones of the place that closes last, of those called in the last hour; None when none is open."""
     from dialer.compliance.gate import places
     from dialer.compliance.hours import opening

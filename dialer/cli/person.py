@@ -11,7 +11,7 @@ from dialer.cli.leads import CONFIG, ConfigOption, JsonOption
 if TYPE_CHECKING:
     from dialer.config.settings import Settings
     from dialer.storage.erasure import Erased, Erasure
-    from dialer.storage.reading import SqliteRecords
+    from dialer.storage.reading import Records
 
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the evidence.")]
 
@@ -97,7 +97,7 @@ def erase_person(
         print("\n".join(_lines_of(erased, seller, wanted.keep_days)))
 
 
-def _check_seller(store: "SqliteRecords", seller: str) -> None:
+def _check_seller(store: "Records", seller: str) -> None:
     from dialer.errors import UsageError
 
     policies = [store.policy(campaign) for campaign in store.campaigns()]
@@ -109,7 +109,7 @@ def _check_seller(store: "SqliteRecords", seller: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------- export
-def _held(store: "SqliteRecords", seller: str, e164: str, numbers: tuple[str, ...]) -> dict[str, Any]:
+def _held(store: "Records", seller: str, e164: str, numbers: tuple[str, ...]) -> dict[str, Any]:
     """Gather what is held on a person."""
     import time
 
@@ -163,7 +163,7 @@ def _take_from_daemon(settings: "Settings") -> None:
         ask(settings.control_socket, StandingsRequest(reason="a person is erased"))
 
 
-def _erasure(settings: "Settings", store: "SqliteRecords", seller: str, e164: str, now: float) -> "Erasure":
+def _erasure(settings: "Settings", store: "Records", seller: str, e164: str, now: float) -> "Erasure":
     """Say who is to be erased; raise ControlError while the person is on a call."""
     from dialer.config.rulesets import load_law
     from dialer.daemon.control import is_listening

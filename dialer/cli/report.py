@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from dialer.cli.report_rows import Row, Span
-    from dialer.storage.reading import SqliteRecords
+    from dialer.storage.reading import Records
 
 
 class ReportFormat(StrEnum):
@@ -50,7 +50,7 @@ CONFIG = Path("config.toml")
 YEARS = range(1971, 9990)
 """Of instants: what comes before and after them has to be an instant, too."""
 
-Rows = Callable[["SqliteRecords", str | None, "Span"], Iterator["Row"]]
+Rows = Callable[["Records", str | None, "Span"], Iterator["Row"]]
 
 report_app = typer.Typer(
     help="Report what was recorded, with the formula beside every figure. See docs/reports.md.", no_args_is_help=True

@@ -12,7 +12,7 @@ from dialer.cli.tables import parts, table_of
 from dialer.compliance.abandonment import Tally
 from dialer.daemon.legal import LegalCount, legal_windows
 from dialer.domain.law import Law
-from dialer.storage.reading import SqliteRecords
+from dialer.storage.reading import Records
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +65,7 @@ NOTES = (
 )
 
 
-def legal_rows(store: SqliteRecords, law: Law, campaign: str | None, span: Span) -> Iterator[Row]:
+def legal_rows(store: Records, law: Law, campaign: str | None, span: Span) -> Iterator[Row]:
     """Give each window of each rule that applies to numbers called in the span, counted as a whole."""
     chosen_campaigns(store, campaign)
     for count in legal_windows(store, law, campaign, span.from_at, span.to_at):

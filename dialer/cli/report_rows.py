@@ -16,7 +16,7 @@ from dialer.engine.kpi import Figure, agent_figures, campaign_figures, machines_
 from dialer.engine.windows import WORST_ANSWERS_MIN, AbandonmentWindow, WorstSpan, window_of, windows
 from dialer.errors import UsageError
 from dialer.leads.numbers import mask
-from dialer.storage.reading import SqliteRecords
+from dialer.storage.reading import Records
 
 Cell = str | int | float | bool | datetime | None
 Row = dict[str, Cell]
@@ -91,17 +91,17 @@ class Span:
         return None if at is None else datetime.fromtimestamp(at, self.zone)
 
 
-def chosen_campaigns(store: SqliteRecords, campaign: str | None) -> dict[str, CampaignPolicy]:
+def chosen_campaigns(store: Records, campaign: str | None) -> dict[str, CampaignPolicy]:
     """Give the policies in force of the campaign asked for, or of all."""
     known = store.campaigns()
     if campaign is not None and campaign not in known:
         there = ", ".join(known) or "none"
-        raise UsageError(f"--campaign {campaign}: no such campaign in {store.path}; there: {there}")
+        raise UsageError(f"--campaign {campaign}: no such campaign in {store.database.name}; there: {there}")
     names = known if campaign is None else [campaign]
     return {name: policy for name in names if (policy := store.policy(name)) is not None}
 
 
-def campaign_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iterator[Row]:
+def campaign_rows(store: Records, campaign: str | None, span: Span) -> Iterator[Row]:
     """Give the figures of each campaign that did anything in the span."""
     for name, policy in chosen_campaigns(store, campaign).items():
         attempts = list(store.attempts(name, span.from_at, span.to_at))
@@ -119,7 +119,7 @@ def campaign_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Ite
         yield from ({"campaign": name, **_figure_cells(figure)} for figure in figures)
 
 
-def agent_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iterator[Row]:
+def agent_rows(store: Records, campaign: str | None, span: Span) -> Iterator[Row]:
     """Give each agent's figures, over all campaigns or in one."""
     chosen = chosen_campaigns(store, campaign)
     preview = [name for name, policy in chosen.items() if policy.pacing.mode is PacingMode.PREVIEW]
@@ -132,7 +132,7 @@ def agent_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iterat
         yield from ({"agent": agent_id, **_figure_cells(figure)} for figure in figures)
 
 
-def abandonment_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iterator[Row]:
+def abandonment_rows(store: Records, campaign: str | None, span: Span) -> Iterator[Row]:
     """Give each window that shares an instant with the span, counted as a whole."""
     for name, campaign_policy in chosen_campaigns(store, campaign).items():
         policy = campaign_policy.abandonment
@@ -149,7 +149,7 @@ def abandonment_rows(store: SqliteRecords, campaign: str | None, span: Span) -> 
                 yield _window_cells(name, policy, window, span)
 
 
-def attempt_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iterator[Row]:
+def attempt_rows(store: Records, campaign: str | None, span: Span) -> Iterator[Row]:
     """Give each attempt placed in the span, its number masked."""
     chosen_campaigns(store, campaign)
     # A list tries the same numbers again and again, and parsing one is most of a row's cost.
@@ -164,7 +164,7 @@ def attempt_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iter
         yield row
 
 
-def change_rows(store: SqliteRecords, campaign: str | None, span: Span) -> Iterator[Row]:
+def change_rows(store: Records, campaign: str | None, span: Span) -> Iterator[Row]:
     """Give each change of a campaign in the span, with its reason."""
     chosen_campaigns(store, campaign)
     for change in store.changes(campaign, span.from_at, span.to_at):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dialer.domain.policy import CampaignPolicy
     from dialer.domain.verdict import Finding
     from dialer.storage.evidence_bodies import VerdictBody
-    from dialer.storage.reading import SqliteRecords
+    from dialer.storage.reading import Records
 
 _PAST_S = 60.0  # an instant so long ago is not meant to be now
 NOT_ADVICE = "This is what the rulesets say, with their sources and grades. It is no legal advice."
@@ -86,7 +86,7 @@ def law_at(settings: "Settings", at: float) -> "Law":
     return load_law(settings.rules, around=at)
 
 
-def _find(store: "SqliteRecords", policy: "CampaignPolicy", which: str) -> "tuple[Lead, list[int]]":
+def _find(store: "Records", policy: "CampaignPolicy", which: str) -> "tuple[Lead, list[int]]":
     """Find a lead, and which of its numbers is meant: by id all of them, by a number that one. Else make a stranger."""
     from dialer.daemon.trace import stranger
     from dialer.errors import UsageError

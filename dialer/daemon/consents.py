@@ -15,8 +15,8 @@ from dialer.domain.standing import Consent
 from dialer.leads.consents import read_consents
 from dialer.leads.numbers import read_numbers
 from dialer.storage.consents import ConsentTally
-from dialer.storage.reading import SqliteRecords
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.reading import Records
+from dialer.storage.store import Store
 
 AUDIENCE = "consumer"
 """Whose rules on consent are asked: a consumer's are the stricter ones."""
@@ -52,7 +52,7 @@ class Due:
 
 
 def import_consents(
-    path: Path, seller: str, store: SqliteStore, now: float, *, who: str, country: str | None = None
+    path: Path, seller: str, store: Store, now: float, *, who: str, country: str | None = None
 ) -> ConsentReport:
     """Import a file of consents given to a seller; raise ListError, and keep nothing, when a row of it is wrong."""
     rows = 0
@@ -95,7 +95,7 @@ def confirmer(law: Law, now: float) -> Confirm:
     return confirm
 
 
-def due_consents(store: SqliteRecords, seller: str, confirm: Confirm, until: float, now: float) -> Iterator[Due]:
+def due_consents(store: Records, seller: str, confirm: Confirm, until: float, now: float) -> Iterator[Due]:
     """Give the consents of a seller that have to be confirmed before `until`, overdue ones too, in no order."""
     for kept in store.standing_consents(seller):
         consent = kept.consent

@@ -24,7 +24,7 @@ from dialer.domain.living import Living, LivingCall, LivingState
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import StorageError
 from dialer.ports import Gateway
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 
 WORDS_S = 12 * 3600.0
 """For how long after its end a connect of an earlier run still takes its agent's word."""
@@ -48,7 +48,7 @@ _BEFORE = "as before the restart: "
 class EarlierRun:
     """Calls, connects and agents that storage knows of at a start, before anything new happens."""
 
-    def __init__(self, store: SqliteStore, now: float) -> None:
+    def __init__(self, store: Store, now: float) -> None:
         self._store = store
         self._now = now
         self._attempts = list(store.open_attempts())
@@ -132,7 +132,8 @@ class EarlierRun:
 
     def _damaged(self, what: str) -> StorageError:
         return StorageError(
-            f"database {self._store.path}: {what} was called and is not there; restore the database from a copy"
+            f"database {self._store.database.name}: {what} was called and is not there; "
+            "restore the database from a copy"
         )
 
 

@@ -14,9 +14,8 @@ from datetime import datetime
 from dialer.config.settings import Settings
 from dialer.daemon.control import KeysRequest, ask
 from dialer.daemon.lock import only_daemon
-from dialer.daemon.stores import open_records, open_store
+from dialer.daemon.stores import database_of, open_records, open_store
 from dialer.errors import ControlError, KeysError, StorageError
-from dialer.storage.connection import has_sealed
 from dialer.storage.keyring import (
     VARIABLE,
     Keys,
@@ -28,7 +27,7 @@ from dialer.storage.keyring import (
     write_keys,
 )
 from dialer.storage.rotation import drop_key, reseal, rows_per_key
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 
 PASSES_MAX = 3  # over all tables: an import that ran beside the first one may have brought rows under an older key
 
@@ -105,7 +104,7 @@ def rotate(settings: Settings, progress: Progress) -> RotationReport:
     )
 
 
-def _reseal(store: SqliteStore, resealed: Counter[str], progress: Progress) -> None:
+def _reseal(store: Store, resealed: Counter[str], progress: Progress) -> None:
     """Seal everything anew, and leave others as much time in between as each step took."""
     step_at = time.perf_counter()
     for table, rows in reseal(store):
@@ -115,7 +114,7 @@ def _reseal(store: SqliteStore, resealed: Counter[str], progress: Progress) -> N
         step_at = time.perf_counter()
 
 
-def _left(store: SqliteStore, in_use: str) -> Counter[str]:
+def _left(store: Store, in_use: str) -> Counter[str]:
     """Count the rows under other keys than the one in use."""
     rows = rows_per_key(store)
     del rows[in_use]
@@ -150,7 +149,7 @@ def _refuse_without_file(settings: Settings) -> None:
             f"the keyring is in the environment variable {VARIABLE}, which no command can change: put it in a file, "
             "mode 0600, name that as keys.file, and start the daemon without the variable"
         )
-    if not has_sealed(settings.database):
+    if not database_of(settings).has_sealed():
         raise StorageError(
             f"database {settings.database}: nothing is sealed in it yet; `dialer run` or `dialer leads import` makes it"
         )

@@ -15,7 +15,7 @@ from dialer.compliance.hours import local_day
 from dialer.domain.law import AbandonmentRule, Law
 from dialer.domain.policy import AbandonmentUnit, CampaignPolicy
 from dialer.domain.records import Attempt
-from dialer.storage.reading import SqliteRecords
+from dialer.storage.reading import Records
 
 DAY_S = 86400.0
 LONGEST_WINDOW_S = 31 * DAY_S
@@ -55,9 +55,7 @@ class _Unit:
     campaigns: dict[str, None] = field(default_factory=dict)
 
 
-def legal_windows(
-    store: SqliteRecords, law: Law, campaign: str | None, from_at: float, to_at: float
-) -> Iterator[LegalCount]:
+def legal_windows(store: Records, law: Law, campaign: str | None, from_at: float, to_at: float) -> Iterator[LegalCount]:
     """Count each window that shares an instant with the span, whole, for one campaign or for all.
 
     A rule that counts a seller's campaigns together counts all of them, also where one campaign is asked for.
@@ -86,7 +84,7 @@ def legal_windows(
 class _Sorter:
     """Finds the rules under which one campaign's attempts count."""
 
-    def __init__(self, store: SqliteRecords, law: Law, policy: CampaignPolicy) -> None:
+    def __init__(self, store: Records, law: Law, policy: CampaignPolicy) -> None:
         self.store, self.law, self.policy = store, law, policy
         self._places = {
             lead.lead_id: tuple(codes_of(lead, number, policy) for number in lead.numbers)

@@ -13,7 +13,7 @@ from dialer.daemon.clock import DaemonClock
 from dialer.daemon.imports import ImportReport, Progress, import_list
 from dialer.domain.policy import CampaignPolicy
 from dialer.leads.reader import digest_of
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 
 
 class Lists:
@@ -21,7 +21,7 @@ class Lists:
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: Store,
         clock: DaemonClock,
         log: FilteringBoundLogger,
         *,

@@ -10,8 +10,8 @@ from dialer.domain.commands import BlockPerson
 from dialer.domain.events import PersonRefused, RegistryLoaded, StandingsChanged
 from dialer.domain.standing import RegistryCopy
 from dialer.storage.codec import Entry
-from dialer.storage.reading import SqliteRecords
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.reading import Records
+from dialer.storage.store import Store
 
 PersonRequest = RefusedRequest | StandingsRequest | RegistryRequest
 
@@ -19,7 +19,7 @@ PersonRequest = RefusedRequest | StandingsRequest | RegistryRequest
 class People:
     """Carries such requests out. `told` are the copies of registers that the engine knows."""
 
-    def __init__(self, store: SqliteStore, driver: Driver) -> None:
+    def __init__(self, store: Store, driver: Driver) -> None:
         self._store = store
         self._driver = driver
         self._told: dict[str, RegistryCopy] = {}
@@ -64,7 +64,7 @@ class People:
                 return {"registries": [copy.registry for copy in news]}
 
 
-def numbers_of(store: SqliteRecords, seller: str, number: str) -> tuple[str, ...]:
+def numbers_of(store: Records, seller: str, number: str) -> tuple[str, ...]:
     """Give every number known of the person who has this one, as far as the seller's own lists tell: it comes first."""
     leads = store.leads_of(seller, number)
     return tuple(dict.fromkeys([number, *(each.e164 for lead in leads for each in lead.numbers)]))

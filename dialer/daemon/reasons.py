@@ -18,7 +18,7 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.domain.verdict import Verdict
 from dialer.engine.retry import callable_numbers, other_hour
 from dialer.storage.census import Census, Group
-from dialer.storage.reading import SqliteRecords
+from dialer.storage.reading import Records
 
 if TYPE_CHECKING:
     from dialer.storage.census_marks import Ids, Instants
@@ -120,7 +120,7 @@ class Listed:
 class Survey:
     """The open leads of a campaign at an instant, by reason."""
 
-    def __init__(self, store: SqliteRecords, policy: CampaignPolicy, law: Law, at: float) -> None:
+    def __init__(self, store: Records, policy: CampaignPolicy, law: Law, at: float) -> None:
         self._store = store
         self._policy = policy
         self._law = law

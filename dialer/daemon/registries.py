@@ -21,7 +21,7 @@ from dialer.errors import ListError, UsageError
 from dialer.leads.reader import digest_of
 from dialer.leads.registers import Plan, country_of, plan_of, read_register
 from dialer.storage.registries import HASH_BYTES, KeptCopy, file_name, sorted_hashes
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 from dialer.storage.vault import Vault
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Arrival:
     smaller_because: str = ""
 
 
-def import_registry(path: Path, arrival: Arrival, store: SqliteStore, now: float) -> RegistryReport:
+def import_registry(path: Path, arrival: Arrival, store: Store, now: float) -> RegistryReport:
     """Take a file of a national register into use.
 
     Raises `ListError` for a file that is not whole or not of that country, and `UsageError` for what was said of it;
@@ -201,7 +201,7 @@ def tell_ages(law: Law, copies: Iterable[RegistryCopy], now: float, log: Filteri
         )
 
 
-async def watch_ages(law: Callable[[], Law], store: SqliteStore, clock: DaemonClock, log: FilteringBoundLogger) -> None:
+async def watch_ages(law: Callable[[], Law], store: Store, clock: DaemonClock, log: FilteringBoundLogger) -> None:
     """Tell the ages of all copies now and once a day, until cancelled."""
     while True:
         tell_ages(law(), store.registry_copies(), clock.now(), log)

@@ -15,16 +15,14 @@ from dialer.domain.law import Law
 from dialer.errors import DialerError
 from dialer.storage.erasure import Erased, erase_due
 from dialer.storage.evidence_trim import DAY_S, longest_keep_days
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 
 
 class _Stopped(Exception):
     """The daemon ends."""
 
 
-async def erase_daily(
-    law: Callable[[], Law], store: SqliteStore, clock: DaemonClock, log: FilteringBoundLogger
-) -> None:
+async def erase_daily(law: Callable[[], Law], store: Store, clock: DaemonClock, log: FilteringBoundLogger) -> None:
     """Erase what is due now and once a day, until cancelled. Trouble is logged and tried again the next day."""
     while True:
         try:
@@ -37,7 +35,7 @@ async def erase_daily(
         await clock.sleep_until(clock.now() + DAY_S)
 
 
-async def _in_thread(store: SqliteStore, now: float, keep_days: int) -> Erased:
+async def _in_thread(store: Store, now: float, keep_days: int) -> Erased:
     stopping = threading.Event()
 
     def tick() -> None:
@@ -46,7 +44,7 @@ async def _in_thread(store: SqliteStore, now: float, keep_days: int) -> Erased:
 
     def work() -> Erased:
         # A connection belongs to one thread.
-        with SqliteStore(store.path, store.vault) as own:
+        with Store(store.database, store.vault) as own:
             try:
                 return erase_due(own, now, keep_days, tick)
             except _Stopped:

@@ -2,20 +2,29 @@
 
 from dialer.config.settings import Settings
 from dialer.errors import StorageError
+from dialer.storage.database import Database
 from dialer.storage.keyring import open_vault
-from dialer.storage.reading import SqliteRecords
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.reading import Records
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 
 
-def open_store(settings: Settings) -> SqliteStore:
+def database_of(settings: Settings) -> Database:
+    """Give the database that the settings name."""
+    return SqliteDatabase(settings.database)
+
+
+def open_store(settings: Settings) -> Store:
     """Open the database for writing, making it, and a keyring for it, where there is none yet."""
-    return SqliteStore(settings.database, open_vault(settings.keys_file, settings.database))
+    database = database_of(settings)
+    return Store(database, open_vault(settings.keys_file, database))
 
 
-def open_records(settings: Settings) -> SqliteRecords:
+def open_records(settings: Settings) -> Records:
     """Open the database for reading; raise StorageError when there is none."""
     if not settings.database.exists():
         raise StorageError(
             f"database {settings.database}: there is none yet; the daemon makes it, or `dialer leads import`"
         )
-    return SqliteRecords(settings.database, open_vault(settings.keys_file, settings.database))
+    database = database_of(settings)
+    return Records(database, open_vault(settings.keys_file, database))

@@ -14,7 +14,7 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.domain.standing import RegistryCopy
 from dialer.domain.verdict import Finding, Verdict
 from dialer.storage.evidence_bodies import VerdictBody
-from dialer.storage.reading import SqliteRecords
+from dialer.storage.reading import Records
 
 NEAR_S = 86_400.0
 """How far from an instant a recorded verdict still tells of it."""
@@ -47,7 +47,7 @@ def stranger(number: PhoneNumber, policy: CampaignPolicy) -> Lead:
     return Lead(lead_id=0, campaign=policy.name, numbers=(number,), shuffle=0)
 
 
-def trace(store: SqliteRecords, policy: CampaignPolicy, law: Law, lead: Lead, index: int, at: float) -> Trace:
+def trace(store: Records, policy: CampaignPolicy, law: Law, lead: Lead, index: int, at: float) -> Trace:
     """Judge number `index` of a lead at an instant."""
     lead = replace(_as_tried(store, lead, at), standing=store.standing_at(lead, policy.seller, at))
     number, copies = lead.numbers[index], store.registry_copies(at)
@@ -68,7 +68,7 @@ def trace(store: SqliteRecords, policy: CampaignPolicy, law: Law, lead: Lead, in
     )
 
 
-def _as_tried(store: SqliteRecords, lead: Lead, at: float) -> Lead:
+def _as_tried(store: Records, lead: Lead, at: float) -> Lead:
     """Take back the attempts of after the instant."""
     later = lead.last_attempt_at is not None and lead.last_attempt_at > at
     if not later:

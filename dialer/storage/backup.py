@@ -19,10 +19,10 @@ from pathlib import Path
 
 import dialer
 from dialer.errors import StorageError
-from dialer.storage.connection import BUSY_TIMEOUT_MS, SCHEMA_VERSION, explained
 from dialer.storage.proofs import check_keys
+from dialer.storage.sqlite import SqliteConnection, explained, open_file
 from dialer.storage.vault import Vault
-from dialer.storage.versions import found_version, has_table
+from dialer.storage.versions import SCHEMA_VERSION, found_version, has_table
 
 PAGES = 4_096  # copied at once; in between an interrupt is heard
 PART = 16 << 20  # bytes of a register's file in one row
@@ -69,7 +69,7 @@ def back_up(database: Path, registers: Path, target: Path, progress: Progress = 
     if os.path.lexists(target):
         raise StorageError(f"backup {target}: it is there already and stays as it is: name another file")
     with explained(database), closing(read_only(database)) as source, _beside(target, "backup") as part:
-        version = found_version(source, database)
+        version = found_version(source, str(database))
         if version > SCHEMA_VERSION:
             raise StorageError(
                 f"database {database}: it is of schema version {version}: copy it with the dialer of that"
@@ -79,7 +79,7 @@ def back_up(database: Path, registers: Path, target: Path, progress: Progress = 
         files = [registers / name for name in names]
         size = _size(source) + sum(file.stat().st_size for file in files if file.exists())
         require_room(target.parent, size, "the backup")
-        with explained(part), closing(_connect(part)) as copy:
+        with explained(part), closing(open_file(part)) as copy:
             source.backup(copy, pages=PAGES, progress=lambda _, left, total: progress(total - left, total))
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
             _add_files(copy, files, version)
@@ -115,7 +115,7 @@ def read_backup(file: Path) -> Backup:
     if not file.is_file():
         raise StorageError(f"backup {file}: there is no such file")
     with explained(file), closing(read_only(file)) as connection:
-        found_version(connection, file)
+        found_version(connection, str(file))
         if not has_table(connection, "backup"):
             raise StorageError(f"backup {file}: expected a file that `dialer db backup` made, found a plain database")
         if (fault := first_fault(connection)) is not None:
@@ -165,8 +165,8 @@ def restore(
     with closing(read_only(file)) as source, _beside(database, "database") as part:
         with explained(file):
             if vault is not None and has_table(source, "keys"):
-                check_keys(source, vault, file)
-        with explained(part), closing(_connect(part)) as copy:
+                check_keys(source, vault, str(file))
+        with explained(part), closing(open_file(part)) as copy:
             source.backup(copy, pages=PAGES, progress=lambda _, left, total: progress(total - left, total))
             for table in ("backup", "backup_files", "backup_digests"):
                 copy.execute(f"DROP TABLE {table}")
@@ -213,7 +213,7 @@ def _move_away(database: Path) -> None:
         return
     kept = database.with_name(f"{database.name}{REPLACED}")
     try:
-        with closing(_connect(database)) as connection:
+        with closing(open_file(database)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             connection.execute("PRAGMA journal_mode = DELETE").fetchall()
     except sqlite3.Error as error:
@@ -228,9 +228,9 @@ def _move_away(database: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- both
-def read_only(path: Path) -> sqlite3.Connection:
+def read_only(path: Path) -> SqliteConnection:
     """Open a database of any version to read it."""
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+    connection = open_file(path)
     connection.execute("PRAGMA query_only = ON")
     return connection
 
@@ -255,11 +255,6 @@ def require_room(folder: Path, size: int, what: str) -> None:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.0f}"
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # Full sync is what SQLite does unless told otherwise.
-    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
 
 
 def _size(connection: sqlite3.Connection) -> int:

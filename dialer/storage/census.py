@@ -7,7 +7,6 @@ which they lie: see `dialer.storage.census_limits`. Nothing sealed is opened.
 """
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -42,6 +41,7 @@ from dialer.storage.census_marks import (
     numbers_of,
     renumbered,
 )
+from dialer.storage.database import Connection
 from dialer.storage.vault import INDEX_BYTES
 
 if TYPE_CHECKING:
@@ -53,10 +53,12 @@ if TYPE_CHECKING:
 # One text holds all that is looked at of a row, for one text is compared at once: where there is nothing else, the
 # facts of the numbers alone; \x1f is in none of the parts.
 _LEADS = """SELECT lead_id, due_at, coalesce(last_attempt_at, -1.0), number_keys, CASE WHEN zone IS NULL
-    AND jurisdiction IS NULL AND source = '' AND contact_hours = '' AND relationship = '' AND attempts < ?2
-    AND callback IS NULL THEN number_facts ELSE format('%s\x1f%s\x1f%s\x1f%d\x1f%s\x1f%s\x1f%d\x1f%d', number_facts,
-    coalesce(zone, ''), coalesce(jurisdiction, ''), source <> '', contact_hours, relationship, attempts >= ?2,
-    callback IS NULL) END FROM leads WHERE campaign = ?1 AND place <> 3"""
+    AND jurisdiction IS NULL AND source = '' AND contact_hours = '' AND relationship = '' AND attempts < ?
+    AND callback IS NULL THEN number_facts ELSE number_facts || '\x1f' || coalesce(zone, '') || '\x1f' ||
+    coalesce(jurisdiction, '') || '\x1f' || CASE WHEN source <> '' THEN '1' ELSE '0' END || '\x1f' || contact_hours ||
+    '\x1f' || relationship || '\x1f' || CASE WHEN attempts >= ? THEN '1' ELSE '0' END || '\x1f' ||
+    CASE WHEN callback IS NULL THEN '1' ELSE '0' END END FROM leads WHERE campaign = ? AND place <> 3
+    ORDER BY lead_id"""
 _PLAIN = ("", "", "0", "", "", "0", "1")  # what the rest of the text says where it is left out
 _FINISHED = "SELECT reason, count(*) FROM leads WHERE campaign = ? AND place = 3 GROUP BY reason"
 
@@ -111,7 +113,7 @@ class _Facts:
 
 
 def take_census(
-    connection: sqlite3.Connection,
+    connection: Connection,
     policy: CampaignPolicy,
     law: Law,
     registers: "Mapping[str, Hashes]",
@@ -174,7 +176,7 @@ def _groups(lead_ids: "Ids", group: "Ids", first: "Ids", past_lead: "Ids", past_
     )
 
 
-def _read_leads(connection: sqlite3.Connection, policy: CampaignPolicy, limits: Limits) -> _Facts:
+def _read_leads(connection: Connection, policy: CampaignPolicy, limits: Limits) -> _Facts:
     """Read every open lead's row, without what is sealed."""
     import numpy as np
 
@@ -185,8 +187,9 @@ def _read_leads(connection: sqlite3.Connection, policy: CampaignPolicy, limits: 
     counts: list[Any] = [np.zeros(0, np.int64)]
     kind: list[Any] = [np.zeros(0, np.int64)]
     keys: list[bytes] = []
+    attempts_max = policy.retry.attempts_max
     for lead_ids, due_at, last_at, number_keys, rest in columns(
-        connection.execute(_LEADS, (policy.name, policy.retry.attempts_max))
+        connection.stream(_LEADS, (attempts_max, attempts_max, policy.name))
     ):
         ids.append(np.array(lead_ids, np.int64))
         instants.append(np.array((due_at, last_at), np.float64))

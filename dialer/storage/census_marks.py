@@ -3,7 +3,6 @@
 One rule governs this module: numbers are matched by their keyed hashes, many at a time, and none is opened.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dialer.domain.policy import CampaignPolicy
 from dialer.storage.census_limits import QUARTER_S, Limits, Memory
 from dialer.storage.codec import dumps
+from dialer.storage.database import Connection, Cursor
 from dialer.storage.registries import HASH_BYTES
 from dialer.storage.vault import INDEX_BYTES
 
@@ -123,7 +123,7 @@ def renumbered(values: "Ids") -> "Ids":
     return np.asarray((np.cumsum(is_there) - 1)[values])
 
 
-def columns(cursor: sqlite3.Cursor) -> "Iterator[list[tuple[Any, ...]]]":
+def columns(cursor: Cursor) -> "Iterator[list[tuple[Any, ...]]]":
     """Give rows in chunks of columns: what is done for each row in Python would take longer than reading it."""
     while chunk := cursor.fetchmany(_CHUNK):
         yield list(zip(*chunk, strict=True))
@@ -148,13 +148,13 @@ def hashes_of(indexes: Iterable[bytes]) -> "Hashes":
     return np.ascontiguousarray(whole[:, 0])
 
 
-def find_blocked(connection: sqlite3.Connection, policy: CampaignPolicy, numbers: Numbers, at: float) -> "Ids":
+def find_blocked(connection: Connection, policy: CampaignPolicy, numbers: Numbers, at: float) -> "Ids":
     """Give the leads with a number on the seller's own "do not call" list: one blocks the person."""
     _, where = numbers.find(hashes_of(row[0] for row in connection.execute(_BLOCKED, (policy.seller, at))))
     return numbers.lead[where]
 
 
-def find_calling(connection: sqlite3.Connection, policy: CampaignPolicy, numbers: Numbers, at: float) -> "Ids":
+def find_calling(connection: Connection, policy: CampaignPolicy, numbers: Numbers, at: float) -> "Ids":
     """Give the leads with a number that the seller is calling at the instant."""
     found = connection.execute(_OPEN_CALLS, (policy.seller, at - _CALL_S, at))
     _, where = numbers.find(hashes_of(row[0] for row in found))
@@ -173,7 +173,7 @@ def mark_listed(numbers: Numbers, register: str, hashes: "Hashes", marks: Marks)
 
 
 def mark_consents(
-    connection: sqlite3.Connection, policy: CampaignPolicy, numbers: Numbers, marks: Marks, limits: Limits
+    connection: Connection, policy: CampaignPolicy, numbers: Numbers, marks: Marks, limits: Limits
 ) -> None:
     """Mark the consents that may hold: of this seller and purpose, neither revoked nor expired."""
     import numpy as np
@@ -201,7 +201,7 @@ def mark_consents(
 
 
 def mark_past(
-    connection: sqlite3.Connection,
+    connection: Connection,
     policy: CampaignPolicy,
     numbers: Numbers,
     marks: Marks,

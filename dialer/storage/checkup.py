@@ -5,7 +5,6 @@ makes nothing, not even a keyring.
 """
 
 import shutil
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,12 +12,12 @@ from pathlib import Path
 
 from dialer.errors import DialerError, StorageError
 from dialer.storage.backup import first_fault, read_only
-from dialer.storage.connection import SCHEMA_VERSION, explained
 from dialer.storage.proofs import check_keys
 from dialer.storage.registries import Shelf, copies_in_use
+from dialer.storage.sqlite import SqliteConnection, explained
 from dialer.storage.upgrade import Step, steps_from
 from dialer.storage.vault import Vault
-from dialer.storage.versions import OLDEST, found_version, has_table
+from dialer.storage.versions import OLDEST, SCHEMA_VERSION, found_version, has_table
 
 REWRITTEN = 3
 """The last version whose step rewrites whole tables, and then the file: it takes room for three copies of it."""
@@ -59,7 +58,7 @@ def check_up(database: Path, registers: Path, open_vault: Callable[[], Vault]) -
 
 
 def _look(
-    connection: sqlite3.Connection,
+    connection: SqliteConnection,
     result: Checkup,
     database: Path,
     registers: Path,
@@ -68,7 +67,7 @@ def _look(
     fault = first_fault(connection)
     if fault is not None:
         result.faults.append(f"integrity: {fault}")
-    result.found = found_version(connection, database)
+    result.found = found_version(connection, str(database))
     result.rows = {
         table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         for table in _COUNTED
@@ -92,7 +91,7 @@ def _look(
 
 
 def _look_at_sealed(
-    connection: sqlite3.Connection,
+    connection: SqliteConnection,
     result: Checkup,
     database: Path,
     registers: Path,
@@ -100,7 +99,7 @@ def _look_at_sealed(
 ) -> None:
     try:
         vault = open_vault()
-        check_keys(connection, vault, database)
+        check_keys(connection, vault, str(database))
     except DialerError as error:
         result.keys = "do not fit"
         result.faults.append(f"keys: {error}")

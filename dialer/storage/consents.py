@@ -5,7 +5,6 @@ none changes what a record says but for a later date of confirmation. Every stat
 is, or who is named in it as a recipient.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ import msgspec
 from dialer.domain.law import Span
 from dialer.domain.standing import Consent
 from dialer.storage.codec import dumps
+from dialer.storage.database import Connection
 from dialer.storage.evidence import record
 from dialer.storage.evidence_bodies import RefusalBody
 from dialer.storage.vault import INDEX_BYTES, Vault
@@ -112,9 +112,9 @@ class ConsentTally:
 
 
 class ConsentImport:
-    """Consents on their way into a database; see `SqliteStore.importing_consents`, which owns the transaction."""
+    """Consents on their way into a database; see `Store.importing_consents`, which owns the transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, vault: Vault) -> None:
+    def __init__(self, connection: Connection, vault: Vault) -> None:
         self.tally = ConsentTally()
         self.key_id = vault.key_id
         self._connection = connection
@@ -140,12 +140,12 @@ class ConsentImport:
             record(self._connection, self._vault, body)
 
 
-def gather(connection: sqlite3.Connection, vault: Vault, consents: Iterable[Consent]) -> None:
+def gather(connection: Connection, vault: Vault, consents: Iterable[Consent]) -> None:
     """Keep consents until the end of an import. The same one twice is one, as last confirmed and first revoked."""
     connection.executemany(_GATHER, [_values(consent, vault) for consent in consents])
 
 
-def keep_gathered(connection: sqlite3.Connection, source: str, who: str, now: float) -> ConsentTally:
+def keep_gathered(connection: Connection, source: str, who: str, now: float) -> ConsentTally:
     """Move what was gathered to its place, within a transaction: new ones, later confirmations, revocations.
 
     A number whose consent was revoked is on its seller's "do not call" list from then on, with the person's others.
@@ -170,7 +170,7 @@ def keep_gathered(connection: sqlite3.Connection, source: str, who: str, now: fl
     return ConsentTally(new=new, confirmed=confirmed, unchanged=total - new - confirmed, revoked=revoked)
 
 
-def person_of(connection: sqlite3.Connection, seller: str, index: bytes) -> list[bytes]:
+def person_of(connection: Connection, seller: str, index: bytes) -> list[bytes]:
     """Give a number's keyed hash, and those of the person's others, as far as the seller's own lists tell."""
     indexes = {index: None}
     for (keys,) in connection.execute(_KEYS_OF, (index, seller)):
@@ -179,7 +179,7 @@ def person_of(connection: sqlite3.Connection, seller: str, index: bytes) -> list
 
 
 def revoke(
-    connection: sqlite3.Connection,
+    connection: Connection,
     seller: str,
     indexes: Iterable[bytes],
     at: float,
@@ -198,7 +198,7 @@ def revoke(
 
 
 def consents_of(
-    connection: sqlite3.Connection, seller: str, numbers: Mapping[bytes, str], at: float | None = None
+    connection: Connection, seller: str, numbers: Mapping[bytes, str], at: float | None = None
 ) -> list[KeptConsent]:
     """Give the consents of numbers, by their keyed hashes, to a seller or naming it as a recipient, oldest first.
 
@@ -212,13 +212,13 @@ def consents_of(
     return kept if at is None else [_as_of(connection, each, at) for each in kept]
 
 
-def standing_consents(connection: sqlite3.Connection, seller: str, vault: Vault) -> Iterator[KeptConsent]:
+def standing_consents(connection: Connection, seller: str, vault: Vault) -> Iterator[KeptConsent]:
     """Give every consent of a seller that nobody revoked, numbers opened; those of erased people have none."""
     for row in connection.execute(_OF_SELLER, (seller,)):
         yield _to_kept(row, vault.open(row[3], PLACE).decode())
 
 
-def _as_of(connection: sqlite3.Connection, kept: KeptConsent, at: float) -> KeptConsent:
+def _as_of(connection: Connection, kept: KeptConsent, at: float) -> KeptConsent:
     consent = kept.consent
     if consent.confirmed_at is not None and consent.confirmed_at > at:
         before = connection.execute(_CONFIRMED_BY, (consent.consent_id, at)).fetchone()[0]

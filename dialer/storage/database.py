@@ -6,6 +6,7 @@ each value. Where the two differ for good (a claim, an import, a backup) each da
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class Connection(Protocol):
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
         """Run a statement with a value for each `?`."""
 
+    def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
+        """Run a SELECT whose rows may be millions: they come a few at a time, as they stood when it began."""
+
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Any:
         """Run a statement once for each row of values."""
 
@@ -61,6 +65,13 @@ class Database(Protocol):
     def name(self) -> str:
         """What messages call it: its path, or its address without a password."""
 
+    @property
+    def folder(self) -> Path:
+        """Where the files lie that belong to it: the registers'."""
+
+    def has_sealed(self) -> bool:
+        """Say whether there is a database with sealed values."""
+
     def open_reader(self, vault: "Vault") -> Connection:
         """Open an existing database for reading only."""
 
@@ -69,6 +80,9 @@ class Database(Protocol):
 
     def transaction(self, connection: Connection) -> AbstractContextManager[None]:
         """Run a block as one transaction: durable at its end, undone by an exception."""
+
+    def snapshot(self, connection: Connection) -> AbstractContextManager[None]:
+        """Run a block that only reads on one state of the database, whoever writes beside."""
 
     def explained(self) -> AbstractContextManager[None]:
         """Turn the errors of the database into StorageErrors that name it and say what to do."""

@@ -4,13 +4,11 @@ One rule governs this module: the records are the truth (attempts, leads, the jo
 only counted from them is made anew. What is missing from the records is told, never invented.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import inf
-from pathlib import Path
 
 from dialer.domain.commands import Command, PlaceCall, RecordAttempt, SaveLead
 from dialer.domain.lead import Lead
@@ -18,11 +16,11 @@ from dialer.engine.hopper import order_key
 from dialer.engine.resuming import certainty
 from dialer.errors import StorageError
 from dialer.storage import rows
-from dialer.storage.connection import explained, open_reader
+from dialer.storage.database import Connection, Database
 from dialer.storage.evidence import GENESIS, entries, last_link, link, trimmed
 from dialer.storage.evidence_bodies import DeedBody
 from dialer.storage.imports import ERASED
-from dialer.storage.sqlite import HELD_BACK, SqliteStore
+from dialer.storage.store import HELD_BACK, Store
 from dialer.storage.vault import Vault
 from dialer.storage.writing import raise_counter
 
@@ -65,14 +63,17 @@ class Finding:
 class Doctor:
     """Examines one database, as of one instant of it; a daemon may write beside."""
 
-    def __init__(self, path: Path, vault: Vault) -> None:
-        self._path = path
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
         self._vault = vault
 
     def examine(self, now: float, *, has_daemon: bool) -> list[Finding]:
         """Give all findings. With a daemon at work, what it holds (leads, calls) is as it should be."""
-        with explained(self._path), closing(open_reader(self._path, self._vault)) as connection:
-            connection.execute("BEGIN")
+        with (
+            self._database.explained(),
+            closing(self._database.open_reader(self._vault)) as connection,
+            self._database.snapshot(connection),
+        ):
             last = connection.execute("SELECT at FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
             since_at = (now if last is None else last[0]) - DAYS_S  # a simulated day may be any
             found = list(self._unknown(connection, since_at))
@@ -83,7 +84,7 @@ class Doctor:
             found += self._chain(connection)
         return found
 
-    def _unknown(self, connection: sqlite3.Connection, since_at: float) -> Iterator[Finding]:
+    def _unknown(self, connection: Connection, since_at: float) -> Iterator[Finding]:
         for row in connection.execute(_UNKNOWN, (since_at,)):
             attempt = rows.to_attempt(row, self._vault)
             if certainty(attempt) != "unknown":
@@ -97,7 +98,7 @@ class Doctor:
                 call_id=attempt.call_id,
             )
 
-    def _left_behind(self, connection: sqlite3.Connection) -> Iterator[Finding]:
+    def _left_behind(self, connection: Connection) -> Iterator[Finding]:
         for call_id, campaign, lead_id in connection.execute(_OPEN):
             yield Finding(
                 kind="open",
@@ -117,7 +118,7 @@ class Doctor:
                 lead_id=lead_id,
             )
 
-    def _counts(self, connection: sqlite3.Connection) -> Iterator[Finding]:
+    def _counts(self, connection: Connection) -> Iterator[Finding]:
         for campaign, kept, counted in connection.execute(_OPEN_LEADS):
             if kept != counted:
                 yield Finding(
@@ -146,7 +147,7 @@ class Doctor:
                 lead_id=lead_id,
             )
 
-    def _last_call(self, connection: sqlite3.Connection) -> int:
+    def _last_call(self, connection: Connection) -> int:
         used: int = connection.execute(_LAST_CALL).fetchone()[0]
         sealed = connection.execute("SELECT entry FROM journal ORDER BY seq DESC LIMIT ?", (ENTRIES,))
         for (entry,) in sealed:
@@ -154,7 +155,7 @@ class Doctor:
             used = max([used, *(order.call_id for order in orders)])
         return used
 
-    def _without_evidence(self, connection: sqlite3.Connection, since_at: float) -> Iterator[Finding]:
+    def _without_evidence(self, connection: Connection, since_at: float) -> Iterator[Finding]:
         oldest = connection.execute("SELECT at FROM evidence ORDER BY seq LIMIT 1").fetchone()
         if trimmed(connection) and oldest is not None:
             since_at = max(since_at, oldest[0])
@@ -172,7 +173,7 @@ class Doctor:
                     call_id=attempt.call_id,
                 )
 
-    def _chain(self, connection: sqlite3.Connection) -> Iterator[Finding]:
+    def _chain(self, connection: Connection) -> Iterator[Finding]:
         last, _ = last_link(connection)
         first = max(trimmed(connection) + 1, last - LINKS)
         before, expected = None, first
@@ -191,14 +192,14 @@ class Doctor:
             before, expected = entry.hash, entry.seq + 1
 
 
-def mend(store: SqliteStore, findings: list[Finding], now: float, who: str) -> list[str]:
+def mend(store: Store, findings: list[Finding], now: float, who: str) -> list[str]:
     """Mend what can be mended, in transactions of their own; say what was done. No daemon may run."""
     done: list[str] = []
     by_kind: dict[str, list[Finding]] = {}
     for each in findings:
         if each.is_mendable:
             by_kind.setdefault(each.kind, []).append(each)
-    steps: dict[str, Callable[[SqliteStore, list[Finding]], str]] = {
+    steps: dict[str, Callable[[Store, list[Finding]], str]] = {
         "stuck": _give_back,
         "open_leads": _count_open,
         "next_call_id": _go_on_behind,
@@ -214,11 +215,11 @@ def mend(store: SqliteStore, findings: list[Finding], now: float, who: str) -> l
     return done
 
 
-def _give_back(store: SqliteStore, _: list[Finding]) -> str:
+def _give_back(store: Store, _: list[Finding]) -> str:
     return f"gave back {store.release_claims()} leads"
 
 
-def _count_open(store: SqliteStore, found: list[Finding]) -> str:
+def _count_open(store: Store, found: list[Finding]) -> str:
     with store.writing() as connection:
         connection.executemany(
             "UPDATE campaigns SET open_leads ="
@@ -228,14 +229,14 @@ def _count_open(store: SqliteStore, found: list[Finding]) -> str:
     return f"counted the open leads of {', '.join(str(each.campaign) for each in found)}"
 
 
-def _go_on_behind(store: SqliteStore, found: list[Finding]) -> str:
+def _go_on_behind(store: Store, found: list[Finding]) -> str:
     following = max(each.call_id or 0 for each in found) + 1
     with store.writing() as connection:
         raise_counter(connection, "next_call_id", following)
     return f"the next call is number {following}"
 
 
-def _count_attempts(store: SqliteStore, found: list[Finding]) -> str:
+def _count_attempts(store: Store, found: list[Finding]) -> str:
     commands: list[Command] = []
     for each in found:
         lead, policy = store.lead(each.lead_id or 0), store.policy(each.campaign or "")
@@ -253,13 +254,13 @@ def _with_attempts(lead: Lead, made: list[str]) -> Lead:
     return replace(lead, numbers=numbers, attempts=max(lead.attempts, len(made)))
 
 
-def _add_evidence(store: SqliteStore, found: list[Finding]) -> str:
+def _add_evidence(store: Store, found: list[Finding]) -> str:
     wanted = {each.call_id for each in found}
     kept = [attempt for attempt in store.attempts(None, 0.0, inf) if attempt.call_id in wanted]
     store.apply([RecordAttempt(attempt=attempt) for attempt in kept])
     return f"added {len(kept)} attempts to the evidence"
 
 
-def _counter(connection: sqlite3.Connection) -> int:
+def _counter(connection: Connection) -> int:
     value: int = connection.execute("SELECT value FROM meta WHERE key = 'next_call_id'").fetchone()[0]
     return value

@@ -3,7 +3,6 @@
 One rule governs this module: every query names the seller. What another seller knows of a number is not looked at.
 """
 
-import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -12,8 +11,8 @@ import msgspec
 
 from dialer.domain.records import Attempt
 from dialer.storage import rows
-from dialer.storage.connection import explained, open_reader
-from dialer.storage.reading import SqliteRecords
+from dialer.storage.database import Connection
+from dialer.storage.reading import Records
 
 _ATTEMPTS = f"""SELECT {", ".join(rows.ATTEMPT_COLUMNS)} FROM attempts WHERE number_index = ?1 AND campaign IN
     (SELECT name FROM campaigns WHERE seller = ?2) ORDER BY placed_at, call_id"""
@@ -24,7 +23,7 @@ _DEEDS = "SELECT seq, body FROM evidence WHERE kind = 'export' ORDER BY seq"
 _JOURNAL = "SELECT seq, at, entry FROM journal WHERE seq > ? ORDER BY seq LIMIT 1000"
 
 
-def attempts_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> list[Attempt]:
+def attempts_of(store: Records, seller: str, numbers: Sequence[str]) -> list[Attempt]:
     """Give every call of a seller's campaigns to these numbers, by instant."""
     found: list[Attempt] = []
     for number in numbers:
@@ -33,7 +32,7 @@ def attempts_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> li
     return sorted(found, key=lambda attempt: (attempt.placed_at, attempt.call_id))
 
 
-def notes_of(store: SqliteRecords, calls: Collection[int]) -> Iterator[dict[str, object]]:
+def notes_of(store: Records, calls: Collection[int]) -> Iterator[dict[str, object]]:
     """Give what agents noted of these calls: once a promise is kept, the journal alone knows."""
     last = 0
     while found := _rows(store, _JOURNAL, last):
@@ -45,7 +44,7 @@ def notes_of(store: SqliteRecords, calls: Collection[int]) -> Iterator[dict[str,
                 yield {"at": at, **{name: event[name] for name in ("call_id", "agent_id", "disposition", "note")}}
 
 
-def refusals_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> list[dict[str, object]]:
+def refusals_of(store: Records, seller: str, numbers: Sequence[str]) -> list[dict[str, object]]:
     """Give what the seller's "do not call" list has of these numbers."""
     found: list[dict[str, object]] = []
     for number in numbers:
@@ -54,7 +53,7 @@ def refusals_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> li
     return found
 
 
-def evidence_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> Iterator[dict[str, Any]]:
+def evidence_of(store: Records, seller: str, numbers: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Give the seller's entries of the evidence that name one of these numbers, by its hash."""
     subjects = [store.vault.index(number).hex().encode() for number in numbers]
     condition = " OR ".join("instr(body, ?)" for _ in subjects)
@@ -64,7 +63,7 @@ def evidence_of(store: SqliteRecords, seller: str, numbers: Sequence[str]) -> It
             yield {"seq": seq, **said}
 
 
-def exports_of(store: SqliteRecords, campaigns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def exports_of(store: Records, campaigns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Give the exports of whole lists of these campaigns, in which the person was."""
     for seq, body in _rows(store, _DEEDS):
         said: dict[str, Any] = msgspec.json.decode(body)
@@ -72,7 +71,7 @@ def exports_of(store: SqliteRecords, campaigns: Sequence[str]) -> Iterator[dict[
             yield {"seq": seq, **said}
 
 
-def _rows(store: SqliteRecords, sql: str, *parameters: object) -> list[Any]:
-    connection: sqlite3.Connection
-    with explained(store.path), closing(open_reader(store.path, store.vault)) as connection:
+def _rows(store: Records, sql: str, *parameters: object) -> list[Any]:
+    connection: Connection
+    with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
         return connection.execute(sql, parameters).fetchall()

@@ -8,7 +8,6 @@ A lead stays as a finished one without a person. The keyed hashes of its numbers
 "do not call" list: so caps of attempts go on counting, and a list that brings the person back changes nothing.
 """
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,13 +16,13 @@ from dialer.domain.lead import Lead, LeadState
 from dialer.domain.policy import CampaignPolicy, EraseAfter, RetentionPolicy
 from dialer.domain.standing import Relationship
 from dialer.storage import retained, rows
-from dialer.storage.connection import explained, open_reader, open_writer, transaction
+from dialer.storage.database import Connection
 from dialer.storage.evidence import record
 from dialer.storage.evidence_bodies import DeedBody
 from dialer.storage.evidence_trim import DAY_S
 from dialer.storage.forgetting import Forgotten, forget_in_journal, never_mind, overwrite_log
 from dialer.storage.imports import ERASED
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 from dialer.storage.vault import Vault
 from dialer.storage.writing import add_open_leads
 
@@ -83,11 +82,11 @@ class Erased:
         )
 
 
-def erase_person(store: SqliteStore, erasure: Erasure, *, at: float, who: str, reason: str) -> Erased:
+def erase_person(store: Store, erasure: Erasure, *, at: float, who: str, reason: str) -> Erased:
     """Erase one person for one seller, with a word in the evidence that does not name the person."""
-    with explained(store.path), closing(_open(store)) as connection:
+    with store.database.explained(), closing(_open(store)) as connection:
         entries = forget_in_journal(connection, store.vault, _forgotten(connection, store.vault, [erasure]))
-        with transaction(connection):
+        with store.database.transaction(connection):
             erased = _erase(connection, store.vault, erasure, at)
             details: dict[str, str | int] = {
                 "leads": erased.leads,
@@ -112,7 +111,7 @@ def erase_person(store: SqliteStore, erasure: Erasure, *, at: float, who: str, r
 
 
 def erase_leads(
-    store: SqliteStore,
+    store: Store,
     campaign: str,
     erasures: Sequence[Erasure],
     *,
@@ -124,11 +123,11 @@ def erase_leads(
     total = Erased()
     if not erasures:
         return total
-    with explained(store.path), closing(_open(store)) as connection:
+    with store.database.explained(), closing(_open(store)) as connection:
         entries = forget_in_journal(connection, store.vault, _forgotten(connection, store.vault, erasures), tick)
         for start in range(0, len(erasures), CHUNK):
             tick()
-            with transaction(connection):
+            with store.database.transaction(connection):
                 for erasure in erasures[start : start + CHUNK]:
                     total += _erase(connection, store.vault, erasure, at)
         details: dict[str, str | int] = {"leads": total.leads, "retained": total.retained}
@@ -142,20 +141,20 @@ def erase_leads(
             seller=erasures[0].seller,
             details=details,
         )
-        with transaction(connection):
+        with store.database.transaction(connection):
             record(connection, store.vault, deed)
         overwrite_log(connection)
     return replace(total, journal_entries=entries)
 
 
-def _open(store: SqliteStore) -> sqlite3.Connection:
-    connection = open_writer(store.path, store.vault)
+def _open(store: Store) -> Connection:
+    connection = store.database.open_writer(store.vault)
     # What is deleted is overwritten, not only given up.
     connection.execute("PRAGMA secure_delete = ON")
     return connection
 
 
-def _forgotten(connection: sqlite3.Connection, vault: Vault, erasures: Sequence[Erasure]) -> Forgotten:
+def _forgotten(connection: Connection, vault: Vault, erasures: Sequence[Erasure]) -> Forgotten:
     """Say by what the journal names people."""
     leads = [lead for erasure in erasures for lead in erasure.leads]
     calls: set[int] = set()
@@ -171,7 +170,7 @@ def _forgotten(connection: sqlite3.Connection, vault: Vault, erasures: Sequence[
     )
 
 
-def _erase(connection: sqlite3.Connection, vault: Vault, erasure: Erasure, at: float) -> Erased:
+def _erase(connection: Connection, vault: Vault, erasure: Erasure, at: float) -> Erased:
     """Take a person out of the tables, within a transaction."""
     kept = list(_kept(connection, vault, erasure, at))
     attempts = consents = 0
@@ -189,7 +188,7 @@ def _erase(connection: sqlite3.Connection, vault: Vault, erasure: Erasure, at: f
     )
 
 
-def _kept(connection: sqlite3.Connection, vault: Vault, erasure: Erasure, at: float) -> Iterator[tuple[str, float]]:
+def _kept(connection: Connection, vault: Vault, erasure: Erasure, at: float) -> Iterator[tuple[str, float]]:
     """Give the numbers of which a law wants proof, and until when: from the last call, or from now for a consent."""
     for number in erasure.numbers:
         index = vault.index(number)
@@ -200,12 +199,12 @@ def _kept(connection: sqlite3.Connection, vault: Vault, erasure: Erasure, at: fl
             yield number, until + erasure.keep_days * DAY_S
 
 
-def _has_consent(connection: sqlite3.Connection, seller: str, index: bytes) -> bool:
+def _has_consent(connection: Connection, seller: str, index: bytes) -> bool:
     found = connection.execute("SELECT 1 FROM consents WHERE seller = ? AND number_index = ? LIMIT 1", (seller, index))
     return found.fetchone() is not None
 
 
-def _erase_lead(connection: sqlite3.Connection, vault: Vault, lead_id: int) -> int:
+def _erase_lead(connection: Connection, vault: Vault, lead_id: int) -> int:
     """Leave a finished lead without a person; give the number of its calls."""
     row = connection.execute(_LEAD, (lead_id,)).fetchone()
     lead = rows.to_lead(row, vault)
@@ -254,7 +253,7 @@ def erasures_of(seller: str, leads: Collection[Lead], keep_days: int) -> list[Er
     ]
 
 
-def erase_due(store: SqliteStore, now: float, keep_days: int, tick: Callable[[], None] = never_mind) -> Erased:
+def erase_due(store: Store, now: float, keep_days: int, tick: Callable[[], None] = never_mind) -> Erased:
     """Erase what each campaign's word on retention gives up by now: finished leads whose time has come.
 
     `tick` is called in between and may raise, to stop; what is not done then is done the next time.
@@ -272,7 +271,7 @@ def erase_due(store: SqliteStore, now: float, keep_days: int, tick: Callable[[],
     return total
 
 
-def _erased_before(store: SqliteStore, policy: CampaignPolicy, now: float) -> float | None:
+def _erased_before(store: Store, policy: CampaignPolicy, now: float) -> float | None:
     """Give the instant before which finished leads of a campaign ended that are to be erased; None: none is."""
     retention = policy.retention
     match retention.erase_after:
@@ -289,8 +288,8 @@ def _in_words(retention: RetentionPolicy) -> str:
     return f"retention.erase_after: {days}"
 
 
-def finished_before(store: SqliteStore, campaign: str, before_at: float, limit: int = BATCH) -> list[Lead]:
+def finished_before(store: Store, campaign: str, before_at: float, limit: int = BATCH) -> list[Lead]:
     """Give finished leads that were last called, or else last imported, before an instant and still name a person."""
-    with explained(store.path), closing(open_reader(store.path, store.vault)) as connection:
+    with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
         found = connection.execute(_FINISHED, (campaign, ERASED, before_at, limit)).fetchall()
     return [rows.to_lead(row, store.vault) for row in found]

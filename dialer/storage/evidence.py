@@ -8,7 +8,6 @@ with `at` and `kind`. The first entry follows 32 zero bytes. The inner hash lets
 campaign's, say) and still prove that the entry was there. Entries are written inside the transaction of the journal.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -23,6 +22,7 @@ from dialer.domain.records import Attempt
 from dialer.storage import evidence_bodies as bodies
 from dialer.storage import rows
 from dialer.storage.codec import dumps
+from dialer.storage.database import Connection
 from dialer.storage.evidence_bodies import NO_TERMS, Body, LawInForce, Terms
 from dialer.storage.vault import Vault
 
@@ -72,7 +72,7 @@ class EvidenceWriter:
     `memory` is the caller's, for all its transactions.
     """
 
-    def __init__(self, connection: sqlite3.Connection, vault: Vault, memory: Memory) -> None:
+    def __init__(self, connection: Connection, vault: Vault, memory: Memory) -> None:
         self._connection = connection
         self._vault = vault
         self._memory = memory
@@ -214,7 +214,7 @@ class _LawDigest(msgspec.Struct):
 _LAW_DIGEST: msgspec.json.Decoder[_LawDigest] = msgspec.json.Decoder(_LawDigest)
 
 
-def _law_in_force(connection: sqlite3.Connection, memory: Memory) -> LawInForce | None:
+def _law_in_force(connection: Connection, memory: Memory) -> LawInForce | None:
     """Give the last law in the log. Its hash tells whether it is the one remembered: a transaction may be undone."""
     found = connection.execute(_LAST_LAW).fetchone()
     if found is None:
@@ -227,19 +227,19 @@ def _law_in_force(connection: sqlite3.Connection, memory: Memory) -> LawInForce 
 
 
 # ----------------------------------------------------------------------------------------- reading
-def last_link(connection: sqlite3.Connection) -> tuple[int, bytes]:
+def last_link(connection: Connection) -> tuple[int, bytes]:
     """Give number and hash of the last entry."""
     found = connection.execute(_LAST).fetchone()
     return (0, GENESIS) if found is None else (int(found[0]), bytes(found[1]))
 
 
-def trimmed(connection: sqlite3.Connection) -> int:
+def trimmed(connection: Connection) -> int:
     """Give the number of the last entry that was trimmed; 0 when none was."""
     found = connection.execute("SELECT value FROM meta WHERE key = ?", (TRIMMED_META,)).fetchone()
     return 0 if found is None else int(found[0])
 
 
-def entries(connection: sqlite3.Connection, first: int, last: int) -> Iterator[Evidence]:
+def entries(connection: Connection, first: int, last: int) -> Iterator[Evidence]:
     """Give the entries of a span of numbers, in order."""
     found = connection.execute(
         # Whoever changes a row by hand may leave text behind; to be found, it has to be read.
@@ -251,7 +251,7 @@ def entries(connection: sqlite3.Connection, first: int, last: int) -> Iterator[E
         yield Evidence(seq=seq, at=at, kind=kind, body=body, hash=hash_)
 
 
-def record(connection: sqlite3.Connection, vault: Vault, body: Body) -> None:
+def record(connection: Connection, vault: Vault, body: Body) -> None:
     """Append one entry, within a transaction that somebody else began."""
     writer = EvidenceWriter(connection, vault, Memory())
     writer.add(body)

@@ -9,7 +9,6 @@ first line that is wrong. Lines are compact JSON, each ended by one line feed:
 4. `end`: the count of entries, the last hash, and the SHA-256 of all bytes before this line.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,6 +18,7 @@ import msgspec
 
 import dialer
 from dialer.errors import EvidenceError
+from dialer.storage.database import Connection
 from dialer.storage.evidence import GENESIS, Evidence, entries, last_link, link, trimmed
 
 FORMAT = "dialer evidence 1"
@@ -156,7 +156,7 @@ class Written:
 class EvidenceExport:
     """Writes one export, and checks the log on the way."""
 
-    def __init__(self, connection: sqlite3.Connection, out: BinaryIO) -> None:
+    def __init__(self, connection: Connection, out: BinaryIO) -> None:
         self._connection = connection
         self._out = out
         self._all = sha256()
@@ -222,7 +222,7 @@ class EvidenceExport:
         self._out.write(data)
 
 
-def span_of(connection: sqlite3.Connection, since: float, until: float) -> tuple[int, int, bytes]:
+def span_of(connection: Connection, since: float, until: float) -> tuple[int, int, bytes]:
     """Give the numbers of the first and the last entry of a span, and the hash before the first.
 
     Entries of other clocks (a command beside a daemon in simulated time) that lie between them are in the span, too.
@@ -241,7 +241,7 @@ def span_of(connection: sqlite3.Connection, since: float, until: float) -> tuple
     return int(first), int(last), bytes(before[0])
 
 
-def _in_chunks(connection: sqlite3.Connection, first: int, last: int) -> Iterator[Evidence]:
+def _in_chunks(connection: Connection, first: int, last: int) -> Iterator[Evidence]:
     for start in range(first, last + 1, CHUNK):
         yield from list(entries(connection, start, min(start + CHUNK - 1, last)))
 

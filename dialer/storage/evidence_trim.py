@@ -5,12 +5,12 @@ and its hash behind, to which the next one is linked; the law in force at that p
 name it. Rows go in small transactions, so that a daemon beside it is never kept waiting.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from dialer.domain.law import Law
+from dialer.storage.database import Connection
 from dialer.storage.evidence import TRIMMED_META, record, trimmed
 from dialer.storage.evidence_bodies import DeedBody
 from dialer.storage.vault import Vault
@@ -50,7 +50,7 @@ def longest_keep_days(law: Law) -> int:
     return max([HOUSE_KEEP_DAYS, *asked])
 
 
-def plan_trim(connection: sqlite3.Connection, now: float, keep_days: int) -> Trim:
+def plan_trim(connection: Connection, now: float, keep_days: int) -> Trim:
     """Say which entries are older than `keep_days`, which the house makes at least five years."""
     gone = trimmed(connection)
     before_at = now - max(keep_days, HOUSE_KEEP_DAYS) * DAY_S
@@ -59,7 +59,7 @@ def plan_trim(connection: sqlite3.Connection, now: float, keep_days: int) -> Tri
     return Trim(first=gone + 1, last=last, before_at=before_at)
 
 
-Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
+Transaction = Callable[[], AbstractContextManager[Connection]]
 
 
 def carry_out(transaction: Transaction, vault: Vault, trim: Trim, *, at: float, who: str, reason: str) -> None:

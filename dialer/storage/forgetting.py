@@ -6,15 +6,15 @@ time.
 """
 
 import re
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from dialer.storage.connection import transaction
+from dialer.storage.database import Connection
 from dialer.storage.rows import ENTRY
+from dialer.storage.sqlite import transaction
 from dialer.storage.vault import Vault
 
 READ = 1_000  # entries read at once
@@ -61,7 +61,7 @@ def never_mind() -> None:
     """Be called between two steps, and let the work go on."""
 
 
-def overwrite_log(connection: sqlite3.Connection) -> None:
+def overwrite_log(connection: Connection) -> None:
     """Move what the write-ahead log holds into the database, as far as nobody reads it: it has the old pages, too."""
     # Who writes waits meanwhile: much less long than a writer's patience, even beside somebody who reads for hours.
     connection.execute("PRAGMA busy_timeout = 500")
@@ -69,7 +69,7 @@ def overwrite_log(connection: sqlite3.Connection) -> None:
 
 
 def forget_in_journal(
-    connection: sqlite3.Connection, vault: Vault, forgotten: Forgotten, tick: Callable[[], None] = never_mind
+    connection: Connection, vault: Vault, forgotten: Forgotten, tick: Callable[[], None] = never_mind
 ) -> int:
     """Take people out of every entry; give how many entries were changed. The connection is in no transaction.
 
@@ -85,9 +85,7 @@ def forget_in_journal(
     return changed + _rewrite(connection, vault, forgotten, batch)
 
 
-def _candidates(
-    connection: sqlite3.Connection, vault: Vault, forgotten: Forgotten, tick: Callable[[], None]
-) -> Iterator[int]:
+def _candidates(connection: Connection, vault: Vault, forgotten: Forgotten, tick: Callable[[], None]) -> Iterator[int]:
     last = 0
     while found := connection.execute(_NEXT, (last, READ)).fetchall():
         tick()
@@ -97,7 +95,7 @@ def _candidates(
                 yield seq
 
 
-def _rewrite(connection: sqlite3.Connection, vault: Vault, forgotten: Forgotten, seqs: list[int]) -> int:
+def _rewrite(connection: Connection, vault: Vault, forgotten: Forgotten, seqs: list[int]) -> int:
     changed = 0
     if seqs:
         with transaction(connection):

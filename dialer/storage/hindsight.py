@@ -3,12 +3,12 @@
 One rule governs this module: it is about one number at a time and finds it by its keyed hash.
 """
 
-import sqlite3
 from dataclasses import dataclass
 from hashlib import sha256
 
 import msgspec
 
+from dialer.storage.database import Connection
 from dialer.storage.evidence_bodies import LawBody, VerdictBody
 
 _TRIED = "SELECT count(*), max(placed_at) FROM attempts WHERE number_index = ? AND placed_at <= ? AND campaign = ?"
@@ -27,14 +27,14 @@ class Tried:
     last_at: float | None
 
 
-def tried_by(connection: sqlite3.Connection, campaign: str, number_index: bytes, at: float) -> Tried:
+def tried_by(connection: Connection, campaign: str, number_index: bytes, at: float) -> Tried:
     """Count a campaign's attempts on a number up to an instant."""
     attempts, last_at = connection.execute(_TRIED, (number_index, at, campaign)).fetchone()
     return Tried(attempts=attempts, last_at=last_at)
 
 
 def verdicts_near(
-    connection: sqlite3.Connection, campaign: str, number_index: bytes, at: float, within_s: float
+    connection: Connection, campaign: str, number_index: bytes, at: float, within_s: float
 ) -> tuple[VerdictBody | None, VerdictBody | None]:
     """Give what a campaign's gate last said of a number by an instant, and what it said next; within so long.
 
@@ -53,7 +53,7 @@ def verdicts_near(
     return first(_BEFORE, at - within_s), first(_AFTER, at + within_s)
 
 
-def _law_of(connection: sqlite3.Connection, entry: str) -> str:
+def _law_of(connection: Connection, entry: str) -> str:
     """Give the digest of the law whose entry has a body with this SHA-256."""
     for (body,) in connection.execute(_LAWS):
         if sha256(body).hexdigest() == entry:

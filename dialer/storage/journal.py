@@ -5,7 +5,6 @@ named in the evidence before it goes, and the last entry always stays: the next 
 from it. Rows are read and let go few at a time, so that a daemon beside it is never kept waiting.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,11 +14,11 @@ from dialer.domain.commands import PlaceCall
 from dialer.errors import EvidenceError, KeysError, StorageError
 from dialer.storage import rows
 from dialer.storage.codec import Entry
-from dialer.storage.connection import explained, open_reader, open_writer, transaction
+from dialer.storage.database import Connection
 from dialer.storage.evidence import record
 from dialer.storage.evidence_bodies import DeedBody
-from dialer.storage.reading import SqliteRecords
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.reading import Records
+from dialer.storage.store import Store
 from dialer.storage.vault import Vault
 
 TRIMMED_META = "journal_trimmed"
@@ -88,27 +87,27 @@ class JournalTrim:
         return max(0, self.last - self.first + 1)
 
 
-def trimmed(connection: sqlite3.Connection) -> int:
+def trimmed(connection: Connection) -> int:
     """Give the number of the last entry that was let go; 0 when none was."""
     found = connection.execute(_TRIMMED, (TRIMMED_META,)).fetchone()
     return 0 if found is None else int(found[0])
 
 
-def span(store: SqliteRecords) -> tuple[int, int]:
+def span(store: Records) -> tuple[int, int]:
     """Give the numbers of the first and of the last entry; (0, 0) when there is none."""
-    with explained(store.path), closing(open_reader(store.path, store.vault)) as connection:
+    with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
         first, last = connection.execute(_SPAN, (trimmed(connection),)).fetchone()
     return first, last
 
 
-def entries_between(store: SqliteRecords, first: int, last: int) -> Iterator[Entry]:
+def entries_between(store: Records, first: int, last: int) -> Iterator[Entry]:
     """Give the entries of a span of numbers, in order, in today's form."""
-    with explained(store.path), closing(open_reader(store.path, store.vault)) as connection:
+    with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
         for row in _rows(connection, max(first, trimmed(connection) + 1), last):
             yield rows.to_entry(row.column, store.vault)
 
 
-def _rows(connection: sqlite3.Connection, first: int, last: int) -> Iterator[_Row]:
+def _rows(connection: Connection, first: int, last: int) -> Iterator[_Row]:
     while found := connection.execute(_CHUNK, (first, last, READ)).fetchall():
         for seq, at, column in found:
             yield _Row(seq=seq, at=at, column=column)
@@ -116,9 +115,9 @@ def _rows(connection: sqlite3.Connection, first: int, last: int) -> Iterator[_Ro
 
 
 # ------------------------------------------------------------------------------------------ checking
-def verify(store: SqliteRecords) -> Verified:
+def verify(store: Records) -> Verified:
     """Check the journal up to its last entry of now: numbers, instants, what entries say, calls, next numbers."""
-    with explained(store.path), closing(open_reader(store.path, store.vault)) as connection:
+    with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
         result = Verified(trimmed=trimmed(connection))
         result.first, result.last = connection.execute(_SPAN, (result.trimmed,)).fetchone()
         _Checker(connection, store.vault, result).run()
@@ -128,7 +127,7 @@ def verify(store: SqliteRecords) -> Verified:
 class _Checker:
     """Goes through the entries once."""
 
-    def __init__(self, connection: sqlite3.Connection, vault: Vault, result: Verified) -> None:
+    def __init__(self, connection: Connection, vault: Vault, result: Verified) -> None:
         self._connection = connection
         self._vault = vault
         self._result = result
@@ -213,9 +212,9 @@ class _Checker:
 
 
 # ------------------------------------------------------------------------------------------ trimming
-def plan_trim(store: SqliteRecords, before_at: float) -> JournalTrim:
+def plan_trim(store: Records, before_at: float) -> JournalTrim:
     """Say which entries from before an instant may go: none of a call that has no end yet or later, never the last."""
-    with explained(store.path), closing(open_reader(store.path, store.vault)) as connection:
+    with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
         gone = trimmed(connection)
         last = connection.execute(_SPAN, (gone,)).fetchone()[1]
         held_at = connection.execute(_OLDEST_OPEN).fetchone()[0]
@@ -224,7 +223,7 @@ def plan_trim(store: SqliteRecords, before_at: float) -> JournalTrim:
     return JournalTrim(first=gone + 1, last=kept - 1, before_at=before_at, held_at=held_at)
 
 
-def _first_since(connection: sqlite3.Connection, low: int, high: int, at: float) -> int:
+def _first_since(connection: Connection, low: int, high: int, at: float) -> int:
     """Find the first entry of an instant or later, at most the last: instants never run back, so halving finds it."""
     while low < high:
         middle = (low + high) // 2
@@ -235,17 +234,17 @@ def _first_since(connection: sqlite3.Connection, low: int, high: int, at: float)
     return low
 
 
-def trim(store: SqliteStore, plan: JournalTrim, *, at: float, who: str, reason: str) -> None:
+def trim(store: Store, plan: JournalTrim, *, at: float, who: str, reason: str) -> None:
     """Let entries go, as `plan_trim` said. Interrupted, the next trim finishes it.
 
     Raises EvidenceError, and lets nothing go, when an entry that would go is missing or cannot be read: that is for
     somebody to look at first.
     """
-    with explained(store.path), closing(open_writer(store.path, store.vault)) as connection:
+    with store.database.explained(), closing(store.database.open_writer(store.vault)) as connection:
         _refuse_damaged(connection, store.vault, plan)
         if plan.count:
             details: dict[str, str | int] = {"first": plan.first, "last": plan.last}
-            with transaction(connection):
+            with store.database.transaction(connection):
                 deed = DeedBody(at=at, kind="trim", who=who, what="journal", reason=reason, details=details)
                 record(connection, store.vault, deed)
                 connection.execute(_REMEMBER, (TRIMMED_META, plan.last))
@@ -253,13 +252,13 @@ def trim(store: SqliteStore, plan: JournalTrim, *, at: float, who: str, reason: 
         while (
             first := connection.execute("SELECT min(seq) FROM journal WHERE seq <= ?", (gone,)).fetchone()[0]
         ) is not None:
-            with transaction(connection):
+            with store.database.transaction(connection):
                 connection.execute(
                     "DELETE FROM journal WHERE seq >= ? AND seq < ? AND seq <= ?", (first, first + DELETE, gone)
                 )
 
 
-def _refuse_damaged(connection: sqlite3.Connection, vault: Vault, plan: JournalTrim) -> None:
+def _refuse_damaged(connection: Connection, vault: Vault, plan: JournalTrim) -> None:
     expected = plan.first
     for row in _rows(connection, plan.first, plan.last):
         try:

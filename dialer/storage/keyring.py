@@ -19,7 +19,7 @@ from typing import Annotated
 import msgspec
 
 from dialer.errors import KeysError
-from dialer.storage.connection import has_sealed
+from dialer.storage.database import Database
 from dialer.storage.vault import ID_BYTES, Keyring, Vault
 
 VARIABLE = "DIALER_KEYS"
@@ -65,7 +65,7 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _DECODER = msgspec.json.Decoder(Keys)
 
 
-def open_vault(keys_file: Path, database: Path) -> Vault:
+def open_vault(keys_file: Path, database: Database) -> Vault:
     """Open the keyring of a database; make one where there is neither key file nor anything sealed. Raises KeysError.
 
     The environment goes before the file. A vault of a file reads it again when it meets a key that it does not know.
@@ -73,9 +73,9 @@ def open_vault(keys_file: Path, database: Path) -> Vault:
     if is_from_environment():
         return Vault(_decode(os.environ[VARIABLE].encode(), f"environment variable {VARIABLE}").keyring())
     if not os.path.lexists(keys_file):
-        if has_sealed(database):
+        if database.has_sealed():
             raise KeysError(
-                f"keys_file {keys_file}: there is none, and the numbers and names in the database {database} are "
+                f"keys_file {keys_file}: there is none, and the numbers and names in the database {database.name} are "
                 f"sealed: put back the key file that it was written with, or name it as keys.file or in {VARIABLE}. "
                 "Without it nobody can read them again"
             )

@@ -4,40 +4,39 @@ One rule governs this module: for each key that has sealed anything in a databas
 under that key. It is opened before anything else is read or written, so that a wrong keyring does no harm.
 """
 
-import sqlite3
 import time
-from pathlib import Path
 
 from dialer.errors import KeysError
+from dialer.storage.database import Connection
 from dialer.storage.vault import Vault
 
 _PLACE = b"keys.proof"
 _WORD = "proof"
 
 
-def check_keys(connection: sqlite3.Connection, vault: Vault, path: Path) -> None:
+def check_keys(connection: Connection, vault: Vault, name: str) -> None:
     """Raise KeysError unless the keyring opens every proof, and makes the look-up hashes as they were made before."""
     for key_id, proof in connection.execute("SELECT key_id, proof FROM keys ORDER BY made_at").fetchall():
         try:
             is_same_index = vault.open(proof, _PLACE) == vault.index(_WORD)
         except KeysError as error:
             raise KeysError(
-                f"database {path}: it was written under the key {key_id}, which the keyring does not have ({error})"
+                f"database {name}: it was written under the key {key_id}, which the keyring does not have ({error})"
             ) from error
         if not is_same_index:
             raise KeysError(
-                f"database {path}: the keyring has the key {key_id}, but another index key than the database was "
+                f"database {name}: the keyring has the key {key_id}, but another index key than the database was "
                 "written with: name the keyring that it was written with"
             )
 
 
-def introduce(connection: sqlite3.Connection, vault: Vault) -> None:
+def introduce(connection: Connection, vault: Vault) -> None:
     """Keep the proof of the key in use, within a transaction; once is enough."""
     values = (vault.key_id.hex(), vault.seal(vault.index(_WORD), _PLACE), time.time())
     connection.execute("INSERT OR IGNORE INTO keys (key_id, proof, made_at) VALUES (?, ?, ?)", values)
 
 
-def refuse_dropped(connection: sqlite3.Connection, key_id: bytes) -> None:
+def refuse_dropped(connection: Connection, key_id: bytes) -> None:
     """Raise KeysError when a key was dropped from the database: nothing may be sealed under it any more."""
     if connection.execute("SELECT 1 FROM keys WHERE key_id = ?", (key_id.hex(),)).fetchone() is None:
         raise KeysError(f"the key {key_id.hex()} was dropped meanwhile: nothing was written; start again")

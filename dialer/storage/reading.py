@@ -1,9 +1,7 @@
-"""Reading leads, journal and records from an SQLite database, beside a daemon that writes it."""
+"""Reading leads, journal and records from a database, beside a daemon that writes it."""
 
-import sqlite3
 from collections.abc import Iterator
 from math import inf
-from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -16,8 +14,8 @@ from dialer.domain.standing import RegistryCopy, Standing
 from dialer.storage import retained, rows
 from dialer.storage.census import Census, take_census
 from dialer.storage.codec import Entry
-from dialer.storage.connection import explained, open_reader
 from dialer.storage.consents import KeptConsent, consents_of, standing_consents
+from dialer.storage.database import Database
 from dialer.storage.evidence import last_link
 from dialer.storage.evidence_bodies import VerdictBody
 from dialer.storage.evidence_file import EvidenceExport, Wanted, Written
@@ -38,14 +36,14 @@ _DECISION = ", ".join(rows.DECISION_COLUMNS)
 _CHANGE = ", ".join(rows.CHANGE_COLUMNS)
 
 
-class SqliteRecords:
+class Records:
     """What reports and exports read; sees only what is committed. Results stream: a list of millions fits."""
 
-    def __init__(self, path: str | Path, vault: Vault) -> None:
-        self.path = Path(path)
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self.database = database
         self.vault = vault
-        self._reader: sqlite3.Connection = open_reader(self.path, vault)
-        self._shelf = Shelf(self.path.parent / FOLDER, vault)
+        self._reader = database.open_reader(vault)
+        self._shelf = Shelf(database.folder / FOLDER, vault)
         self._standings = Standings(vault, self._shelf)
 
     def __enter__(self) -> Self:
@@ -61,7 +59,7 @@ class SqliteRecords:
         self._reader.close()
 
     def _rows(self, sql: str, *parameters: Any) -> Iterator[Any]:
-        with explained(self.path):
+        with self.database.explained():
             # Not `yield from`: that would close the cursor of a reader who left early, when the database is closed.
             for row in self._reader.execute(sql, parameters):  # noqa: UP028
                 yield row
@@ -137,17 +135,17 @@ class SqliteRecords:
     # --------------------------------------------------------------------------- standing
     def standing_at(self, lead: Lead, seller: str, at: float) -> Standing:
         """Give what was known of a lead's person at an instant, for this seller."""
-        with explained(self.path):
+        with self.database.explained():
             return self._standings.of(self._reader, [lead], seller, at)[0]
 
     def consents(self, seller: str, e164: str) -> list[KeptConsent]:
         """Give every consent of a number to a seller or naming it as a recipient, revoked ones too, oldest first."""
-        with explained(self.path):
+        with self.database.explained():
             return consents_of(self._reader, seller, {self.vault.index(e164): e164})
 
     def standing_consents(self, seller: str) -> Iterator[KeptConsent]:
         """Give every consent of a seller's that nobody revoked."""
-        with explained(self.path):
+        with self.database.explained():
             yield from standing_consents(self._reader, seller, self.vault)
 
     def registry_copies(self, at: float = inf) -> tuple[RegistryCopy, ...]:
@@ -156,12 +154,12 @@ class SqliteRecords:
 
     def copies_in_use(self, at: float = inf) -> list[KeptCopy]:
         """Give the copy of each register that is in use, or was at an instant, and how it came."""
-        with explained(self.path):
+        with self.database.explained():
             return copies_in_use(self._reader, at)
 
     def kept_copies(self, registry: str | None = None) -> list[KeptCopy]:
         """Give every copy ever imported, of one register or of all (None), the oldest first."""
-        with explained(self.path):
+        with self.database.explained():
             return kept_copies(self._reader, registry)
 
     def is_listed(self, copy: KeptCopy, e164: str) -> bool:
@@ -173,25 +171,21 @@ class SqliteRecords:
         """Group a campaign's open leads by what the gate would look at, at an instant."""
         import numpy as np
 
-        with explained(self.path):
+        with self.database.explained(), self.database.snapshot(self._reader):
             copies = [kept for kept in copies_in_use(self._reader, at) if kept.path]
             hashes = {kept.copy.registry: np.asarray(self._shelf.hashes(kept.path)) for kept in copies}
-            self._reader.execute("BEGIN")  # one state of the store, whoever writes beside
-            try:
-                return take_census(self._reader, policy, law, hashes, at)
-            finally:
-                self._reader.execute("COMMIT")
+            return take_census(self._reader, policy, law, hashes, at)
 
     def tried(self, campaign: str, e164: str, at: float) -> Tried:
         """Count a campaign's attempts on a number up to an instant."""
-        with explained(self.path):
+        with self.database.explained():
             return tried_by(self._reader, campaign, self.vault.index(e164), at)
 
     def verdicts_near(
         self, campaign: str, e164: str, at: float, within_s: float
     ) -> tuple[VerdictBody | None, VerdictBody | None]:
         """Give what a campaign's gate last said of a number by an instant, and what it said next; within so long."""
-        with explained(self.path):
+        with self.database.explained():
             return verdicts_near(self._reader, campaign, self.vault.index(e164), at, within_s)
 
     # ---------------------------------------------------------------------------- journal
@@ -242,6 +236,16 @@ class SqliteRecords:
             since_at,
         )
         return map(self._to_attempt, found)
+
+    def disposed(self, since_at: float, limit: int) -> list[Attempt]:
+        """Give the last connects, placed from `since_at` on, that are over and have their word, by call id."""
+        found = self._rows(
+            f"SELECT {_ATTEMPT} FROM attempts WHERE placed_at >= ? AND bridged_at IS NOT NULL"
+            " AND disposition IS NOT NULL AND released_at IS NOT NULL ORDER BY placed_at DESC LIMIT ?",
+            since_at,
+            limit,
+        )
+        return sorted(map(self._to_attempt, found), key=lambda attempt: attempt.call_id)
 
     def words(self) -> dict[int, CallDisposed]:
         """Give what agents said of calls that nobody has seen end, by call id."""
@@ -312,23 +316,23 @@ class SqliteRecords:
     # --------------------------------------------------------------------------- evidence
     def evidence_head(self) -> tuple[int, str]:
         """Give number and hash of the last entry of the evidence; (0, zeros) when there is none."""
-        with explained(self.path):
+        with self.database.explained():
             seq, hash_ = last_link(self._reader)
         return seq, hash_.hex()
 
     def export_evidence(self, out: BinaryIO, wanted: Wanted) -> Written:
         """Write evidence as a file that stands alone; raise EvidenceError when the log is not whole."""
-        with explained(self.path):
+        with self.database.explained():
             return EvidenceExport(self._reader, out).write(wanted)
 
     def retained(self, seller: str, subject: str) -> Retained | None:
         """Give the number of an erased person whom the evidence names by this hash, while a law wants it kept."""
-        with explained(self.path):
+        with self.database.explained():
             return retained.find(self._reader, self.vault, seller, subject)
 
     def planned_trim(self, now: float, keep_days: int) -> Trim:
         """Say which entries of the evidence are older than the law and the house want them kept."""
-        with explained(self.path):
+        with self.database.explained():
             return plan_trim(self._reader, now, keep_days)
 
 

@@ -10,7 +10,6 @@ stranger in two million million has such a hash by chance, and is not called.
 import hashlib
 import mmap
 import os
-import sqlite3
 import struct
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from dialer.domain.standing import RegistryCopy
 from dialer.errors import KeysError, StorageError
+from dialer.storage.database import Connection
 from dialer.storage.vault import Vault
 
 if TYPE_CHECKING:
@@ -169,24 +169,24 @@ def _sync_folder(folder: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- rows
-def kept_copies(connection: sqlite3.Connection, registry: str | None = None) -> list[KeptCopy]:
+def kept_copies(connection: Connection, registry: str | None = None) -> list[KeptCopy]:
     """Give every copy ever imported, of one register or of all (None), the oldest first."""
     return [_to_copy(row) for row in connection.execute(_ALL, (registry,))]
 
 
-def copies_in_use(connection: sqlite3.Connection, at: float) -> list[KeptCopy]:
+def copies_in_use(connection: Connection, at: float) -> list[KeptCopy]:
     """Give the copy of each register that was in use at an instant, unless its file is kept no longer."""
     return [kept for kept in map(_to_copy, connection.execute(_IN_USE, (at,))) if kept.path]
 
 
-def add_copy(connection: sqlite3.Connection, kept: KeptCopy) -> None:
+def add_copy(connection: Connection, kept: KeptCopy) -> None:
     """Keep the row of a copy, whose file is there already."""
     copy = kept.copy
     values = (copy.registry, copy.version, copy.digest, copy.received_at, kept.imported_at, copy.numbers)
     connection.execute(_ADD, (*values, kept.lines, kept.path, kept.who, kept.reason))
 
 
-def drop_old(connection: sqlite3.Connection, registry: str) -> list[str]:
+def drop_old(connection: Connection, registry: str) -> list[str]:
     """Forget the files beyond the last KEPT_COPIES of a register; give their names, to be removed."""
     old = [kept for kept in kept_copies(connection, registry) if kept.path][:-KEPT_COPIES]
     connection.executemany(_DROPPED, [(kept.copy.registry, kept.copy.version) for kept in old])

@@ -4,10 +4,10 @@ One rule governs this module: a row says to whom, of which seller, the calls in 
 is read for a stated reason only, and it goes when its day has come.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dialer.storage.database import Connection
 from dialer.storage.vault import INDEX_BYTES, Vault
 
 PLACE = b"retained.number"
@@ -30,9 +30,7 @@ class Retained:
     reason: str
 
 
-def keep(
-    connection: sqlite3.Connection, vault: Vault, seller: str, numbers: Iterable[tuple[str, float]], reason: str
-) -> int:
+def keep(connection: Connection, vault: Vault, seller: str, numbers: Iterable[tuple[str, float]], reason: str) -> int:
     """Keep numbers, each until its instant; give how many."""
     rows = [
         (seller, vault.index(number), vault.seal(number.encode(), PLACE), until_at, reason)
@@ -42,7 +40,7 @@ def keep(
     return len(rows)
 
 
-def find(connection: sqlite3.Connection, vault: Vault, seller: str, subject: str) -> Retained | None:
+def find(connection: Connection, vault: Vault, seller: str, subject: str) -> Retained | None:
     """Give what is kept of a number, by the keyed hash in hexadecimal that the evidence names it by."""
     try:
         index = bytes.fromhex(subject)
@@ -54,7 +52,7 @@ def find(connection: sqlite3.Connection, vault: Vault, seller: str, subject: str
     return Retained(number=vault.open(found[0], PLACE).decode(), until_at=found[1], reason=found[2])
 
 
-def purge(connection: sqlite3.Connection, now: float) -> int:
+def purge(connection: Connection, now: float) -> int:
     """Let go what need not be kept any longer, proofs of consents included; give how many numbers that was."""
     count = connection.execute(_PURGE, (now,)).rowcount
     if connection.execute(_DROP_CONSENTS).rowcount:

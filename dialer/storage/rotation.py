@@ -5,30 +5,29 @@ whoever writes beside it waits for milliseconds and a crash at any instant leave
 other. Going on after a crash is doing it again: what is under the newest key is passed over.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 from dialer.errors import KeysError
-from dialer.storage.connection import explained, open_reader, open_writer, transaction
+from dialer.storage.database import Connection
 from dialer.storage.forgetting import overwrite_log
-from dialer.storage.reading import SqliteRecords
+from dialer.storage.reading import Records
 from dialer.storage.rows import SEALED, SealedColumns
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 from dialer.storage.vault import Vault
 
 CHUNK = 200  # rows sealed anew in one transaction: some milliseconds
 
 
-def rows_per_key(store: SqliteRecords) -> Counter[str]:
+def rows_per_key(store: Records) -> Counter[str]:
     """Count the rows that have a value under each key, by the key's id; a row may count for several."""
-    with explained(store.path), closing(open_reader(store.path, store.vault)) as connection:
+    with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
         return _rows_per_key(connection)
 
 
-def _rows_per_key(connection: sqlite3.Connection) -> Counter[str]:
+def _rows_per_key(connection: Connection) -> Counter[str]:
     counts: Counter[str] = Counter()
     for place in SEALED:
         heads = ", ".join(f"substr({column}, 2, 4)" for column in place.columns)
@@ -39,29 +38,29 @@ def _rows_per_key(connection: sqlite3.Connection) -> Counter[str]:
     return counts
 
 
-def reseal(store: SqliteStore) -> Iterator[tuple[str, int]]:
+def reseal(store: Store) -> Iterator[tuple[str, int]]:
     """Seal every value anew that is not under the vault's key in use; give table and number of rows after each step.
 
     Whoever iterates decides how much time others get in between.
     """
-    with explained(store.path), closing(open_writer(store.path, store.vault)) as connection:
+    with store.database.explained(), closing(store.database.open_writer(store.vault)) as connection:
         for place in SEALED:
             last: tuple[Any, ...] | None = None
             while keys := _next_keys(connection, place, store.vault.key_id, last):
-                with transaction(connection):
+                with store.database.transaction(connection):
                     changed = _reseal(connection, place, store.vault, keys[0], keys[-1])
                 last = keys[-1]
                 yield place.table, changed
 
 
-def drop_key(store: SqliteStore, key_id: str) -> None:
+def drop_key(store: Store, key_id: str) -> None:
     """Let no process seal under a key any more; raise KeysError, and let them, while rows need it.
 
     Who holds an older keyring is refused at its next transaction, so what is counted here cannot grow. What the
     write-ahead log still has under the key goes, too: the key may be dropped because somebody else knows it.
     """
-    with explained(store.path), closing(open_writer(store.path, store.vault)) as connection:
-        with transaction(connection):
+    with store.database.explained(), closing(store.database.open_writer(store.vault)) as connection:
+        with store.database.transaction(connection):
             kept = connection.execute("SELECT key_id, proof, made_at FROM keys WHERE key_id = ?", (key_id,)).fetchone()
             connection.execute("DELETE FROM keys WHERE key_id = ?", (key_id,))
         used = _rows_per_key(connection)[key_id]
@@ -75,37 +74,33 @@ def drop_key(store: SqliteStore, key_id: str) -> None:
 
 
 def _is_old(place: SealedColumns) -> str:
-    return " OR ".join(f"(length({name}) > 0 AND substr({name}, 2, 4) <> :in_use)" for name in place.columns)
+    return " OR ".join(f"(length({name}) > 0 AND substr({name}, 2, 4) <> ?)" for name in place.columns)
 
 
-def _bound(place: SealedColumns, name: str) -> str:
+def _bound(place: SealedColumns) -> str:
     """Give the marks for a key that bounds a range; a key of several columns compares as one value."""
-    return f"({', '.join(f':{name}{rank}' for rank in range(len(place.key)))})"
-
-
-def _named(name: str, key: tuple[Any, ...]) -> dict[str, Any]:
-    return {f"{name}{rank}": value for rank, value in enumerate(key)}
+    return f"({', '.join('?' * len(place.key))})"
 
 
 def _next_keys(
-    connection: sqlite3.Connection, place: SealedColumns, in_use: bytes, last: tuple[Any, ...] | None
+    connection: Connection, place: SealedColumns, in_use: bytes, last: tuple[Any, ...] | None
 ) -> list[tuple[Any, ...]]:
     """Find the next rows with a value under another key. Reading needs no lock, however long the way to them."""
     key = ", ".join(place.key)
-    beyond = "" if last is None else f"AND ({key}) > {_bound(place, 'last')}"
+    beyond = "" if last is None else f"AND ({key}) > {_bound(place)}"
     sql = f"SELECT {key} FROM {place.table} WHERE ({_is_old(place)}) {beyond} ORDER BY {key} LIMIT {CHUNK}"
-    return connection.execute(sql, {"in_use": in_use, **_named("last", last or ())}).fetchall()
+    return connection.execute(sql, (*[in_use] * len(place.columns), *(last or ()))).fetchall()
 
 
 def _reseal(
-    connection: sqlite3.Connection, place: SealedColumns, vault: Vault, first: tuple[Any, ...], last: tuple[Any, ...]
+    connection: Connection, place: SealedColumns, vault: Vault, first: tuple[Any, ...], last: tuple[Any, ...]
 ) -> int:
     """Seal the values of a range of rows anew, within a transaction; give the number of rows."""
     key, columns = ", ".join(place.key), ", ".join(place.columns)
-    between = f"({key}) >= {_bound(place, 'first')} AND ({key}) <= {_bound(place, 'last')}"
+    between = f"({key}) >= {_bound(place)} AND ({key}) <= {_bound(place)}"
     found = connection.execute(
         f"SELECT {columns}, {key} FROM {place.table} WHERE ({_is_old(place)}) AND {between}",
-        {"in_use": vault.key_id, **_named("first", first), **_named("last", last)},
+        (*[vault.key_id] * len(place.columns), *first, *last),
     ).fetchall()
     names = [f"{place.table}.{column}".encode() for column in place.columns]
     changed = []

@@ -1,253 +1,253 @@
-"""Leads, journal and records in one SQLite file: the daemon's store.
+"""An SQLite database: opening it, and saying clearly why that fails.
 
-One rule governs this module: what belongs together is one transaction, and it is on the disk when the call returns
-(write-ahead log, full sync). `commit_batch` puts many entries behind one sync; the price of a sync, not of a statement,
-bounds the daemon. Every method is synchronous and keeps to one thread, so a writer thread can stand in front of it.
+One rule governs this module: what SQLite complains of leaves as a `StorageError` that names the file and what to do.
 """
 
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from dialer.domain.commands import Command, PlaceCall
-from dialer.domain.events import CampaignLoaded, Event, LeadsClaimed
-from dialer.domain.lead import Lead, LeadState
-from dialer.domain.policy import CampaignPolicy
-from dialer.errors import StorageError
-from dialer.storage import retained, rows
-from dialer.storage.codec import Entry
-from dialer.storage.connection import explained, open_writer, transaction
-from dialer.storage.consents import ConsentImport
-from dialer.storage.evidence import EvidenceWriter, Memory, record
-from dialer.storage.evidence_bodies import Body
-from dialer.storage.evidence_trim import Trim, carry_out
-from dialer.storage.imports import DO_NOT_CALL
-from dialer.storage.proofs import introduce, refuse_dropped
-from dialer.storage.reading import SqliteRecords
-from dialer.storage.registries import KeptCopy, add_copy, drop_old
-from dialer.storage.sqlite_import import SqliteImport
+from dialer.errors import DiskFull, StorageError
+from dialer.storage.database import Connection
+from dialer.storage.proofs import check_keys, introduce
+from dialer.storage.upgrade import upgrade
+from dialer.storage.upgrade_to_3 import PLAIN_TEXT_LEFT
 from dialer.storage.vault import Vault
-from dialer.storage.writing import Gathered, add_open_leads, counter, insert, register
+from dialer.storage.versions import OLDEST, SCHEMA_VERSION, found_version, has_table, note_version
 
-if TYPE_CHECKING:
-    from dialer.storage.registries import Hashes
+BUSY_TIMEOUT_MS = 5000
 
-_COLUMNS = ", ".join(rows.LEAD_COLUMNS)
-# The state as a literal: the partial indexes hold only for the condition they were made with.
-_WAKE = "UPDATE leads SET place = 0 WHERE campaign = ? AND place = 1 AND due_at <= ?"
-_FIRST_READY = f"SELECT {_COLUMNS} FROM leads WHERE campaign = ? AND place = 0 ORDER BY order_key LIMIT ?"
-_CLAIM = "UPDATE leads SET place = 2 WHERE lead_id = ?"
-_FINISH = "UPDATE leads SET place = 3, reason = ? WHERE lead_id = ?"
-# Not a lead on a call that nobody saw end, and none whose last call was a connect that waits for the agent's word.
-HELD_BACK = """AND lead_id NOT IN (SELECT lead_id FROM attempts WHERE released_at IS NULL)
-    AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.lead_id = leads.lead_id AND bridged_at IS NOT NULL
-        AND disposition IS NULL AND attempt_rank = leads.attempts)"""
-_RELEASE = f"UPDATE leads SET place = (due_at > 0) WHERE place = 2 {HELD_BACK}"
-_NEXT_DUE = "SELECT min(due_at) FROM leads WHERE campaign = ? AND place = 1"
-_BLOCKED = "SELECT 1 FROM blocked WHERE seller = ? AND number_index = ?"
-_APPEND = insert("journal", ("seq", "at", "entry"))
+_HINTS = (
+    ("not a database", "it is no SQLite database: name another path"),
+    ("malformed", "the file is damaged: restore a backup"),
+    ("readonly", "it cannot be written: check the owner and mode of the file and its folder"),
+    ("unable to open", "it cannot be opened: check the owner and mode of the file and its folder"),
+    ("locked", f"another process kept it locked for {BUSY_TIMEOUT_MS / 1000:g} s: see what else uses it"),
+)
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)  # in the file or its log; in the log's index
 
 
-class SqliteStore(SqliteRecords):
-    """The one writer of a database; readers may work beside it."""
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into StorageErrors about `path`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) in _NO_ROOM:
+            raise DiskFull(f"database {path}: the disk is full: make room ({error})") from error
+        hint = next((hint for words, hint in _HINTS if words in str(error)), "see SQLite's message")
+        raise StorageError(f"database {path}: {hint} ({error})") from error
 
-    def __init__(self, path: str | Path, vault: Vault) -> None:
-        path = Path(path)
-        self._writer: sqlite3.Connection = open_writer(path, vault)
-        self._is_importing = False
-        self._remembered = Memory()  # for the evidence
-        super().__init__(path, vault)
 
-    def close(self) -> None:
-        """Let go of the database."""
-        super().close()
-        self._writer.close()
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Run a block as one transaction of a connection."""
+    assert isinstance(connection, sqlite3.Connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk or a failed write has ended the transaction already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection as `dialer.storage.database` wants it: one writer at a time needs no locks of its own."""
+
+    for_update = ""
+
+    def hold(self, name: str) -> None:
+        """Do nothing: BEGIN IMMEDIATE keeps every other writer out."""
+
+    def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> sqlite3.Cursor:
+        """Run a SELECT; SQLite gives the rows of each a few at a time."""
+        return self.execute(sql, parameters)
+
+
+class SqliteDatabase:
+    """A database in one file."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self.path)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the file is in."""
+        return self.path.parent
+
+    def has_sealed(self) -> bool:
+        """Say whether there is a database with sealed values at the path."""
+        if not self.path.is_file():
+            return False
+        with explained(self.path), closing(open_file(self.path)) as connection:
+            return has_table(connection, "keys")
+
+    def open_reader(self, vault: Vault) -> SqliteConnection:
+        """Open an existing database for reading only."""
+        return _open_reader(self.path, vault)
+
+    def open_writer(self, vault: Vault) -> SqliteConnection:
+        """Open it for writing, making it and its folder, for this user alone, where they do not exist."""
+        return _open_writer(self.path, vault)
+
+    def transaction(self, connection: Connection) -> AbstractContextManager[None]:
+        """Run a block as one transaction of a connection."""
+        return transaction(connection)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run a block as one transaction: durable at its end, undone by an exception."""
-        with explained(self.path), transaction(self._writer):
-            refuse_dropped(self._writer, self.vault.key_id)
-            yield self._writer
-
-    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Run a block of plain statements as one transaction, for whoever mends by hand."""
-        return self._transaction()
-
-    def renew_keys(self) -> str:
-        """Read the keyring again and seal with its newest key from now on; give the key's id."""
-        self.vault.renew()
-        with explained(self.path), transaction(self._writer):
-            introduce(self._writer, self.vault)
-        return self.vault.key_id.hex()
-
-    # ------------------------------------------------------------------------------ leads
-    def register(self, policy: CampaignPolicy) -> None:
-        """Remember a campaign's seller and order. A changed order holds for the leads that are here, too."""
-        with self._transaction() as connection:
-            register(connection, policy, self.vault)
-
-    def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
-        """Claim up to `count` due leads in selection order; leads with a blocked number are finished instead."""
-        with self._transaction() as connection:
-            found = connection.execute("SELECT seller FROM campaigns WHERE name = ?", (campaign,)).fetchone()
-            if found is None:
-                return LeadsClaimed(campaign=campaign, leads=(), next_due_at=None, open_leads=0)
-            connection.execute(_WAKE, (campaign, now))
-            leads: list[Lead] = []
-            while len(leads) < count:
-                asked = count - len(leads)
-                taken = connection.execute(_FIRST_READY, (campaign, asked)).fetchall()
-                leads += self._take(connection, found[0], [self._to_lead(row) for row in taken], now)
-                if len(taken) < asked:
-                    break
-            next_due_at = connection.execute(_NEXT_DUE, (campaign,)).fetchone()[0]
-            still_open = connection.execute("SELECT open_leads FROM campaigns WHERE name = ?", (campaign,)).fetchone()[
-                0
-            ]
-        return LeadsClaimed(campaign=campaign, leads=tuple(leads), next_due_at=next_due_at, open_leads=still_open)
-
-    def _take(self, connection: sqlite3.Connection, seller: str, leads: list[Lead], now: float) -> list[Lead]:
-        """Claim these leads, each with its standing, or finish those of them that have a blocked number."""
-        free = [lead for lead in leads if not self._has_blocked(connection, seller, lead)]
-        connection.executemany(_CLAIM, [(lead.lead_id,) for lead in free])
-        if len(free) < len(leads):
-            free_ids = {lead.lead_id for lead in free}
-            refused = [lead for lead in leads if lead.lead_id not in free_ids]
-            connection.executemany(_FINISH, [(DO_NOT_CALL, lead.lead_id) for lead in refused])
-            add_open_leads(connection, leads[0].campaign, -len(refused))
-        standings = self._standings.of(connection, free, seller, now, is_claim=True)
-        return [
-            replace(lead, state=LeadState.CLAIMED, standing=standing)
-            for lead, standing in zip(free, standings, strict=True)
-        ]
-
-    def _has_blocked(self, connection: sqlite3.Connection, seller: str, lead: Lead) -> bool:
-        """Say whether nobody of this seller may call one of the lead's numbers."""
-        indexes = (self.vault.index(number.e164) for number in lead.numbers)
-        return any(connection.execute(_BLOCKED, (seller, index)).fetchone() for index in indexes)
-
-    def release_claims(self) -> int:
-        """Put claimed leads back among the pending ones, as after a restart; give their number.
-
-        Leads on calls stay, and those whose last call was a connect without a word: they are not to be called again.
-        """
-        with self._transaction() as connection:
-            return connection.execute(_RELEASE).rowcount
-
-    # ---------------------------------------------------------------------------- changes
-    def apply(self, commands: Iterable[Command]) -> None:
-        """Keep what the commands say, in one transaction; commands that are not for a store are ignored."""
-        commands = tuple(commands)
-        with self._transaction() as connection:
-            evidence = EvidenceWriter(connection, self.vault, self._remembered)
-            evidence.take(None, None, commands)
-            evidence.flush()
-            gathered = Gathered(self.vault)
-            gathered.take(commands)
-            gathered.flush(connection)
-
-    def append(self, seq: int, now: float, event: Event | None, commands: Iterable[Command]) -> None:
-        """Add one journal entry alone. `commit` adds it together with what it changes."""
-        commands = tuple(commands)
-        with self._transaction() as connection:
-            self._journal(connection, [Entry(seq=seq, at=now, event=event, commands=commands)])
-            gathered = Gathered(self.vault)
-            gathered.take([command for command in commands if isinstance(command, PlaceCall)])
-            gathered.flush(connection)
-
-    def commit(self, seq: int, now: float, event: Event | None, commands: Iterable[Command]) -> None:
-        """Append one entry and apply its commands, in one transaction."""
-        self.commit_batch([Entry(seq=seq, at=now, event=event, commands=tuple(commands))])
-
-    def commit_batch(self, entries: Iterable[Entry]) -> None:
-        """Append entries and apply their commands, in order, in one transaction; durable on return, or undone."""
-        entries = list(entries)
-        with self._transaction() as connection:
-            self._journal(connection, entries)
-            evidence = EvidenceWriter(connection, self.vault, self._remembered)
-            gathered = Gathered(self.vault)
-            for entry in entries:
-                if type(entry.event) is CampaignLoaded:
-                    # A new order changes the keys of leads that earlier entries saved.
-                    gathered.flush(connection)
-                    gathered = Gathered(self.vault)
-                    register(connection, entry.event.policy, self.vault)
-                evidence.take(entry.at, entry.event, entry.commands)
-                gathered.take(entry.commands)
-            evidence.flush()
-            gathered.flush(connection)
-
-    def note(self, body: Body) -> None:
-        """Keep in the evidence what a user did; durable on return."""
-        with self._transaction() as connection:
-            record(connection, self.vault, body)
-
-    def trim_evidence(self, trim: Trim, *, at: float, who: str, reason: str) -> None:
-        """Let old evidence go, as `planned_trim` said."""
-        carry_out(self._transaction, self.vault, trim, at=at, who=who, reason=reason)
-
-    def purge_retained(self, now: float) -> int:
-        """Let go the numbers of erased people that no law wants kept any longer; give how many there were."""
-        with self._transaction() as connection:
-            return retained.purge(connection, now)
-
-    def _journal(self, connection: sqlite3.Connection, entries: list[Entry]) -> None:
-        """Write entries behind those that are there."""
-        last = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
-        lines: list[rows.Row] = []
-        for entry in entries:
-            if entry.seq <= last:
-                raise StorageError(f"journal: expected a sequence number above {last}, found {entry.seq}")
-            last = entry.seq
-            lines.append(rows.entry_values(entry, self.vault))
-        connection.executemany(_APPEND, lines)
-
-    def next_call_id(self) -> int:
-        """Give the first call id that neither an attempt nor an order to dial ever used."""
-        with explained(self.path):
-            return counter(self._writer, "next_call_id")
-
-    # ----------------------------------------------------------------------------- import
-    @contextmanager
-    def importing(self, policy: CampaignPolicy, source: str, digest: str, now: float) -> Iterator[SqliteImport]:
-        """Add leads, all or nothing: an exception or `rollback()` leaves the store as it was.
-
-        Nothing is written until the session ends, so that a daemon can work beside it. Raises StorageError when another
-        import ended meanwhile.
-        """
-        if self._is_importing:
-            raise StorageError(f"database {self.path}: an import is running: wait for its end")
-        self._is_importing = True
+    def snapshot(self, connection: Connection) -> Iterator[None]:
+        """Run a block that only reads on one state of the database."""
+        connection.execute("BEGIN")
         try:
-            with explained(self.path), closing(open_writer(self.path, self.vault)) as connection:
-                session = SqliteImport(connection, policy, self.vault)
-                yield session
-                session.close()
-                if not session.is_rolled_back:
-                    with transaction(connection):
-                        session.finish(source, digest, now)
+            yield
         finally:
-            self._is_importing = False
+            connection.execute("COMMIT")
 
-    @contextmanager
-    def importing_consents(self, source: str, who: str, now: float) -> Iterator[ConsentImport]:
-        """Add consents, all or nothing, beside a daemon that dials."""
-        with explained(self.path), closing(open_writer(self.path, self.vault)) as connection:
-            session = ConsentImport(connection, self.vault)
-            yield session
-            with transaction(connection):
-                refuse_dropped(connection, session.key_id)
-                session.finish(source, who, now)
+    def explained(self) -> AbstractContextManager[None]:
+        """Turn SQLite's errors into StorageErrors about this file."""
+        return explained(self.path)
 
-    def add_registry(self, kept: KeptCopy, ordered: "Hashes") -> None:
-        """Take a copy of a register into use, given `sorted_hashes` of its numbers."""
-        self._shelf.write(kept.path, ordered)
-        with self._transaction() as connection:
-            add_copy(connection, kept)
-            old = drop_old(connection, kept.copy.registry)
-        for name in old:
-            self._shelf.remove(name)
+
+def _open_writer(path: Path, vault: Vault) -> SqliteConnection:
+    _refuse_folder(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"database {path}: its folder cannot be made ({error.strerror})") from error
+    _make_private(path)
+    with explained(path):
+        connection = _connect(path)
+        try:
+            if _is_old(connection, path):
+                upgrade(str(path), vault, lambda: _connect(path))
+            _check_or_create(connection, path, vault)
+            _scrub(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_file(path: Path) -> SqliteConnection:
+    """Connect to a file, whatever it is."""
+    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, factory=SqliteConnection)
+
+
+def _connect(path: Path) -> SqliteConnection:
+    """Connect for writing."""
+    connection = open_file(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # what is erased is gone from the file's pages, too
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_old(connection: SqliteConnection, path: Path) -> bool:
+    """Say whether there are tables of an earlier version, which can be brought up to date."""
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        return False
+    return OLDEST <= found_version(connection, str(path)) < SCHEMA_VERSION
+
+
+def _open_reader(path: Path, vault: Vault) -> SqliteConnection:
+    _refuse_folder(path)
+    if not path.exists():
+        raise StorageError(f"database {path}: there is none yet; the daemon makes it, or `dialer leads import`")
+    with explained(path):
+        connection = open_file(path)
+        try:
+            # Not mode=ro: the first reader after a clean shutdown has to make the WAL's index.
+            connection.execute("PRAGMA query_only = ON")
+            _check(connection, path)
+            check_keys(connection, vault, str(path))
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _refuse_folder(path: Path) -> None:
+    if path.is_dir():
+        raise StorageError(f"database {path}: expected a file, found a folder: name a file in it, such as dialer.db")
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, readable by this user alone, if there is none; SQLite gives its WAL and index the same mode."""
+    # O_EXCL: closing a file that is there already would drop the locks of this process's other connections to it.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StorageError(
+            f"database {path}: it cannot be made ({error.strerror}): check the owner and mode of its folder"
+        ) from error
+
+
+def _check_or_create(connection: SqliteConnection, path: Path, vault: Vault) -> None:
+    """Create the tables in an empty database; else accept only this version's."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            _create(connection)
+        else:
+            _check(connection, path)
+            check_keys(connection, vault, str(path))
+        note_version(connection, SCHEMA_VERSION)
+        introduce(connection, vault)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _scrub(connection: SqliteConnection, path: Path) -> None:
+    """Take what an upgrade left behind in plain text out of the file: free pages, and the write-ahead log."""
+    if connection.execute("SELECT 1 FROM meta WHERE key = ? AND value <> 0", (PLAIN_TEXT_LEFT,)).fetchone() is None:
+        return
+    connection.execute("VACUUM")
+    is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if is_busy:
+        raise StorageError(
+            f"database {path}: it is brought up to date, but another process still reads it as it was, in plain text: "
+            "end that process, then start again"
+        )
+    connection.execute("DELETE FROM meta WHERE key = ?", (PLAIN_TEXT_LEFT,))
+
+
+def _create(connection: SqliteConnection) -> None:
+    # SQLModel takes half a second to import and is needed nowhere else.
+    from dialer.storage.schema import sqlite_statements
+
+    for statement in sqlite_statements():
+        connection.execute(statement)
+    meta = [("schema_version", SCHEMA_VERSION), ("next_lead_id", 1), ("next_call_id", 1)]
+    connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta)
+
+
+def _check(connection: SqliteConnection, path: Path) -> None:
+    """Refuse a database that another program, or another version of this one, made."""
+    version = found_version(connection, str(path))
+    if version == SCHEMA_VERSION:
+        return
+    hint = "made by a newer dialer: upgrade dialer, or name another path"
+    if OLDEST <= version < SCHEMA_VERSION:
+        hint = "made by an earlier dialer: `dialer db upgrade` or `dialer run` bring it up to date in place"
+    elif version < SCHEMA_VERSION:
+        hint = "made by no released dialer: name another path"
+    raise StorageError(f"database {path}: expected schema version {SCHEMA_VERSION}, found {version}, {hint}")

@@ -5,7 +5,6 @@ move over in one transaction at the end. Who else writes waits for that move onl
 The temporary database may go to the disk, too, so what is personal is sealed in it.
 """
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage import rows
 from dialer.storage.consents import GATHERING, gather, keep_gathered
+from dialer.storage.database import Connection
 from dialer.storage.imports import ERASED, Added, Tally, distinct, merge, not_its_own, own_consents
 from dialer.storage.proofs import refuse_dropped
 from dialer.storage.vault import Keyring, Vault
@@ -43,16 +43,17 @@ _OWNED = (
     "SELECT number_index FROM blocked WHERE number_index IN (%s) AND seller = ?",  # may be of people who were erased
 )
 _OWNERS = (
-    "SELECT lead_id FROM gathered.numbers WHERE number_index = :index",
-    "SELECT lead_id FROM lead_numbers WHERE number_index = :index AND campaign = :campaign",
+    "SELECT lead_id FROM gathered.numbers WHERE number_index = ?",
+    "SELECT lead_id FROM lead_numbers WHERE number_index = ? AND campaign = ?",
 )
 _LEADS = (
     f"SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id = ?",
     f"SELECT {_COLUMNS} FROM main.leads WHERE lead_id = ?",
 )
-_IS_ERASED = f"""SELECT 1 FROM blocked WHERE seller = :seller AND number_index = :index AND (reason = '{ERASED}'
+_IS_ERASED = f"""SELECT 1 FROM blocked WHERE seller = ? AND number_index = ? AND (reason = '{ERASED}'
     OR EXISTS (SELECT 1 FROM lead_numbers JOIN leads USING (lead_id) JOIN campaigns ON campaigns.name = leads.campaign
-    WHERE lead_numbers.number_index = :index AND leads.reason = '{ERASED}' AND campaigns.seller = :seller))"""
+    WHERE lead_numbers.number_index = blocked.number_index AND leads.reason = '{ERASED}'
+    AND campaigns.seller = blocked.seller))"""
 """Whether a person asked this seller to be erased; one whom a campaign's retention gave up is on no such list."""
 _CHANGED = f"SELECT {_COLUMNS} FROM gathered.leads WHERE lead_id < ? ORDER BY lead_id"
 _MERGE = f"""UPDATE leads SET {", ".join(f"{name} = ?" for name in rows.LIST_COLUMNS)},
@@ -102,9 +103,9 @@ def prepare(candidate: Lead, consents: Iterable[Consent], policy: CampaignPolicy
 
 
 class SqliteImport:
-    """Leads on their way into an `SqliteStore`; see `SqliteStore.importing`, which owns connection and transaction."""
+    """Leads on their way into an `Store`; see `Store.importing`, which owns connection and transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, policy: CampaignPolicy, vault: Vault) -> None:
+    def __init__(self, connection: Connection, policy: CampaignPolicy, vault: Vault) -> None:
         self.tally = Tally()
         self.is_rolled_back = False
         self._connection = connection
@@ -225,8 +226,8 @@ class SqliteImport:
             self._connection.execute("BEGIN")
 
     def _owner(self, index: bytes) -> int | None:
-        named = {"campaign": self._policy.name, "index": index}
-        found = (self._connection.execute(owners, named).fetchone() for owners in _OWNERS)
+        values = ((index,), (index, self._policy.name))
+        found = (self._connection.execute(*each).fetchone() for each in zip(_OWNERS, values, strict=True))
         return next((int(row[0]) for row in found if row is not None), None)
 
     def _lead(self, lead_id: int) -> Lead:
@@ -238,8 +239,8 @@ class SqliteImport:
         """Whether a row is of a person who was erased, in this campaign or, for good, for its seller."""
         if known is not None:
             return known.reason == ERASED
-        named = [{"seller": self._policy.seller, "index": self._vault.index(e164)} for e164 in numbers]
-        return any(self._connection.execute(_IS_ERASED, each).fetchone() is not None for each in named)
+        values = [(self._policy.seller, self._vault.index(e164)) for e164 in numbers]
+        return any(self._connection.execute(_IS_ERASED, each).fetchone() is not None for each in values)
 
     def _load(self, candidate: Lead) -> None:
         """Keep a new lead. Its rank is made anew, with the key: the list's own is a plain hash of the number."""

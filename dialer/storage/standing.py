@@ -4,7 +4,6 @@ One rule governs this module: a claim of many leads costs a few statements, not 
 the seller. Numbers are found by their keyed hashes; none is opened.
 """
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,6 +15,7 @@ from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
 from dialer.domain.standing import PAST_DAYS, Consent, PastAttempt, Standing
 from dialer.storage.consents import consents_of
+from dialer.storage.database import Connection
 from dialer.storage.registries import KeptCopy, Shelf, copies_in_use, listed
 from dialer.storage.vault import Vault
 
@@ -47,7 +47,7 @@ class Standings:
         self._shelf = shelf
 
     def of(
-        self, connection: sqlite3.Connection, leads: Sequence[Lead], seller: str, at: float, *, is_claim: bool = False
+        self, connection: Connection, leads: Sequence[Lead], seller: str, at: float, *, is_claim: bool = False
     ) -> list[Standing]:
         """Give the standing of each lead with a seller, as it was or is at an instant.
 
@@ -63,7 +63,7 @@ class Standings:
 
     def _know(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         known: dict[str, _Known],
         numbers: Mapping[bytes, str],
         seller: str,

@@ -27,7 +27,7 @@ class Step:
     what: str
 
 
-def upgrade(path: Path, vault: Vault, connect: Callable[[], sqlite3.Connection]) -> None:
+def upgrade(name: str, vault: Vault, connect: Callable[[], sqlite3.Connection]) -> None:
     """Take every step that a database has still to take; do nothing when another process was faster.
 
     `connect` gives a new connection in autocommit mode.
@@ -41,7 +41,7 @@ def upgrade(path: Path, vault: Vault, connect: Callable[[], sqlite3.Connection])
     sqlalchemy.event.listen(engine, "begin", lambda each: each.exec_driver_sql("BEGIN IMMEDIATE"))
     with engine.begin() as connection:
         driver: Any = connection.connection.driver_connection
-        note_version(driver, found_version(driver, path))
+        note_version(driver, found_version(driver, name))
         command.upgrade(configuration(connection=connection, vault=vault), "head")
 
 

@@ -4,11 +4,11 @@ One rule governs this module: it reads and writes plain SQL. Alembic and SQLMode
 needed only where tables are made or changed.
 """
 
-import sqlite3
-from pathlib import Path
-
 from dialer.errors import StorageError
+from dialer.storage.database import Connection
 
+SCHEMA_VERSION = 4
+"""The version of the tables that this dialer reads and writes."""
 OLDEST = 1
 """The first version that a release made; what is older is refused."""
 TABLE = "alembic_version"
@@ -17,24 +17,24 @@ _MAKE = (
 )
 
 
-def found_version(connection: sqlite3.Connection, path: Path) -> int:
+def found_version(connection: Connection, name: str) -> int:
     """Read the version; raise StorageError for a database of another program, or one with two minds about it."""
     row = None
     if has_table(connection, "meta"):
         row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     if row is None:
-        raise StorageError(f"database {path}: it holds no tables of dialer: name another path")
+        raise StorageError(f"database {name}: it holds no tables of dialer: name another path")
     version = int(row[0])
     noted = noted_version(connection)
     if noted not in (None, str(version)):
         raise StorageError(
-            f"database {path}: `meta` says schema version {version} and `{TABLE}` says {noted}: somebody changed one "
+            f"database {name}: `meta` says schema version {version} and `{TABLE}` says {noted}: somebody changed one "
             "of them by hand; restore a backup"
         )
     return version
 
 
-def noted_version(connection: sqlite3.Connection) -> str | None:
+def noted_version(connection: Connection) -> str | None:
     """Read what Alembic noted; None when it never worked on this database, as none before version 3."""
     if not has_table(connection, TABLE):
         return None
@@ -42,14 +42,14 @@ def noted_version(connection: sqlite3.Connection) -> str | None:
     return str(rows[0][0]) if len(rows) == 1 else f"{len(rows)} versions"
 
 
-def note_version(connection: sqlite3.Connection, version: int) -> None:
+def note_version(connection: Connection, version: int) -> None:
     """Note, as Alembic would, that the tables are those of a version; what is noted already stays."""
     if not has_table(connection, TABLE):
         connection.execute(_MAKE)
         connection.execute(f"INSERT INTO {TABLE} (version_num) VALUES (?)", (str(version),))
 
 
-def has_table(connection: sqlite3.Connection, name: str) -> bool:
+def has_table(connection: Connection, name: str) -> bool:
     """Say whether there is a table of this name."""
     found = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone()
     return found is not None

@@ -4,7 +4,6 @@ One rule governs this module: commands are gathered and written kind by kind, so
 pass over each table; the last word on a lead or an attempt is the one that stays.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -31,6 +30,7 @@ from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage import rows
 from dialer.storage.consents import revoke
+from dialer.storage.database import Connection
 from dialer.storage.imports import ERASED, with_places
 from dialer.storage.vault import Vault
 
@@ -106,7 +106,7 @@ class Gathered:
                 case _:
                     pass
 
-    def flush(self, connection: sqlite3.Connection) -> None:
+    def flush(self, connection: Connection) -> None:
         """Write everything, once."""
         for command in self._leads.values():
             save_lead(connection, command, self._vault)
@@ -133,7 +133,7 @@ class Gathered:
             raise_counter(connection, "next_call_id", self._last_call_id + 1)
 
 
-def save_lead(connection: sqlite3.Connection, command: SaveLead, vault: Vault) -> None:
+def save_lead(connection: Connection, command: SaveLead, vault: Vault) -> None:
     """Keep the engine's word on a lead. Numbers that an import added while it was claimed follow the others, and where
     a number may be is the list's word.
 
@@ -156,31 +156,31 @@ def save_lead(connection: sqlite3.Connection, command: SaveLead, vault: Vault) -
     add_open_leads(connection, lead.campaign, (place == rows.FINISHED) - (values[0] == rows.FINISHED))
 
 
-def _with_new_numbers(connection: sqlite3.Connection, lead: Lead, vault: Vault) -> Lead:
+def _with_new_numbers(connection: Connection, lead: Lead, vault: Vault) -> Lead:
     column = connection.execute("SELECT numbers FROM leads WHERE lead_id = ?", (lead.lead_id,)).fetchone()[0]
     known = {number.e164 for number in lead.numbers}
     added = tuple(number for number in rows.to_numbers(column, vault) if number.e164 not in known)
     return replace(lead, numbers=lead.numbers + added)
 
 
-def add_open_leads(connection: sqlite3.Connection, campaign: str, change: int) -> None:
+def add_open_leads(connection: Connection, campaign: str, change: int) -> None:
     """Move a campaign's count of unfinished leads."""
     if change:
         connection.execute("UPDATE campaigns SET open_leads = open_leads + ? WHERE name = ?", (change, campaign))
 
 
-def counter(connection: sqlite3.Connection, key: str) -> int:
+def counter(connection: Connection, key: str) -> int:
     """Read a counter."""
     value: int = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
     return value
 
 
-def raise_counter(connection: sqlite3.Connection, key: str, value: int) -> None:
+def raise_counter(connection: Connection, key: str, value: int) -> None:
     """Bring a counter up to `value`; it never goes back."""
     connection.execute("UPDATE meta SET value = max(value, ?) WHERE key = ?", (value, key))
 
 
-def register(connection: sqlite3.Connection, policy: CampaignPolicy, vault: Vault) -> None:
+def register(connection: Connection, policy: CampaignPolicy, vault: Vault) -> None:
     """Remember a campaign's seller, order and policy. A changed order holds for the leads that are here, too."""
     found = connection.execute("SELECT policy FROM campaigns WHERE name = ?", (policy.name,)).fetchone()
     column = rows.text(policy)
@@ -191,7 +191,7 @@ def register(connection: sqlite3.Connection, policy: CampaignPolicy, vault: Vaul
         _reorder(connection, policy, vault)
 
 
-def _reorder(connection: sqlite3.Connection, policy: CampaignPolicy, vault: Vault) -> None:
+def _reorder(connection: Connection, policy: CampaignPolicy, vault: Vault) -> None:
     """Give every lead of a campaign that may still be called the key of a new order."""
     columns = ", ".join(rows.ORDER_COLUMNS)
     found = connection.execute(f"SELECT {columns} FROM leads WHERE campaign = ? AND place <> 3", (policy.name,))

@@ -15,7 +15,8 @@ from dialer.domain.standing import PAST_DAYS, Standing
 from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage.memory import MemoryStore
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.unit.storage.builders import (
     VAULT,
     make_abandoned,
@@ -25,48 +26,48 @@ from tests.unit.storage.builders import (
     make_number,
     make_policy,
 )
-from tests.unit.storage.people import DAY_S, OTHER, SELLER, Store, give, make_consent, register
+from tests.unit.storage.people import DAY_S, OTHER, SELLER, AnyStore, give, make_consent, register
 
 POLICY = make_policy()
 NOW = 200 * DAY_S
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
     """An empty store of each kind."""
     if request.param == "memory":
         yield MemoryStore()
     else:
-        with closing(SqliteStore(tmp_path / "dialer.db", VAULT)) as sqlite:
+        with closing(Store(SqliteDatabase(tmp_path / "dialer.db"), VAULT)) as sqlite:
             yield sqlite
 
 
-def load(store: Store, *candidates: Lead, name: str = "spring", seller: str = SELLER) -> None:
+def load(store: AnyStore, *candidates: Lead, name: str = "spring", seller: str = SELLER) -> None:
     """Import leads into a campaign of a seller."""
     with store.importing(make_policy(name, seller), "list.csv", "cd" * 32, 1000.0) as session:
         for candidate in candidates:
             session.add(replace(candidate, campaign=name))
 
 
-def claimed(store: Store, name: str = "spring", now: float = NOW) -> list[Standing]:
+def claimed(store: AnyStore, name: str = "spring", now: float = NOW) -> list[Standing]:
     """Claim everything and give the standings, by lead id."""
     leads = sorted(store.claim(name, 100, now).leads, key=lambda lead: lead.lead_id)
     assert all(lead.standing is not None for lead in leads)
     return [lead.standing for lead in leads if lead.standing is not None]
 
 
-def record(store: Store, *attempts: Attempt) -> None:
+def record(store: AnyStore, *attempts: Attempt) -> None:
     """Keep attempts of SELLER's, unless they say whose they are."""
     store.apply(RecordAttempt(attempt=replace(each, seller=each.seller or SELLER)) for each in attempts)
 
 
-def test_a_person_of_whom_nothing_is_known_has_an_empty_standing(store: Store) -> None:
+def test_a_person_of_whom_nothing_is_known_has_an_empty_standing(store: AnyStore) -> None:
     """It says as of when; that nothing is known is knowledge, too."""
     load(store, make_lead(1))
     assert claimed(store) == [Standing(as_of_at=NOW)]
 
 
-def test_a_claim_brings_consents_of_every_number(store: Store) -> None:
+def test_a_claim_brings_consents_of_every_number(store: AnyStore) -> None:
     """Those given to the seller and those that name it as a recipient, revoked ones as well; nobody else's."""
     load(store, make_lead(1, 2))
     named = make_consent(2, seller=OTHER, recipients=(SELLER,), is_night=True)
@@ -75,7 +76,7 @@ def test_a_claim_brings_consents_of_every_number(store: Store) -> None:
     assert [replace(each, consent_id=0) for each in standing.consents] == [make_consent(1), named]
 
 
-def test_every_word_of_a_consent_is_kept(store: Store) -> None:
+def test_every_word_of_a_consent_is_kept(store: AnyStore) -> None:
     """Purposes come in one order, whatever order they were told in."""
     full = make_consent(
         1,
@@ -94,7 +95,7 @@ def test_every_word_of_a_consent_is_kept(store: Store) -> None:
     assert replace(standing.consents[0], consent_id=0) == replace(full, purposes=("survey", "telemarketing"))
 
 
-def test_the_consents_of_a_list_come_with_its_leads(store: Store) -> None:
+def test_the_consents_of_a_list_come_with_its_leads(store: AnyStore) -> None:
     """A list's consents are kept in the same transaction as its leads, and not without them."""
     with store.importing(POLICY, "list.csv", "", 1000.0) as session:
         session.add(make_lead(1), [make_consent(1)])
@@ -105,7 +106,7 @@ def test_the_consents_of_a_list_come_with_its_leads(store: Store) -> None:
     assert [len(standing.consents) for standing in claimed(store)] == [1, 0]
 
 
-def test_a_dry_run_keeps_no_consent(store: Store) -> None:
+def test_a_dry_run_keeps_no_consent(store: AnyStore) -> None:
     """What an import rolls back, it rolls back whole."""
     with store.importing(POLICY, "list.csv", "", 1000.0) as session:
         session.add(make_lead(1), [make_consent(1)])
@@ -114,7 +115,7 @@ def test_a_dry_run_keeps_no_consent(store: Store) -> None:
     assert claimed(store)[0].consents == ()
 
 
-def test_a_list_brings_consents_to_its_own_seller_only(store: Store) -> None:
+def test_a_list_brings_consents_to_its_own_seller_only(store: AnyStore) -> None:
     """Another seller's consent among a campaign's rows is refused."""
     with (
         pytest.raises(StorageError, match="expected consents given to its seller"),
@@ -123,7 +124,7 @@ def test_a_list_brings_consents_to_its_own_seller_only(store: Store) -> None:
         session.add(make_lead(1), [make_consent(1, seller=OTHER)])
 
 
-def test_a_claim_brings_earlier_attempts_across_campaigns(store: Store) -> None:
+def test_a_claim_brings_earlier_attempts_across_campaigns(store: AnyStore) -> None:
     """Those of the seller to any number of the person, by instant, whichever campaign and lead they were of."""
     load(store, make_lead(1, 2))
     record(
@@ -140,7 +141,7 @@ def test_a_claim_brings_earlier_attempts_across_campaigns(store: Store) -> None:
     ]
 
 
-def test_attempts_of_long_ago_are_left_out(store: Store) -> None:
+def test_attempts_of_long_ago_are_left_out(store: AnyStore) -> None:
     """No rule counts further back than PAST_DAYS."""
     load(store, make_lead(1))
     number = make_number(1).e164
@@ -149,7 +150,7 @@ def test_attempts_of_long_ago_are_left_out(store: Store) -> None:
     assert [each.call_id for each in claimed(store)[0].past] == [2]
 
 
-def test_a_refusal_and_an_abandonment_are_never_forgotten(store: Store) -> None:
+def test_a_refusal_and_an_abandonment_are_never_forgotten(store: AnyStore) -> None:
     """Some rules know no end: a refusal in Japan; in Italy the next call after an abandonment has its agent."""
     load(store, make_lead(1))
     number, long_ago = make_number(1).e164, NOW - 2 * PAST_DAYS * DAY_S
@@ -162,7 +163,7 @@ def test_a_refusal_and_an_abandonment_are_never_forgotten(store: Store) -> None:
     assert [each.call_id for each in claimed(store)[0].past] == [2, 3]
 
 
-def test_an_attempt_says_how_it_ended(store: Store) -> None:
+def test_an_attempt_says_how_it_ended(store: AnyStore) -> None:
     """Abandoned or of unknown fate, a conversation, a refusal: as far as rules ask."""
     load(store, make_lead(1))
     number = make_number(1).e164
@@ -186,7 +187,7 @@ def test_an_attempt_says_how_it_ended(store: Store) -> None:
     ]
 
 
-def test_the_last_word_on_an_attempt_counts(store: Store) -> None:
+def test_the_last_word_on_an_attempt_counts(store: AnyStore) -> None:
     """An attempt recorded again replaces what was said of it before."""
     load(store, make_lead(1))
     number = make_number(1).e164
@@ -196,7 +197,7 @@ def test_the_last_word_on_an_attempt_counts(store: Store) -> None:
     assert [(each.call_id, each.is_conversation) for each in past] == [(1, True)]
 
 
-def test_a_claim_brings_the_registers_that_list_a_number(store: Store) -> None:
+def test_a_claim_brings_the_registers_that_list_a_number(store: AnyStore) -> None:
     """Each number with each register that holds it; a newer copy counts instead of an older one."""
     load(store, make_lead(1, 2), make_lead(3))
     register(store, "us-dnc", [make_number(2).e164, make_number(9).e164])
@@ -211,7 +212,7 @@ def test_a_claim_brings_the_registers_that_list_a_number(store: Store) -> None:
     assert [standing.listed for standing in claimed(store)] == [(("us-dnc", second),), ()]
 
 
-def test_the_copies_in_use_are_named(store: Store) -> None:
+def test_the_copies_in_use_are_named(store: AnyStore) -> None:
     """By register, the newest copy of each."""
     assert store.registry_copies() == ()
     other = register(store, "us-fl-dnc", [make_number(1).e164])
@@ -220,7 +221,7 @@ def test_the_copies_in_use_are_named(store: Store) -> None:
     assert store.registry_copies() == (newest, other)
 
 
-def test_a_refusal_ends_every_consent_to_its_seller(store: Store) -> None:
+def test_a_refusal_ends_every_consent_to_its_seller(store: AnyStore) -> None:
     """From its instant on; consents to others stand, and so do those of other people."""
     load(store, make_lead(1))
     give(store, make_consent(1), make_consent(1, is_night=True), make_consent(1, seller=OTHER, recipients=(SELLER,)))
@@ -235,7 +236,7 @@ def test_a_refusal_ends_every_consent_to_its_seller(store: Store) -> None:
     assert store.standing_at(lead, OTHER, NOW).blocked_at is None
 
 
-def test_nobody_who_refused_is_claimed(store: Store) -> None:
+def test_nobody_who_refused_is_claimed(store: AnyStore) -> None:
     """Neither under the number named nor under another one of the lead, whatever clock the refusal had."""
     load(store, make_lead(1, 2), make_lead(3))
     store.apply([BlockPerson(seller=SELLER, numbers=(make_number(2).e164,), reason="no", at=NOW + 99.0)])
@@ -243,14 +244,14 @@ def test_nobody_who_refused_is_claimed(store: Store) -> None:
     assert [lead.numbers[0].e164 for lead in leads] == [make_number(3).e164]
 
 
-def test_a_claim_goes_by_the_copies_that_are_here(store: Store) -> None:
+def test_a_claim_goes_by_the_copies_that_are_here(store: AnyStore) -> None:
     """Whoever imported one has a clock that runs ahead of the daemon's: the copy is in use all the same."""
     load(store, make_lead(1))
     register(store, "us-dnc", [make_number(1).e164], imported_at=NOW + 3600.0)
     assert [standing.listed for standing in claimed(store)] == [(("us-dnc", make_number(1).e164),)]
 
 
-def test_a_revocation_in_a_file_is_a_refusal(store: Store) -> None:
+def test_a_revocation_in_a_file_is_a_refusal(store: AnyStore) -> None:
     """A consent that comes in revoked ends the others of its number, and puts the number on the seller's list."""
     load(store, make_lead(1), make_lead(2))
     give(store, make_consent(1), make_consent(2))
@@ -261,7 +262,7 @@ def test_a_revocation_in_a_file_is_a_refusal(store: Store) -> None:
     assert [lead.numbers[0].e164 for lead in leads] == [make_number(2).e164]
 
 
-def test_the_same_consent_again_changes_nothing_but_a_later_confirmation(store: Store) -> None:
+def test_the_same_consent_again_changes_nothing_but_a_later_confirmation(store: AnyStore) -> None:
     """Seller, number, purposes, night and instant tell which one it is; a revocation is never taken back."""
     load(store, make_lead(1))
     give(store, make_consent(1, confirmed_at=3000.0))
@@ -277,7 +278,7 @@ def test_the_same_consent_again_changes_nothing_but_a_later_confirmation(store: 
     assert (consent.confirmed_at, consent.revoked_at) == (4500.0, 6000.0)
 
 
-def test_an_earlier_instant_knows_less(store: Store) -> None:
+def test_an_earlier_instant_knows_less(store: AnyStore) -> None:
     """Attempts made, and refusals spoken, up to then; nothing of the rest."""
     load(store, make_lead(1))
     number = make_number(1).e164
@@ -299,7 +300,7 @@ def test_an_earlier_instant_knows_less(store: Store) -> None:
     assert (after.blocked_at, store.standing_at(lead, SELLER, 3000.0).blocked_at) == (None, 3000.0)
 
 
-def test_a_standing_is_kept_nowhere(store: Store) -> None:
+def test_a_standing_is_kept_nowhere(store: AnyStore) -> None:
     """It travels with a claimed lead; the lead that is saved has none."""
     load(store, make_lead(1))
     lead = store.claim("spring", 1, NOW).leads[0]

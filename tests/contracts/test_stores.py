@@ -26,7 +26,8 @@ from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage.codec import Entry
 from dialer.storage.memory import MemoryStore
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.unit.storage.builders import (
     VAULT,
     make_attempt,
@@ -37,39 +38,39 @@ from tests.unit.storage.builders import (
     make_span,
 )
 
-Store = MemoryStore | SqliteStore
+AnyStore = MemoryStore | Store
 POLICY = make_policy()
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
     """An empty store of each kind."""
     if request.param == "memory":
         yield MemoryStore()
     else:
-        with closing(SqliteStore(tmp_path / "dialer.db", VAULT)) as sqlite:
+        with closing(Store(SqliteDatabase(tmp_path / "dialer.db"), VAULT)) as sqlite:
             yield sqlite
 
 
-def load(store: Store, *candidates: Lead) -> list[str]:
+def load(store: AnyStore, *candidates: Lead) -> list[str]:
     """Import leads into the campaign of POLICY and tell what became of each."""
     with store.importing(POLICY, "list.csv", "cd" * 32, 1000.0) as session:
         return [session.add(candidate) for candidate in candidates]
 
 
-def save(store: Store, lead: Lead, **changes: object) -> Lead:
+def save(store: AnyStore, lead: Lead, **changes: object) -> Lead:
     """Save a lead with some changes, as the engine does."""
     changed = replace(lead, **changes)  # type: ignore[arg-type]
     store.apply([SaveLead(lead=changed, order_key=order_key(changed, POLICY.list.order))])
     return changed
 
 
-def claimed_numbers(store: Store, count: int, now: float) -> list[str]:
+def claimed_numbers(store: AnyStore, count: int, now: float) -> list[str]:
     """Claim and give the last four digits of each lead's first number."""
     return [lead.numbers[0].e164[-4:] for lead in store.claim("spring", count, now).leads]
 
 
-def test_claims_come_in_the_published_order(store: Store) -> None:
+def test_claims_come_in_the_published_order(store: AnyStore) -> None:
     """Priority first, then the shuffle rank, which follows neither the number nor the order of the list."""
     policy = make_policy(list=ListPolicy(order=("priority desc", "shuffle")))
     leads = [make_lead(index, priority=index % 2) for index in (3, 1, 5, 4, 2, 6)]
@@ -81,7 +82,7 @@ def test_claims_come_in_the_published_order(store: Store) -> None:
     assert [lead.shuffle for lead in store.leads("spring")] == [lead.shuffle for lead in leads]
 
 
-def test_a_claim_gives_no_more_than_asked_and_says_what_is_left(store: Store) -> None:
+def test_a_claim_gives_no_more_than_asked_and_says_what_is_left(store: AnyStore) -> None:
     """`count` bounds the claim; claimed leads stay open; nothing waits."""
     load(store, make_lead(1), make_lead(2), make_lead(3))
     claimed = store.claim("spring", 2, 1000.0)
@@ -90,7 +91,7 @@ def test_a_claim_gives_no_more_than_asked_and_says_what_is_left(store: Store) ->
     assert store.claim("spring", 0, 1000.0).leads == ()
 
 
-def test_no_lead_is_claimed_twice(store: Store) -> None:
+def test_no_lead_is_claimed_twice(store: AnyStore) -> None:
     """A claimed lead is in no further claim, and neither is one that an agent's word finished."""
     load(store, make_lead(1), make_lead(2))
     first = store.claim("spring", 1, 1000.0).leads[0]
@@ -101,7 +102,7 @@ def test_no_lead_is_claimed_twice(store: Store) -> None:
     assert (after.leads, after.open_leads) == ((), 1)
 
 
-def test_a_waiting_lead_wakes_when_it_is_due(store: Store) -> None:
+def test_a_waiting_lead_wakes_when_it_is_due(store: AnyStore) -> None:
     """A saved pending lead is claimed from `due_at` on, not before, and the claim names that instant."""
     load(store, make_lead(1), make_lead(2))
     one, two = store.claim("spring", 2, 1000.0).leads
@@ -115,7 +116,7 @@ def test_a_waiting_lead_wakes_when_it_is_due(store: Store) -> None:
     assert [lead.lead_id for lead in store.claim("spring", 5, 2000.0).leads] == [one.lead_id]
 
 
-def test_due_leads_join_the_published_order(store: Store) -> None:
+def test_due_leads_join_the_published_order(store: AnyStore) -> None:
     """Leads that come due are ordered with those that were ready, promised calls first."""
     load(store, make_lead(1), make_lead(2), make_lead(3))
     one, two = store.claim("spring", 2, 1000.0).leads
@@ -124,7 +125,7 @@ def test_due_leads_join_the_published_order(store: Store) -> None:
     assert claimed_numbers(store, 5, 1300.0) == ["0002", "0003", "0001"]
 
 
-def test_a_pending_lead_saved_again_keeps_its_last_instant_only(store: Store) -> None:
+def test_a_pending_lead_saved_again_keeps_its_last_instant_only(store: AnyStore) -> None:
     """A lead that waited for one instant and then for a later one is not woken by the first."""
     load(store, make_lead(1))
     lead = store.claim("spring", 1, 1000.0).leads[0]
@@ -136,7 +137,7 @@ def test_a_pending_lead_saved_again_keeps_its_last_instant_only(store: Store) ->
     assert store.claim("spring", 1, 1300.0).leads == ()
 
 
-def test_released_claims_are_claimed_again(store: Store) -> None:
+def test_released_claims_are_claimed_again(store: AnyStore) -> None:
     """After a restart claimed leads are pending: those that never waited at once, the others when due."""
     load(store, make_lead(1), make_lead(2))
     one, _ = store.claim("spring", 2, 1000.0).leads
@@ -148,7 +149,7 @@ def test_released_claims_are_claimed_again(store: Store) -> None:
     assert claimed_numbers(store, 5, 2000.0) == ["0001"]
 
 
-def test_campaigns_do_not_mix(store: Store) -> None:
+def test_campaigns_do_not_mix(store: AnyStore) -> None:
     """A claim sees its own campaign only, and an unknown campaign has no leads."""
     load(store, make_lead(1))
     with store.importing(make_policy("autumn"), "b.csv", "", 0.0) as session:
@@ -161,7 +162,7 @@ def test_campaigns_do_not_mix(store: Store) -> None:
     assert store.find_number(make_number(2).e164) == []
 
 
-def test_everything_of_a_lead_is_kept(store: Store) -> None:
+def test_everything_of_a_lead_is_kept(store: AnyStore) -> None:
     """A lead comes back from the store as the import and the engine gave it."""
     candidate = make_lead(
         1, 2, name="세대주", segment="new", priority=3, zone="Asia/Seoul", external_id="x-1", fields={"plan": "B"}
@@ -189,7 +190,7 @@ def test_everything_of_a_lead_is_kept(store: Store) -> None:
     assert (counts.loaded, counts.open, counts.tried) == (1, 1, 1)
 
 
-def test_rows_about_the_same_person_are_merged(store: Store) -> None:
+def test_rows_about_the_same_person_are_merged(store: AnyStore) -> None:
     """A row that shares a number fills blanks and adds numbers; what is known stands."""
     assert (
         load(store, make_lead(1, name="A", fields={"plan": "B", "note": ""}), make_lead(2, name="C")) == ["loaded"] * 2
@@ -203,7 +204,7 @@ def test_rows_about_the_same_person_are_merged(store: Store) -> None:
     assert claimed_numbers(store, 5, 1000.0) == ["0001", "0002"]
 
 
-def test_a_later_row_adds_the_zones_of_its_address(store: Store) -> None:
+def test_a_later_row_adds_the_zones_of_its_address(store: AnyStore) -> None:
     """A list that came without addresses is completed by one that has them."""
     plain = make_lead(1)
     moved = replace(plain.numbers[0], zones=(*plain.numbers[0].zones, "Pacific/Honolulu"))
@@ -211,7 +212,7 @@ def test_a_later_row_adds_the_zones_of_its_address(store: Store) -> None:
     assert next(iter(store.leads("spring"))).numbers[0].zones == moved.zones
 
 
-def test_who_moved_may_be_at_either_address(store: Store) -> None:
+def test_who_moved_may_be_at_either_address(store: AnyStore) -> None:
     """A later row names another state and zone: what is known stands, and the rules and hours of both places hold."""
     before = make_lead(1, zone="America/Chicago", jurisdiction="US-TX")
     after = make_lead(1, zone="Pacific/Honolulu", jurisdiction="US-HI")
@@ -222,7 +223,7 @@ def test_who_moved_may_be_at_either_address(store: Store) -> None:
     assert lead.numbers[0].jurisdictions == ("US", "US-HI")
 
 
-def test_places_learned_while_a_lead_is_claimed_are_kept(store: Store) -> None:
+def test_places_learned_while_a_lead_is_claimed_are_kept(store: AnyStore) -> None:
     """The engine's word on a lead is about its attempts; where the person may be is the list's."""
     load(store, make_lead(1, jurisdiction="US-TX"), make_lead(2))
     one, _ = store.claim("spring", 2, 1000.0).leads
@@ -232,7 +233,7 @@ def test_places_learned_while_a_lead_is_claimed_are_kept(store: Store) -> None:
     assert [number.jurisdictions for number in lead.numbers] == [("US", "US-HI"), ()]
 
 
-def test_importing_a_list_again_changes_nothing(store: Store) -> None:
+def test_importing_a_list_again_changes_nothing(store: AnyStore) -> None:
     """Whatever a list repeats, its second import leaves every lead as the first did."""
     rows = [make_lead(1, 2, name="A"), make_lead(2, 3, segment="x"), make_lead(1, 1, priority=4), make_lead(4, 3)]
     assert load(store, *rows) == ["loaded", "merged", "merged", "merged"]
@@ -242,7 +243,7 @@ def test_importing_a_list_again_changes_nothing(store: Store) -> None:
     assert store.claim("spring", 9, 1.0).open_leads == 1
 
 
-def test_a_merge_does_not_reopen_or_release_a_lead(store: Store) -> None:
+def test_a_merge_does_not_reopen_or_release_a_lead(store: AnyStore) -> None:
     """A claimed lead stays claimed through a merge, and the engine's next word keeps what the merge added."""
     load(store, make_lead(1), make_lead(2))
     one, two = store.claim("spring", 2, 1000.0).leads
@@ -256,7 +257,7 @@ def test_a_merge_does_not_reopen_or_release_a_lead(store: Store) -> None:
     assert store.counts("spring").open == 1
 
 
-def test_an_exception_or_a_rollback_undoes_an_import(store: Store) -> None:
+def test_an_exception_or_a_rollback_undoes_an_import(store: AnyStore) -> None:
     """A session that fails or is rolled back leaves no lead, no number and no used id."""
     load(store, make_lead(1))
     with pytest.raises(ValueError, match="broken"), store.importing(POLICY, "b.csv", "", 0.0) as session:
@@ -275,7 +276,7 @@ def test_an_exception_or_a_rollback_undoes_an_import(store: Store) -> None:
     assert store.claim("spring", 5, 0.0).open_leads == 2
 
 
-def test_a_dry_run_knows_no_campaign_afterwards(store: Store) -> None:
+def test_a_dry_run_knows_no_campaign_afterwards(store: AnyStore) -> None:
     """A rolled back first import leaves the campaign unknown."""
     with store.importing(POLICY, "a.csv", "", 0.0) as session:
         session.add(make_lead(1))
@@ -283,7 +284,7 @@ def test_a_dry_run_knows_no_campaign_afterwards(store: Store) -> None:
     assert (store.policy("spring"), store.campaigns()) == (None, [])
 
 
-def test_one_import_at_a_time(store: Store) -> None:
+def test_one_import_at_a_time(store: AnyStore) -> None:
     """A second session is refused while one is open, and the first is not harmed."""
     with store.importing(POLICY, "a.csv", "", 0.0) as session:
         session.add(make_lead(1))
@@ -294,7 +295,7 @@ def test_one_import_at_a_time(store: Store) -> None:
     assert store.counts("spring").loaded == 1
 
 
-def test_a_lead_of_another_campaign_is_refused(store: Store) -> None:
+def test_a_lead_of_another_campaign_is_refused(store: AnyStore) -> None:
     """An import takes only leads of its own campaign that have a number."""
     for wrong in (make_lead(1, campaign="autumn"), make_lead()):
         with pytest.raises(StorageError, match="expected its own lead with a number"):
@@ -302,14 +303,14 @@ def test_a_lead_of_another_campaign_is_refused(store: Store) -> None:
     assert store.campaigns() == []
 
 
-def test_saving_an_unknown_lead_is_an_error(store: Store) -> None:
+def test_saving_an_unknown_lead_is_an_error(store: AnyStore) -> None:
     """The engine cannot save what the store never had."""
     load(store, make_lead(1))
     with pytest.raises(StorageError, match="lead 77"):
         save(store, make_lead(1, lead_id=77))
 
 
-def test_a_blocked_person_is_not_claimed_by_any_campaign_of_the_seller(store: Store) -> None:
+def test_a_blocked_person_is_not_claimed_by_any_campaign_of_the_seller(store: AnyStore) -> None:
     """A block acts at once on all the seller's campaigns, also on later imports, and on no other seller's."""
     load(store, make_lead(1, 2), make_lead(3))
     store.apply([BlockPerson(seller=POLICY.seller, numbers=(make_number(2).e164,), reason="refused")])
@@ -328,7 +329,7 @@ def test_a_blocked_person_is_not_claimed_by_any_campaign_of_the_seller(store: St
     assert not store.is_blocked("Another Seller", make_number(2).e164)
 
 
-def test_a_changed_order_holds_for_leads_that_are_there(store: Store) -> None:
+def test_a_changed_order_holds_for_leads_that_are_there(store: AnyStore) -> None:
     """Loading a campaign with another order re-sorts its pending leads, ready and waiting."""
     load(store, make_lead(1, priority=1), make_lead(2, priority=2), make_lead(3, priority=3))
     first = store.claim("spring", 1, 1000.0).leads[0]
@@ -339,7 +340,7 @@ def test_a_changed_order_holds_for_leads_that_are_there(store: Store) -> None:
     assert claimed_numbers(store, 5, 1001.0) == ["0001", "0002", "0003"]
 
 
-def test_records_come_back_whole_and_in_order(store: Store) -> None:
+def test_records_come_back_whole_and_in_order(store: AnyStore) -> None:
     """Every record is read as it was written, ordered by its instant, in half-open spans."""
     attempts = [
         make_attempt(2, 200.0),
@@ -364,7 +365,7 @@ def test_records_come_back_whole_and_in_order(store: Store) -> None:
     assert list(store.changes("autumn", 0.0, 99.0)) == []
 
 
-def test_an_attempt_is_replaced_by_its_later_word(store: Store) -> None:
+def test_an_attempt_is_replaced_by_its_later_word(store: AnyStore) -> None:
     """One attempt per call id, the last one said."""
     later = make_connect(1, 110.0)
     store.apply([RecordAttempt(attempt=make_attempt(1, 100.0, outcome=None)), RecordAttempt(attempt=later)])
@@ -375,7 +376,7 @@ def test_an_attempt_is_replaced_by_its_later_word(store: Store) -> None:
     assert store.first_live_at("autumn") is None
 
 
-def test_open_attempts_are_those_that_have_not_ended(store: Store) -> None:
+def test_open_attempts_are_those_that_have_not_ended(store: AnyStore) -> None:
     """What a start has to settle: attempts that were placed and never seen to end."""
     ended = replace(make_attempt(2, 4000.0), released_at=5000.0)
     running = replace(make_attempt(1, 4000.0), released_at=None)
@@ -383,7 +384,25 @@ def test_open_attempts_are_those_that_have_not_ended(store: Store) -> None:
     assert list(store.open_attempts()) == [running]
 
 
-def test_agent_spans_that_touch_the_span_are_given_whole(store: Store) -> None:
+def test_connects_that_are_over_are_given_with_and_without_a_word(store: Store) -> None:
+    """Without one: those that ended since an instant. With one: the last so many that were placed since it."""
+    load(store, make_lead(1))
+    silent = make_connect(1, 110.0)
+    said = [make_connect(call_id, 100.0 + call_id, disposition="sale") for call_id in (2, 3, 4)]
+    others = [
+        make_attempt(5, 120.0, disposition="wrong"),
+        make_connect(6, 120.0, disposition="sale", released_at=None),
+        make_connect(7, 120.0, released_at=None),
+    ]
+    store.apply([RecordAttempt(attempt=each) for each in (*said, silent, *others)])
+    assert list(store.undisposed(100.0)) == [silent]
+    assert list(store.undisposed(172.0)) == []
+    assert list(store.disposed(0.0, 10)) == said
+    assert list(store.disposed(said[1].placed_at, 10)) == said[1:]
+    assert list(store.disposed(0.0, 2)) == said[1:]
+
+
+def test_agent_spans_that_touch_the_span_are_given_whole(store: AnyStore) -> None:
     """Spans that share an instant with [from, to) come whole; one that ends at `from` or begins at `to` does not."""
     spans = [
         make_span("ready", 0.0, 100.0),
@@ -397,7 +416,7 @@ def test_agent_spans_that_touch_the_span_are_given_whole(store: Store) -> None:
     assert list(store.agent_spans(None, 150.0, 150.1)) == [spans[1], spans[3]]
 
 
-def test_call_ids_are_never_used_again(store: Store) -> None:
+def test_call_ids_are_never_used_again(store: AnyStore) -> None:
     """The next call id is above every attempt and every order to dial, kept or only journaled."""
     assert (store.next_call_id(), store.next_seq()) == (1, 1)
     store.apply([RecordAttempt(attempt=make_attempt(7, 100.0))])
@@ -417,7 +436,7 @@ def test_call_ids_are_never_used_again(store: Store) -> None:
     assert (store.next_call_id(), store.next_seq()) == (13, 3)
 
 
-def test_the_journal_comes_back_as_written(store: Store) -> None:
+def test_the_journal_comes_back_as_written(store: AnyStore) -> None:
     """Entries are read in order, from any sequence number on, and their commands are applied once."""
     load(store, make_lead(1))
     lead = store.claim("spring", 1, 1000.0).leads[0]
@@ -434,7 +453,7 @@ def test_the_journal_comes_back_as_written(store: Store) -> None:
         store.append(6, 1001.0, None, [])
 
 
-def test_many_leads_are_claimed_once_each_in_order(store: Store) -> None:
+def test_many_leads_are_claimed_once_each_in_order(store: AnyStore) -> None:
     """Five hundred leads, claimed in steps with returns in between, come in order and never twice at a time."""
     load(store, *[make_lead(index, priority=index * 7 % 5, shuffle=index * 37 % 101) for index in range(500)])
     keys: list[str] = []
@@ -459,7 +478,7 @@ def test_many_leads_are_claimed_once_each_in_order(store: Store) -> None:
     assert store.claim("spring", 1, 1e12).open_leads == 0
 
 
-def test_equal_numbers_of_one_row_are_one_number(store: Store) -> None:
+def test_equal_numbers_of_one_row_are_one_number(store: AnyStore) -> None:
     """A row that repeats a number gives a lead that has it once."""
     number = make_number(1)
     twice = replace(

@@ -13,7 +13,8 @@ from dialer.domain.lead import Lead, LeadState
 from dialer.domain.policy import ListPolicy
 from dialer.engine.hopper import order_key
 from dialer.storage.memory import MemoryStore
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.unit.storage.builders import VAULT, make_lead, make_number, make_policy
 
 POLICY = make_policy(list=ListPolicy())
@@ -36,7 +37,7 @@ STEPS = st.lists(
 )
 
 
-def play(store: MemoryStore | SqliteStore, steps: list[tuple[object, ...]]) -> list[object]:
+def play(store: MemoryStore | Store, steps: list[tuple[object, ...]]) -> list[object]:
     """Do the steps and note every answer; a claim moves the clock on."""
     said: list[object] = []
     in_hand: list[Lead] = []
@@ -75,5 +76,8 @@ def play(store: MemoryStore | SqliteStore, steps: list[tuple[object, ...]]) -> l
 @given(steps=STEPS)
 def test_both_stores_say_the_same(steps: list[tuple[object, ...]]) -> None:
     """Any order of imports, dry runs, claims, saves, blocks and restarts gives equal answers and equal leads."""
-    with tempfile.TemporaryDirectory() as folder, closing(SqliteStore(Path(folder) / "dialer.db", VAULT)) as sqlite:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Store(SqliteDatabase(Path(folder) / "dialer.db"), VAULT)) as sqlite,
+    ):
         assert play(sqlite, steps) == play(MemoryStore(), steps)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from dialer.cli.main import app
 from dialer.config.campaign import load_campaign
 from dialer.daemon.imports import import_list
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 from tests.vaults import open_state
 
 SELLER = "Example Telecom"
@@ -115,7 +115,7 @@ def prepare(folder: Path) -> Path:
     return config
 
 
-def bring_in(store: SqliteStore, campaigns: Path, name: str) -> None:
+def bring_in(store: Store, campaigns: Path, name: str) -> None:
     """Import a campaign's list, as of 1 November 2026."""
     policy = load_campaign(campaigns / f"{name}.toml")
     import_list(campaigns / f"{name}.csv", policy, store, at("2026-11-01T12:00", "UTC"))

@@ -19,7 +19,7 @@ from dialer.config.settings import load_settings
 from dialer.daemon.lock import only_daemon
 from dialer.daemon.stores import open_store
 from dialer.domain.commands import RecordAttempt
-from dialer.storage.connection import SCHEMA_VERSION
+from dialer.storage.versions import SCHEMA_VERSION
 from tests.architecture.tree import ROOT
 from tests.integration.daemon_process import DIALER, prepare
 from tests.unit.storage.builders import make_attempt, make_number, make_policy

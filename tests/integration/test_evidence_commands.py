@@ -19,7 +19,7 @@ from dialer.daemon.stores import open_records, open_store
 from dialer.domain.commands import BlockPerson
 from dialer.domain.events import CampaignLoaded, LawLoaded
 from dialer.storage import retained
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 from tests.integration.daemon_process import dialer
 from tests.laws import open_law
 from tests.unit.storage.builders import make_abandoned, make_number, make_policy
@@ -40,7 +40,7 @@ def config(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def store_of(config: Path) -> Iterator[SqliteStore]:
+def store_of(config: Path) -> Iterator[Store]:
     """The database of a configuration, for writing."""
     with open_store(load_settings(config)) as store:
         yield store

@@ -20,7 +20,8 @@ from dialer.daemon.imports import ImportReport, import_list
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import ListError
 from dialer.leads.numbers import NOBODY
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.unit.leads.campaigns import campaign
 from tests.vaults import make_vault, read_state
 
@@ -36,7 +37,7 @@ def shipped() -> dict[str, CampaignPolicy]:
     return {Path(file).name: policy for policy in policies for file in policy.list.files}
 
 
-def snapshot(store: SqliteStore, name: str) -> list[object]:
+def snapshot(store: Store, name: str) -> list[object]:
     return list(store.leads(name))
 
 
@@ -117,7 +118,7 @@ def test_shipped_lists_import_as_documented(
     """Every row of the four lists ends as expected; a second import changes nothing, not even a lead's bytes."""
     path = shutil.copy(LISTS / name, tmp_path)
     policy = shipped()[name]
-    with SqliteStore(tmp_path / "dialer.db", make_vault()) as store:
+    with Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault()) as store:
         report = import_list(path, policy, store, NOW)
         assert adds_up(report)
         assert (report.encoding.name if report.encoding else None) == encoding
@@ -137,7 +138,7 @@ def test_every_shipped_number_reaches_nobody(tmp_path: Path) -> None:
     drama = (*british, "447700900", "441632960")
     for name, policy in shipped().items():
         path = shutil.copy(LISTS / name, tmp_path)
-        with SqliteStore(tmp_path / f"{name}.db", make_vault()) as store:
+        with Store(SqliteDatabase(tmp_path / f"{name}.db"), make_vault()) as store:
             import_list(path, policy, store, NOW)
             numbers = [number for lead in store.leads(policy.name) for number in lead.numbers]
         assert numbers
@@ -171,7 +172,7 @@ def test_rejects_stand_beside_the_list(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("name,phone,phone2\na,010-0123-4567,nope\nb,,\n\nc,nope,=1+1\n,,\n", encoding="utf-8")
     rejects = tmp_path / "list.csv.rejects.csv"
-    with SqliteStore(tmp_path / "dialer.db", make_vault()) as store:
+    with Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault()) as store:
         report = import_list(path, campaign(), store, NOW)
         assert (report.rows, report.loaded, report.rejected) == (3, 1, 2)
         assert report.rejects_path == str(rejects)
@@ -197,7 +198,7 @@ def test_rejects_are_for_their_user_alone(tmp_path: Path) -> None:
     rejects.touch(mode=0o644)
     before = os.umask(0)
     try:
-        with SqliteStore(tmp_path / "dialer.db", make_vault()) as store:
+        with Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault()) as store:
             report = import_list(path, campaign(columns={"number": ("phone",)}), store, NOW)
     finally:
         os.umask(before)
@@ -209,7 +210,7 @@ def test_a_person_met_twice_is_one_lead_with_all_numbers(tmp_path: Path) -> None
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     first.write_text("name,phone,phone2\na,010-0000-0001,010-0000-0002\nA,+82 10 0000 0002,010-0000-0003\n")
     second.write_text("name,phone,phone2\n,010-0000-0003,010-0000-0004\n")
-    with SqliteStore(tmp_path / "dialer.db", make_vault()) as store:
+    with Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault()) as store:
         report = import_list(first, campaign(), store, NOW)
         assert (report.loaded, report.merged, report.unchanged) == (1, 1, 0)
         report = import_list(second, campaign(), store, NOW)
@@ -223,7 +224,7 @@ def test_a_dry_run_reports_and_loads_nothing(tmp_path: Path) -> None:
     """The report and the rejects are those of the real import."""
     path = tmp_path / "list.csv"
     path.write_text("name,phone,phone2\na,010-0123-4567,\nb,,\n")
-    with SqliteStore(tmp_path / "dialer.db", make_vault()) as store:
+    with Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault()) as store:
         report = import_list(path, campaign(), store, NOW, is_dry_run=True)
         assert (report.loaded, report.rejected, report.is_dry_run) == (1, 1, True)
         assert snapshot(store, "try-out") == []
@@ -247,7 +248,7 @@ def test_a_broken_list_loads_nothing(tmp_path: Path, name: str, content: bytes, 
     """However late the fault comes: no lead, no rejects file, no temporary file."""
     path = tmp_path / name
     path.write_bytes(content)
-    with SqliteStore(tmp_path / "dialer.db", make_vault()) as store:
+    with Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault()) as store:
         with pytest.raises(ListError, match=message) as caught:
             import_list(path, campaign(), store, NOW)
         assert str(path) in str(caught.value)
@@ -261,7 +262,7 @@ def test_rejects_that_cannot_be_written_stop_the_import_first(tmp_path: Path) ->
     path = tmp_path / "list.csv"
     path.write_text("name,phone,phone2\na,010-0123-4567,\n")
     (tmp_path / "list.csv.rejects.csv").mkdir()
-    with SqliteStore(tmp_path / "dialer.db", make_vault()) as store:
+    with Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault()) as store:
         with pytest.raises(ListError, match=r"rejected rows go to .*list\.csv\.rejects\.csv, which cannot be written"):
             import_list(path, campaign(), store, NOW)
         assert snapshot(store, "try-out") == []
@@ -272,7 +273,7 @@ def test_progress_is_told_in_rows_and_shares(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("name,phone,phone2\n" + "".join(f"a,010-0000-{n:04},\n" for n in range(1_000)))
     told: list[tuple[int, float]] = []
-    with SqliteStore(tmp_path / "dialer.db", make_vault()) as store:
+    with Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault()) as store:
         import_list(path, campaign(), store, NOW, progress=lambda rows, share: told.append((rows, share)))
     assert told == sorted(told)
     assert [rows for rows, _ in told] == [250, 500, 750, 1_000, 1_000]
@@ -298,7 +299,7 @@ def test_all_formats_give_the_same_leads(tmp_path: Path) -> None:
     book.save(tmp_path / "list.xlsx")
     loaded = []
     for ending in ("csv", "jsonl", "parquet", "xlsx"):
-        with SqliteStore(tmp_path / f"{ending}.db", make_vault()) as store:
+        with Store(SqliteDatabase(tmp_path / f"{ending}.db"), make_vault()) as store:
             report = import_list(tmp_path / f"list.{ending}", campaign(), store, NOW)
             assert (report.format, report.loaded) == (ending, 20)
             loaded.append(snapshot(store, "try-out"))

@@ -18,7 +18,8 @@ from dialer.errors import ListError
 from dialer.leads.columns import locate
 from dialer.leads.reader import read_rows
 from dialer.leads.source import Row
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.architecture.tree import ROOT
 from tests.unit.storage.builders import VAULT, make_number, make_policy
 
@@ -34,7 +35,7 @@ SHIPPED = [
 
 def brought_in(path: Path, policy: CampaignPolicy, database: Path, *, large: int, times: int = 1) -> dict[str, Any]:
     """Import a list into a database; give all that came of it."""
-    with closing(SqliteStore(database, VAULT)) as store:
+    with closing(Store(SqliteDatabase(database), VAULT)) as store:
         reports = [import_list(path, policy, store, NOW, large=large) for _ in range(times)]
         rejects = Path(reports[-1].rejects_path).read_bytes() if reports[-1].rejects_path else b""
         leads = list(store.leads(policy.name))
@@ -111,7 +112,7 @@ def test_an_import_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     def stop(rows: int, _: float) -> None:
         raise ListError(f"stopped after {rows} rows")
 
-    with closing(SqliteStore(tmp_path / "a.db", VAULT)) as store:
+    with closing(Store(SqliteDatabase(tmp_path / "a.db"), VAULT)) as store:
         with pytest.raises(ListError, match="stopped after"):
             import_list(there, policy, store, NOW, large=0, progress=stop)
         assert store.counts(policy.name).loaded == 0

@@ -14,13 +14,13 @@ from typer.testing import CliRunner, Result
 
 from dialer.cli.main import app
 from dialer.config.settings import load_settings
-from dialer.daemon.service import make_clock
+from dialer.daemon.clock import make_clock
 from dialer.daemon.stores import open_store
 from dialer.domain.commands import Command, PlaceCall, RecordAttempt
 from dialer.domain.events import CallDisposed, CampaignLoaded, LeadsClaimed
 from dialer.storage import journal
 from dialer.storage.codec import decode_entry
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 from tests.unit.storage.builders import make_attempt, make_lead, make_number, make_policy
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -39,7 +39,7 @@ def config(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def store_of(config: Path) -> Iterator[SqliteStore]:
+def store_of(config: Path) -> Iterator[Store]:
     """The database of a configuration, for writing."""
     with open_store(load_settings(config)) as store:
         yield store

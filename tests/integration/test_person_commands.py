@@ -24,7 +24,7 @@ from dialer.domain.policy import CampaignPolicy, EraseAfter, RetentionPolicy
 from dialer.domain.standing import Consent
 from dialer.storage.erasure import erase_due
 from dialer.storage.evidence_trim import HOUSE_KEEP_DAYS
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 from tests.integration.daemon_process import prepare, running
 from tests.unit.storage.builders import make_connect, make_lead, make_number, make_policy
 from tests.unit.storage.evidence_log import attempted, verdict
@@ -75,13 +75,13 @@ def config(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def store_of(config: Path) -> Iterator[SqliteStore]:
+def store_of(config: Path) -> Iterator[Store]:
     """The database of a configuration, for writing."""
     with open_store(load_settings(config)) as store:
         yield store
 
 
-def call(store: SqliteStore, policy: CampaignPolicy, lead: Lead, call_id: int, at: float) -> None:
+def call(store: Store, policy: CampaignPolicy, lead: Lead, call_id: int, at: float) -> None:
     """Keep a day's work on a lead: claimed, judged, dialed, talked to, disposed with a callback and a note."""
     claimed = store.claim(policy.name, 1, at)
     number = lead.numbers[0].e164

@@ -19,7 +19,8 @@ from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy, CompliancePolicy, HoursPolicy, NumberOrder, NumbersPolicy, RetryPolicy
 from dialer.domain.standing import Consent, RegistryCopy, Relationship
 from dialer.storage.registries import KeptCopy, sorted_hashes
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.laws import (
     attempt_rule,
     consent_rule,
@@ -318,13 +319,13 @@ OUTCOMES = ("nothing", "nothing", "refused", "talked", "abandoned", "unknown", "
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
+def store(tmp_path: Path) -> Iterator[Store]:
     """An empty database."""
-    with closing(SqliteStore(tmp_path / "dialer.db", make_vault())) as made:
+    with closing(Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault())) as made:
         yield made
 
 
-def fill(store: SqliteStore, world: World) -> None:
+def fill(store: Store, world: World) -> None:
     """Put a world into a database."""
     with store.importing(world.policy, "list.csv", "", world.at) as session:
         for _ in range(LEADS):
@@ -347,7 +348,7 @@ def fill(store: SqliteStore, world: World) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("theme", THEMES)
-def test_groups_answer_as_the_gate_does_for_each_lead(store: SqliteStore, theme: str, seed: int) -> None:
+def test_groups_answer_as_the_gate_does_for_each_lead(store: Store, theme: str, seed: int) -> None:
     """The parts add up, each lead of a part has its reason and rule by itself, and the next instant is the earliest."""
     world = World(theme, seed)
     fill(store, world)
@@ -370,7 +371,7 @@ def test_groups_answer_as_the_gate_does_for_each_lead(store: SqliteStore, theme:
     assert sorted(seen) == [lead.lead_id for lead in left]
 
 
-def test_there_are_fewer_questions_than_leads(store: SqliteStore) -> None:
+def test_there_are_fewer_questions_than_leads(store: Store) -> None:
     """Leads that nothing tells apart are asked about once."""
     world = World("any", 1)
     with store.importing(world.policy, "list.csv", "", world.at) as session:
@@ -382,7 +383,7 @@ def test_there_are_fewer_questions_than_leads(store: SqliteStore) -> None:
     assert len(census.groups[0].asked) == 1
 
 
-def test_an_empty_list_has_no_parts(store: SqliteStore) -> None:
+def test_an_empty_list_has_no_parts(store: Store) -> None:
     """A campaign without leads has nothing left, and nothing stands against that."""
     store.register(make_policy("spring"))
     survey = Survey(store, make_policy("spring"), everything(), 1.0)

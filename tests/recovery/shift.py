@@ -45,7 +45,8 @@ from dialer.simulator.world import World
 from dialer.storage.codec import Entry
 from dialer.storage.evidence_check import check
 from dialer.storage.evidence_file import Wanted
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.laws import open_law
 from tests.parity.floor import START_AT, leads, policy
 from tests.vaults import make_vault
@@ -96,7 +97,7 @@ SCENARIO = load_world(str(Path(__file__).with_name("world.toml")))
 
 def fill(path: Path) -> None:
     """Make a database with the leads of all campaigns."""
-    with SqliteStore(path, make_vault()) as store:
+    with Store(SqliteDatabase(path), make_vault()) as store:
         for rank, campaign in enumerate(policies()):
             with store.importing(campaign, "leads.csv", "0" * 64, START_AT) as session:
                 for each in leads(campaign, LEADS, rank * LEADS):
@@ -149,7 +150,7 @@ class Shift:
         self.world = World(SCENARIO, policies(), seed=7, start_at=START_AT, agents=AGENTS, agent_groups=("floor",))
         self.undelivered: deque[Event] = deque()  # at the desks
         self.queue: deque[Event] = deque()
-        self.store: SqliteStore
+        self.store: Store
         self.engine: Engine
         self.seq = 0
         self._start()
@@ -228,7 +229,7 @@ class Shift:
     # ------------------------------------------------------------------------------------- the kill
     def _start(self) -> None:
         """Do what a daemon does at its start."""
-        self.store = SqliteStore(self.path, make_vault())
+        self.store = Store(SqliteDatabase(self.path), make_vault())
         self.store.release_claims()
         earlier = EarlierRun(self.store, self.now)
         self.seq = self.store.next_seq()
@@ -447,7 +448,7 @@ def check_verdicts(entries: Iterator[Entry]) -> None:
                 last_call_id = command.call_id
 
 
-def check_evidence(store: SqliteStore) -> None:
+def check_evidence(store: Store) -> None:
     """The chain of the evidence is whole from its first entry to its last."""
     out = io.BytesIO()
     store.export_evidence(out, Wanted())

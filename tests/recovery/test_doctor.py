@@ -12,7 +12,8 @@ import pytest
 
 from dialer.domain.commands import PlaceCall
 from dialer.storage.doctor import Doctor, Finding, mend
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.integration.daemon_process import dialer, prepare, running
 from tests.recovery.shift import Kill, Shift, check_evidence, fill
 from tests.vaults import make_vault
@@ -65,7 +66,7 @@ def kinds(path: Path, *, has_daemon: bool = False) -> set[str]:
 
 def mended(path: Path) -> list[str]:
     """Mend a database; give what was done."""
-    with SqliteStore(path, make_vault()) as store:
+    with Store(SqliteDatabase(path), make_vault()) as store:
         return mend(store, look(path), 1.0, "tester")
 
 
@@ -84,7 +85,7 @@ def test_a_start_settles_them(path: Path) -> None:
     shift._work(shift.now + 1.0)
     shift.close()
     assert not {"open", "stuck"} & kinds(path, has_daemon=True)
-    with SqliteStore(path, make_vault()) as store:
+    with Store(SqliteDatabase(path), make_vault()) as store:
         assert list(store.open_attempts()) == []
 
 
@@ -103,14 +104,14 @@ def test_a_count_of_open_leads_that_is_off_is_made_anew(path: Path) -> None:
 def test_ids_of_calls_go_on_behind_the_last_one_that_was_ordered(path: Path) -> None:
     """By the attempts and by the journal."""
     mended(path)
-    with SqliteStore(path, make_vault()) as store:
+    with Store(SqliteDatabase(path), make_vault()) as store:
         ordered = [c.call_id for entry in store.entries() for c in entry.commands if isinstance(c, PlaceCall)]
     with spoilt(path) as connection:
         connection.execute("UPDATE meta SET value = 2 WHERE key = 'next_call_id'")
         connection.execute("DELETE FROM attempts WHERE call_id = ?", (max(ordered),))
     assert "next_call_id" in kinds(path)
     mended(path)
-    with SqliteStore(path, make_vault()) as store:
+    with Store(SqliteDatabase(path), make_vault()) as store:
         assert store.next_call_id() == max(ordered) + 1
 
 
@@ -124,7 +125,7 @@ def test_attempts_that_a_lead_does_not_count_are_counted(path: Path) -> None:
     found = [each for each in look(path) if each.kind == "attempts"]
     assert {each.lead_id: each.is_mendable for each in found} == {tried[0][0]: True, tried[1][0]: False}
     mended(path)
-    with SqliteStore(path, make_vault()) as store:
+    with Store(SqliteDatabase(path), make_vault()) as store:
         first = store.lead(tried[0][0])
     assert first is not None and first.attempts == tried[0][1]
 
@@ -140,7 +141,7 @@ def test_an_attempt_without_evidence_is_added_to_it(path: Path) -> None:
     assert "evidence" in kinds(path)
     assert "added 1 attempts to the evidence" in mended(path)
     assert "evidence" not in kinds(path)
-    with SqliteStore(path, make_vault()) as store:
+    with Store(SqliteDatabase(path), make_vault()) as store:
         check_evidence(store)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from hypothesis import settings
 
 from dialer.storage.codec import Entry
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.recovery.shift import Shift, check_evidence, fill
 from tests.vaults import make_vault
 
@@ -53,7 +54,7 @@ class Unplugged(Shift):
         copy.write_bytes(database)
         Path(f"{copy}-wal").write_bytes(log)
         Path(f"{copy}-shm").unlink(missing_ok=True)
-        with SqliteStore(copy, make_vault()) as store:
+        with Store(SqliteDatabase(copy), make_vault()) as store:
             last = store.next_seq() - 1
             assert expected is None or last in expected, (last, expected)
             self.kept_last += expected is not None and last == expected[-1]

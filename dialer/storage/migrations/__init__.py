@@ -3,7 +3,7 @@
 One rule governs this package: a revision is named after the schema version that it leads to, and speaks of the tables
 as they were then, whatever later versions make of them. A revision that a release had is never changed.
 
-A new version: change `dialer.storage.schema`, raise SCHEMA_VERSION in `dialer.storage.connection`, and add a module
+A new version: change `dialer.storage.schema`, raise SCHEMA_VERSION in `dialer.storage.versions`, and add a module
 with the revision to `versions`.
 
 Only `dialer.storage.schema` says what the tables are. A test holds a database that took every step to one that was made

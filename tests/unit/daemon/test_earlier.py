@@ -11,7 +11,8 @@ from dialer.domain.commands import RecordAgent, RecordAttempt, RecordChange
 from dialer.domain.events import CallReleased
 from dialer.domain.living import Living, LivingCall, LivingState
 from dialer.domain.records import AgentRecord, Attempt, CampaignChange
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.parity.floor import START_AT, leads, policy
 from tests.vaults import make_vault
 
@@ -20,9 +21,9 @@ AGENT = AgentRecord(agent_id="a1", groups=("floor",), state="ready", reason="", 
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
+def store(tmp_path: Path) -> Iterator[Store]:
     """A store with two leads, the first of them on call 1."""
-    with SqliteStore(tmp_path / "dialer.db", make_vault()) as made:
+    with Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault()) as made:
         with made.importing(POLICY, "leads.csv", "0" * 64, START_AT) as session:
             for each in leads(POLICY, 2):
                 session.add(each)
@@ -39,7 +40,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
         yield made
 
 
-def changed(store: SqliteStore, *actions: str, who: str = "olga", reason: str = "drill") -> None:
+def changed(store: Store, *actions: str, who: str = "olga", reason: str = "drill") -> None:
     """Keep changes of the campaign, one a second."""
     at = max([each.at for each in store.changes("survey", 0.0, 1e12)], default=START_AT)
     for rank, action in enumerate(actions, start=1):
@@ -49,7 +50,7 @@ def changed(store: SqliteStore, *actions: str, who: str = "olga", reason: str = 
         store.apply([RecordChange(change=change)])
 
 
-def test_of_each_call_it_says_what_the_gateway_says(store: SqliteStore) -> None:
+def test_of_each_call_it_says_what_the_gateway_says(store: Store) -> None:
     """A call that is up, one that is not, and one of no attempt."""
     earlier = EarlierRun(store, START_AT + 9.0)
     assert earlier.asked == {1: START_AT}
@@ -61,13 +62,13 @@ def test_of_each_call_it_says_what_the_gateway_says(store: SqliteStore) -> None:
     assert found is not None and found.calls[0].living is None
 
 
-def test_a_call_whose_end_the_gateway_has_reported_already_is_not_of_unknown_fate(store: SqliteStore) -> None:
+def test_a_call_whose_end_the_gateway_has_reported_already_is_not_of_unknown_fate(store: Store) -> None:
     """The end was news before the gateway was asked, so the call is not among those that are up; it follows."""
     found = EarlierRun(store, START_AT + 9.0).found(Living(), [CallReleased(call_id=1, by="callee")])
     assert found is not None and found.calls[0].living is not None
 
 
-def test_agents_are_there_for_an_hour_where_nobody_sees_the_desks(store: SqliteStore) -> None:
+def test_agents_are_there_for_an_hour_where_nobody_sees_the_desks(store: Store) -> None:
     """A gateway that sees them has the last word."""
     for now, agents, present in (
         (START_AT + DESK_S, None, None),
@@ -81,11 +82,11 @@ def test_agents_are_there_for_an_hour_where_nobody_sees_the_desks(store: SqliteS
 
 def test_nothing_left_behind_is_nothing_found(tmp_path: Path) -> None:
     """An empty database needs no word to the engine."""
-    with SqliteStore(tmp_path / "empty.db", make_vault()) as empty:
+    with Store(SqliteDatabase(tmp_path / "empty.db"), make_vault()) as empty:
         assert EarlierRun(empty, START_AT).found(Living(agents=())) is None
 
 
-def test_campaigns_without_a_file_that_have_calls_are_named(store: SqliteStore) -> None:
+def test_campaigns_without_a_file_that_have_calls_are_named(store: Store) -> None:
     """By the policy that they were last loaded with."""
     earlier = EarlierRun(store, START_AT)
     assert earlier.policies_beside(["survey"]) == []
@@ -105,9 +106,7 @@ def test_campaigns_without_a_file_that_have_calls_are_named(store: SqliteStore) 
         (("load", "shutdown"), []),
     ],
 )
-def test_what_an_operator_did_last_is_done_again(
-    store: SqliteStore, actions: tuple[str, ...], again: list[str]
-) -> None:
+def test_what_an_operator_did_last_is_done_again(store: Store, actions: tuple[str, ...], again: list[str]) -> None:
     """By the same name and for the same reason; what the house itself did, or refused, does not count."""
     changed(store, *actions)
     changed(store, "stop", who="reload")
@@ -118,7 +117,7 @@ def test_what_an_operator_did_last_is_done_again(
     ]
 
 
-def test_a_campaign_that_was_started_by_hand_is_started_again(store: SqliteStore) -> None:
+def test_a_campaign_that_was_started_by_hand_is_started_again(store: Store) -> None:
     """However often: the reason does not grow."""
     by_hand = replace(POLICY, is_started=False)
     assert EarlierRun(store, START_AT).orders(by_hand) == []

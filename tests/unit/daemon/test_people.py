@@ -6,7 +6,8 @@ from dialer.daemon.people import People
 from dialer.domain.commands import BlockPerson
 from dialer.domain.events import CallDisposed, Event, PersonRefused
 from dialer.storage.codec import Entry
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.unit.storage.builders import VAULT, make_lead, make_number, make_policy
 
 SELLER = make_policy().seller
@@ -27,7 +28,7 @@ def heard(tmp_path: Path, event: Event, *indexes: int) -> list[Event]:
     """Give what follows from a refusal of these numbers, caused by an event."""
     numbers = tuple(make_number(index).e164 for index in indexes)
     posted = Posted()
-    with SqliteStore(tmp_path / "dialer.db", VAULT) as store:
+    with Store(SqliteDatabase(tmp_path / "dialer.db"), VAULT) as store:
         for name, lead in (("spring", make_lead(1)), ("autumn", make_lead(1, 2, campaign="autumn"))):
             policy = make_policy(name)
             store.register(policy)

@@ -16,7 +16,8 @@ from dialer.daemon.logs import make_logger
 from dialer.daemon.registries import DAY_S, Arrival, RegistryReport, good_until, import_registry, tell_ages, watch_ages
 from dialer.domain.standing import RegistryCopy
 from dialer.errors import DialerError, ListError, UsageError
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.laws import law, registry_rule, ruleset
 from tests.unit.storage.builders import VAULT
 from tests.unit.storage.people import register
@@ -26,9 +27,9 @@ ARRIVAL = Arrival(registry="kr-donotcall", received_at=NOW - 3600.0, who="amy")
 LISTED = [f"010-0000-{rank:04d}" for rank in range(20)]
 
 
-def open_store(folder: Path) -> SqliteStore:
+def open_store(folder: Path) -> Store:
     """The database of a test."""
-    return SqliteStore(folder / "dialer.db", VAULT)
+    return Store(SqliteDatabase(folder / "dialer.db"), VAULT)
 
 
 def write(folder: Path, numbers: list[str], name: str = "r.txt") -> Path:

@@ -13,7 +13,8 @@ from dialer.daemon.retention import erase_daily
 from dialer.domain.commands import SaveLead
 from dialer.domain.lead import LeadState
 from dialer.domain.policy import EraseAfter, RetentionPolicy
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.laws import open_law
 from tests.unit.storage.builders import VAULT, make_lead, make_policy
 
@@ -21,10 +22,10 @@ MARCH = 1773144000.0  # 2026-03-10 12:00 UTC
 DAY = 86_400.0
 
 
-def finished(folder: Path, days: int) -> SqliteStore:
+def finished(folder: Path, days: int) -> Store:
     """A database with one lead that was called on 10 March, and whose campaign keeps people for so many days."""
     policy = make_policy(retention=RetentionPolicy(erase_after=EraseAfter.DAYS, days=days))
-    store = SqliteStore(folder / "dialer.db", VAULT)
+    store = Store(SqliteDatabase(folder / "dialer.db"), VAULT)
     with store.importing(policy, "list.csv", "", MARCH) as session:
         session.add(make_lead(7, name="Jane Placeholder"))
     [lead] = store.leads(policy.name)
@@ -33,7 +34,7 @@ def finished(folder: Path, days: int) -> SqliteStore:
     return store
 
 
-async def work_until(store: SqliteStore, start_at: float, is_done: Callable[[float], bool], out: io.StringIO) -> None:
+async def work_until(store: Store, start_at: float, is_done: Callable[[float], bool], out: io.StringIO) -> None:
     """Let the daemon's part work, at a speed of a day in a tenth of a second, until `is_done` of the instant."""
     clock = ScaledClock(speed=10 * DAY, start_at=start_at)
     log = make_logger("info", "json", clock, stream=out)
@@ -44,7 +45,7 @@ async def work_until(store: SqliteStore, start_at: float, is_done: Callable[[flo
     await asyncio.gather(work, return_exceptions=True)
 
 
-def people(store: SqliteStore) -> list[tuple[str, str]]:
+def people(store: Store) -> list[tuple[str, str]]:
     """The names in the database, and the reasons of their leads."""
     return [(lead.name, lead.reason) for lead in store.leads("spring")]
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from dialer.domain.standing import Consent, RegistryCopy
 from dialer.storage.memory import MemoryStore
 from dialer.storage.registries import HASH_BYTES, KeptCopy, file_name, sorted_hashes
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.store import Store
 from tests.unit.storage.builders import make_number
 
-Store = MemoryStore | SqliteStore
+AnyStore = MemoryStore | Store
 SELLER = "Example Telecom"
 OTHER = "Example Bank"
 DAY_S = 86_400.0
@@ -28,7 +28,7 @@ def make_consent(index: int, **changes: object) -> Consent:
     return replace(consent, **changes)  # type: ignore[arg-type]
 
 
-def give(store: Store, *consents: Consent, now: float = 5000.0) -> None:
+def give(store: AnyStore, *consents: Consent, now: float = 5000.0) -> None:
     """Bring consents into a store."""
     if isinstance(store, MemoryStore):
         store.add_consents(consents)
@@ -38,7 +38,7 @@ def give(store: Store, *consents: Consent, now: float = 5000.0) -> None:
 
 
 def register(
-    store: Store, registry: str, numbers: Iterable[str], *, version: str = "1", imported_at: float = 0.0
+    store: AnyStore, registry: str, numbers: Iterable[str], *, version: str = "1", imported_at: float = 0.0
 ) -> RegistryCopy:
     """Take a copy of a register into use."""
     numbers = list(numbers)

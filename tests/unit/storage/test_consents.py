@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from dialer.domain.commands import BlockPerson, RecordAttempt
 from dialer.domain.standing import Consent
 from dialer.errors import KeysError
-from dialer.storage.reading import SqliteRecords
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.reading import Records
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.unit.storage.builders import VAULT, make_attempt, make_lead, make_number, make_policy
 from tests.unit.storage.people import OTHER, SELLER, give, make_consent
 from tests.vaults import make_vault
@@ -21,9 +22,9 @@ from tests.vaults import make_vault
 SELLERS = (SELLER, OTHER, "Example Post")
 
 
-def open_store(tmp_path: Path) -> SqliteStore:
+def open_store(tmp_path: Path) -> Store:
     """The database of a test."""
-    return SqliteStore(tmp_path / "dialer.db", VAULT)
+    return Store(SqliteDatabase(tmp_path / "dialer.db"), VAULT)
 
 
 def raw(tmp_path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -146,7 +147,7 @@ def test_a_wrong_key_opens_nothing(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         give(store, make_consent(1))
     with pytest.raises(KeysError, match="00000001"):
-        SqliteRecords(tmp_path / "dialer.db", make_vault("00000002"))
+        Records(SqliteDatabase(tmp_path / "dialer.db"), make_vault("00000002"))
 
 
 consents = st.lists(

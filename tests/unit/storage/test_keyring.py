@@ -12,7 +12,8 @@ import pytest
 
 from dialer.errors import KeysError
 from dialer.storage.keyring import Keys, changing, known_keys, make_keys, new_key, open_vault, read_keys, write_keys
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 
 SECRET = base64.b64encode(b"s" * 32).decode()
 KEY: dict[str, Any] = {"id": "0a0b0c0d", "secret": SECRET, "made_at": "2026-03-10T09:00:00Z"}
@@ -31,48 +32,50 @@ def test_a_keyring_is_made_with_the_database(tmp_path: Path) -> None:
     keys_file, database = tmp_path / "secret" / "keys.json", tmp_path / "dialer.db"
     before = os.umask(0)
     try:
-        vault = open_vault(keys_file, database)
+        vault = open_vault(keys_file, SqliteDatabase(database))
     finally:
         os.umask(before)
     assert stat.S_IMODE(keys_file.stat().st_mode) == 0o600
-    SqliteStore(database, vault).close()
-    again = open_vault(keys_file, database)
+    Store(SqliteDatabase(database), vault).close()
+    again = open_vault(keys_file, SqliteDatabase(database))
     assert again.open(vault.seal(b"x", b"p"), b"p") == b"x"
     assert again.index("+12025550100") == vault.index("+12025550100")
-    SqliteStore(database, again).close()
+    Store(SqliteDatabase(database), again).close()
     assert [each.name for each in keys_file.parent.iterdir()] == ["keys.json"]
 
 
 def test_no_keyring_is_made_for_a_database_that_has_one(tmp_path: Path) -> None:
     """When the key file is gone, or another lies there, nothing is made, read or written; the error says what to do."""
     keys_file, database = tmp_path / "keys.json", tmp_path / "dialer.db"
-    SqliteStore(database, open_vault(keys_file, database)).close()
+    Store(SqliteDatabase(database), open_vault(keys_file, SqliteDatabase(database))).close()
     kept = keys_file.rename(tmp_path / "kept.json")
     before = database.read_bytes()
     with pytest.raises(KeysError, match=r"keys\.json: there is none, .* put back the key file"):
-        open_vault(keys_file, database)
+        open_vault(keys_file, SqliteDatabase(database))
     assert not keys_file.exists()
     make_keys(keys_file)
     with pytest.raises(
         KeysError, match=r"dialer\.db: it was written under the key [0-9a-f]{8}, which the keyring does"
     ):
-        SqliteStore(database, open_vault(keys_file, database))
+        Store(SqliteDatabase(database), open_vault(keys_file, SqliteDatabase(database)))
     assert database.read_bytes() == before
     kept.replace(keys_file)
-    SqliteStore(database, open_vault(keys_file, database)).close()
+    Store(SqliteDatabase(database), open_vault(keys_file, SqliteDatabase(database))).close()
 
 
 def test_another_secret_or_index_under_the_same_name_is_found_out(tmp_path: Path) -> None:
     """The id of a key does not make it the right one."""
     database = tmp_path / "dialer.db"
-    SqliteStore(database, open_vault(written(tmp_path / "keys.json", RING), database)).close()
+    Store(SqliteDatabase(database), open_vault(written(tmp_path / "keys.json", RING), SqliteDatabase(database))).close()
     other = base64.b64encode(b"t" * 32).decode()
     for wrong, message in (
         ({**RING, "keys": [{**KEY, "secret": other}]}, "the value does not open under the key 0a0b0c0d"),
         ({**RING, "index": other}, "has the key 0a0b0c0d, but another index key"),
     ):
         with pytest.raises(KeysError, match=message):
-            SqliteStore(database, open_vault(written(tmp_path / "keys.json", wrong), database))
+            Store(
+                SqliteDatabase(database), open_vault(written(tmp_path / "keys.json", wrong), SqliteDatabase(database))
+            )
 
 
 @pytest.mark.parametrize(
@@ -120,24 +123,24 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         read_keys(tmp_path)
     (tmp_path / "keys.json").symlink_to(tmp_path / "nowhere")
     with pytest.raises(KeysError, match="it cannot be read"):
-        open_vault(tmp_path / "keys.json", tmp_path / "dialer.db")
+        open_vault(tmp_path / "keys.json", SqliteDatabase(tmp_path / "dialer.db"))
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A keyring in DIALER_KEYS is used and no file is made; a broken one is refused without being shown."""
     keys_file, database = tmp_path / "keys.json", tmp_path / "dialer.db"
     monkeypatch.setenv("DIALER_KEYS", json.dumps(RING))
-    with closing(SqliteStore(database, open_vault(keys_file, database))) as store:
+    with closing(Store(SqliteDatabase(database), open_vault(keys_file, SqliteDatabase(database)))) as store:
         assert store.vault.key_id.hex() == "0a0b0c0d"
     assert not keys_file.exists()
     assert [key.id for key in known_keys(keys_file).keys] == ["0a0b0c0d"]
     monkeypatch.setenv("DIALER_KEYS", json.dumps({**RING, "keys": []}))
     with pytest.raises(KeysError, match="environment variable DIALER_KEYS: expected a keyring") as caught:
-        open_vault(keys_file, database)
+        open_vault(keys_file, SqliteDatabase(database))
     assert SECRET not in str(caught.value)
     monkeypatch.setenv("DIALER_KEYS", str(keys_file))
     with pytest.raises(KeysError, match="there is none"):
-        open_vault(keys_file, database)
+        open_vault(keys_file, SqliteDatabase(database))
 
 
 def test_a_key_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from dialer.domain.commands import BlockPerson, PlaceCall, RecordAttempt, SaveLe
 from dialer.domain.lead import Callback
 from dialer.errors import KeysError
 from dialer.storage import rotation
-from dialer.storage.reading import SqliteRecords
+from dialer.storage.reading import Records
 from dialer.storage.rotation import CHUNK, drop_key, reseal, rows_per_key
 from dialer.storage.rows import SEALED
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.unit.storage.builders import make_attempt, make_lead, make_number, make_policy
 from tests.vaults import make_vault
 
@@ -26,12 +27,12 @@ LEADS = 3 * CHUNK + 7
 def path(tmp_path: Path) -> Iterator[Path]:
     """A database with more leads than one step takes, attempts and a journal, all under the old key."""
     path = tmp_path / "dialer.db"
-    with closing(SqliteStore(path, OLD)) as store:
+    with closing(Store(SqliteDatabase(path), OLD)) as store:
         fill(store)
     yield path
 
 
-def fill(store: SqliteStore) -> None:
+def fill(store: Store) -> None:
     """Write something into every table with sealed values."""
     with store.importing(POLICY, "list.csv", "", 0.0) as session:
         for index in range(LEADS):
@@ -52,14 +53,14 @@ def fill(store: SqliteStore) -> None:
     store.commit(1, 5.0, None, commands)
 
 
-def everything(records: SqliteRecords) -> list[object]:
+def everything(records: Records) -> list[object]:
     """All that is sealed, opened."""
     return [list(records.leads("spring")), list(records.attempts(None, 0.0, 99.0)), list(records.entries())]
 
 
 def test_rows_are_counted_by_key(path: Path) -> None:
     """A row counts once for each key that it has a value under; what is empty counts for none."""
-    with closing(SqliteStore(path, BOTH)) as store:
+    with closing(Store(SqliteDatabase(path), BOTH)) as store:
         assert rows_per_key(store) == {"00000001": LEADS + 2}
         (lead,) = store.claim("spring", 1, 5.0).leads
         store.apply([SaveLead(lead=lead, order_key="k")])
@@ -68,7 +69,7 @@ def test_rows_are_counted_by_key(path: Path) -> None:
 
 def test_everything_comes_under_the_newest_key(path: Path) -> None:
     """In steps of a bounded size, each row once; then the newest key alone opens it all, and finds all numbers."""
-    with closing(SqliteStore(path, BOTH)) as store:
+    with closing(Store(SqliteDatabase(path), BOTH)) as store:
         before = everything(store)
         steps = list(reseal(store))
         assert sum(rows for _, rows in steps) == LEADS + 2
@@ -76,7 +77,7 @@ def test_everything_comes_under_the_newest_key(path: Path) -> None:
         assert rows_per_key(store) == {"00000002": LEADS + 2}
         assert list(reseal(store)) == []
         drop_key(store, "00000001")
-    with closing(SqliteStore(path, NEW)) as store:
+    with closing(Store(SqliteDatabase(path), NEW)) as store:
         assert everything(store) == before
         assert [lead.lead_id for lead in store.find_number(make_number(7).e164)] == [8]
         assert store.is_blocked(POLICY.seller, make_number(3).e164)
@@ -84,7 +85,7 @@ def test_everything_comes_under_the_newest_key(path: Path) -> None:
 
 def test_a_rotation_that_was_cut_short_goes_on(path: Path) -> None:
     """After any number of steps all reads as before, under two keys, and the next run does only what is left."""
-    with closing(SqliteStore(path, BOTH)) as store:
+    with closing(Store(SqliteDatabase(path), BOTH)) as store:
         before = everything(store)
         total = 0
         for _ in range(10):
@@ -98,7 +99,7 @@ def test_a_rotation_that_was_cut_short_goes_on(path: Path) -> None:
 
 def test_others_write_between_the_steps(path: Path) -> None:
     """A daemon under the new key and one that was not told yet both save leads; a value under the old key is found."""
-    with closing(SqliteStore(path, OLD)) as untold, closing(SqliteStore(path, BOTH)) as store:
+    with closing(Store(SqliteDatabase(path), OLD)) as untold, closing(Store(SqliteDatabase(path), BOTH)) as store:
         steps = reseal(store)
         next(steps)
         for lead_id in (LEADS, 1):
@@ -116,11 +117,11 @@ def test_others_write_between_the_steps(path: Path) -> None:
 
 def test_nothing_is_sealed_under_a_key_that_was_dropped(path: Path) -> None:
     """A process that still has the old keyring is refused at its next transaction, an import at its end."""
-    with closing(SqliteStore(path, OLD)) as late:
+    with closing(Store(SqliteDatabase(path), OLD)) as late:
         imported = late.importing(POLICY, "late.csv", "", 0.0)
         session = imported.__enter__()
         session.add(make_lead(9001))
-        with closing(SqliteStore(path, BOTH)) as store:
+        with closing(Store(SqliteDatabase(path), BOTH)) as store:
             assert sum(rows for _, rows in reseal(store)) == LEADS + 2
             drop_key(store, "00000001")
             with pytest.raises(KeysError, match="the key 00000001 was dropped"):
@@ -134,10 +135,10 @@ def test_nothing_is_sealed_under_a_key_that_was_dropped(path: Path) -> None:
 def test_the_files_hold_nothing_under_a_key_that_was_dropped(tmp_path: Path) -> None:
     """While others have the database open, too: whoever learned the old key reads nothing in file or log."""
     path, old, new = tmp_path / "dialer.db", "5ea1ed01", "5ea1ed02"
-    with closing(SqliteStore(path, make_vault(old))) as store:
+    with closing(Store(SqliteDatabase(path), make_vault(old))) as store:
         fill(store)
     both = make_vault(old, new)
-    with closing(SqliteStore(path, both)) as daemon, closing(SqliteStore(path, both)) as store:
+    with closing(Store(SqliteDatabase(path), both)) as daemon, closing(Store(SqliteDatabase(path), both)) as store:
         daemon.apply([])
         assert sum(rows for _, rows in reseal(store)) == LEADS + 2
         drop_key(store, old)
@@ -148,7 +149,7 @@ def test_the_files_hold_nothing_under_a_key_that_was_dropped(tmp_path: Path) -> 
 
 def test_every_table_with_sealed_values_can_be_gone_through(path: Path) -> None:
     """The statements fit each table, from its beginning and from any key on."""
-    with closing(SqliteStore(path, BOTH)) as store:
+    with closing(Store(SqliteDatabase(path), BOTH)) as store:
         for place in SEALED:
             found = rotation._next_keys(store._writer, place, BOTH.key_id, None)
             key = found[-1] if found else (0,) * len(place.key)

@@ -16,11 +16,13 @@ from dialer.domain.events import CallRinging
 from dialer.domain.lead import LeadState
 from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
 from dialer.errors import StorageError
-from dialer.storage import rows, schema, sqlite
+from dialer.storage import rows, schema
+from dialer.storage import store as store_module
 from dialer.storage.codec import Entry
 from dialer.storage.imports import ListCounts
-from dialer.storage.reading import SqliteRecords
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.reading import Records
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.unit.storage.builders import VAULT, make_attempt, make_lead, make_policy
 
 POLICY = make_policy()
@@ -32,9 +34,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "dialer.db"
 
 
-def loaded(path: Path, count: int) -> SqliteStore:
+def loaded(path: Path, count: int) -> Store:
     """A store with some leads."""
-    store = SqliteStore(path, VAULT)
+    store = Store(SqliteDatabase(path), VAULT)
     with store.importing(POLICY, "list.csv", "", 0.0) as session:
         for index in range(count):
             session.add(make_lead(index))
@@ -55,7 +57,7 @@ def test_everything_is_there_after_reopening(path: Path) -> None:
             agent_id=None,
         )
         store.commit(1, 1.0, CallRinging(call_id=4), [place])
-    with closing(SqliteStore(path, VAULT)) as store:
+    with closing(Store(SqliteDatabase(path), VAULT)) as store:
         assert (store.next_call_id(), store.next_seq()) == (5, 2)
         assert [entry.commands for entry in store.entries()] == [(place,)]
         assert store.policy("spring") == POLICY
@@ -67,7 +69,7 @@ def test_everything_is_there_after_reopening(path: Path) -> None:
 
 def test_a_reader_sees_what_is_committed(path: Path) -> None:
     """A second connection reads beside the writer, sees no open import, and can change nothing."""
-    with closing(loaded(path, 2)) as store, SqliteRecords(path, VAULT) as records:
+    with closing(loaded(path, 2)) as store, Records(SqliteDatabase(path), VAULT) as records:
         assert records.counts("spring").loaded == 2
         with store.importing(POLICY, "b.csv", "", 0.0) as session:
             session.add(make_lead(77))
@@ -92,7 +94,7 @@ def test_a_batch_is_kept_whole_or_not_at_all(path: Path) -> None:
 
 def test_a_daemon_works_beside_an_import(path: Path) -> None:
     """While another process reads a list, leads are claimed, called and saved; a merge keeps what that changed."""
-    with closing(loaded(path, 2)) as daemon, closing(SqliteStore(path, VAULT)) as other:
+    with closing(loaded(path, 2)) as daemon, closing(Store(SqliteDatabase(path), VAULT)) as other:
         with other.importing(POLICY, "b.csv", "", 0.0) as session:
             assert [session.add(make_lead(0, 7)), session.add(make_lead(8))] == ["merged", "loaded"]
             lead = daemon.claim("spring", 1, 0.0).leads[0]
@@ -110,7 +112,7 @@ def test_a_daemon_works_beside_an_import(path: Path) -> None:
 
 def test_of_two_imports_at_once_the_later_is_undone(path: Path) -> None:
     """What an import found of the list's people may be wrong after another one, so it is refused as a whole."""
-    with closing(loaded(path, 1)) as store, closing(SqliteStore(path, VAULT)) as other:
+    with closing(loaded(path, 1)) as store, closing(Store(SqliteDatabase(path), VAULT)) as other:
         with (
             pytest.raises(StorageError, match="another import ended"),
             other.importing(POLICY, "b.csv", "", 0.0) as late,
@@ -123,7 +125,7 @@ def test_of_two_imports_at_once_the_later_is_undone(path: Path) -> None:
 
 def test_imports_leave_a_trace(path: Path) -> None:
     """Source, digest, instant and result of a kept import are recorded; a dry run leaves none."""
-    with closing(SqliteStore(path, VAULT)) as store:
+    with closing(Store(SqliteDatabase(path), VAULT)) as store:
         for is_dry_run in (True, False):
             with store.importing(POLICY, "list.csv", "d1", 5.0) as session:
                 session.add(make_lead(1))
@@ -139,25 +141,25 @@ def test_imports_leave_a_trace(path: Path) -> None:
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     """A folder in place of the file is named, for writing and for reading."""
-    for opened in (SqliteStore, SqliteRecords):
+    for opened in (Store, Records):
         with pytest.raises(StorageError, match="expected a file, found a folder"):
-            opened(tmp_path, VAULT)
+            opened(SqliteDatabase(tmp_path), VAULT)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     """A file where a folder is needed is said to be in the way."""
     (tmp_path / "state").write_text("")
     with pytest.raises(StorageError, match="its folder cannot be made"):
-        SqliteStore(tmp_path / "state" / "dialer.db", VAULT)
+        Store(SqliteDatabase(tmp_path / "state" / "dialer.db"), VAULT)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     """Another kind of file is left as it is."""
     path = tmp_path / "dialer.db"
     path.write_bytes(b"name,phone\n" * 500)
-    for opened in (SqliteStore, SqliteRecords):
+    for opened in (Store, Records):
         with pytest.raises(StorageError, match="it is no SQLite database"):
-            opened(path, VAULT)
+            opened(SqliteDatabase(path), VAULT)
     assert path.read_bytes() == b"name,phone\n" * 500
 
 
@@ -166,9 +168,9 @@ def test_another_programs_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE songs (title TEXT)")
-    for opened in (SqliteStore, SqliteRecords):
+    for opened in (Store, Records):
         with pytest.raises(StorageError, match="it holds no tables of dialer"):
-            opened(path, VAULT)
+            opened(SqliteDatabase(path), VAULT)
 
 
 def test_a_newer_schema_is_refused(path: Path) -> None:
@@ -177,9 +179,9 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE meta SET value = 99 WHERE key = 'schema_version'")
         connection.execute("UPDATE alembic_version SET version_num = '99'")
-    for opened in (SqliteStore, SqliteRecords):
+    for opened in (Store, Records):
         with pytest.raises(StorageError, match="expected schema version 4, found 99, made by a newer dialer"):
-            opened(path, VAULT)
+            opened(SqliteDatabase(path), VAULT)
 
 
 def test_a_damaged_database_is_said_to_be_damaged(path: Path) -> None:
@@ -190,7 +192,7 @@ def test_a_damaged_database_is_said_to_be_damaged(path: Path) -> None:
     path.write_bytes(data)
     with (
         pytest.raises(StorageError, match=r"dialer\.db: the file is damaged"),
-        closing(SqliteStore(path, VAULT)) as store,
+        closing(Store(SqliteDatabase(path), VAULT)) as store,
     ):
         store.claim("spring", 5, 0.0)
 
@@ -199,12 +201,12 @@ def test_claims_never_scan_or_sort(path: Path) -> None:
     """Every statement of a claim finds its rows by an index, in the index's order."""
     with closing(loaded(path, 5)) as store:
         statements = (
-            sqlite._WAKE,
-            sqlite._FIRST_READY,
-            sqlite._NEXT_DUE,
-            sqlite._CLAIM,
-            sqlite._RELEASE,
-            sqlite._BLOCKED,
+            store_module._WAKE,
+            store_module._FIRST_READY,
+            store_module._NEXT_DUE,
+            store_module._CLAIM,
+            store_module._RELEASE,
+            store_module._BLOCKED,
         )
         for statement in statements:
             arguments = [("spring" if index == 0 else 1) for index in range(statement.count("?"))]
@@ -258,7 +260,7 @@ def test_the_last_word_on_a_lead_in_a_batch_stays(path: Path) -> None:
 def test_a_list_is_known_by_its_bytes_and_its_campaign_file(path: Path) -> None:
     """A list that was read under the same campaign file need not be read again; a changed one, or file, must."""
     policy = replace(make_policy(), digest="a")
-    with closing(SqliteStore(path, VAULT)) as store:
+    with closing(Store(SqliteDatabase(path), VAULT)) as store:
         with store.importing(policy, "list.csv", "bytes", 0.0) as session:
             session.add(make_lead(1))
         with store.importing(policy, "dry.csv", "tried", 0.0) as session:
@@ -286,5 +288,5 @@ def test_a_database_that_is_there_keeps_its_mode(path: Path) -> None:
     """An operator who opened the database to a group is not overruled."""
     loaded(path, 1).close()
     path.chmod(0o640)
-    SqliteStore(path, VAULT).close()
+    Store(SqliteDatabase(path), VAULT).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o640

@@ -10,20 +10,21 @@ from dialer.domain.events import LeadsClaimed
 from dialer.domain.lead import Lead
 from dialer.errors import StorageError
 from dialer.storage.registries import KEPT_COPIES
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.standing import Standings
+from dialer.storage.store import Store
 from tests.unit.storage.builders import VAULT, make_attempt, make_lead, make_number, make_policy
 from tests.unit.storage.people import DAY_S, SELLER, give, make_consent, register
 
 NOW = 200 * DAY_S
 
 
-def open_store(folder: Path) -> SqliteStore:
+def open_store(folder: Path) -> Store:
     """The database of a test."""
-    return SqliteStore(folder / "dialer.db", VAULT)
+    return Store(SqliteDatabase(folder / "dialer.db"), VAULT)
 
 
-def load(store: SqliteStore, *leads: Lead) -> None:
+def load(store: Store, *leads: Lead) -> None:
     """Import leads."""
     with store.importing(make_policy(), "list.csv", "", 1000.0) as session:
         for lead in leads:

@@ -19,12 +19,12 @@ from dialer.domain.commands import RecordDecision
 from dialer.domain.records import PacingDecision
 from dialer.errors import StorageError
 from dialer.storage import rows
-from dialer.storage.connection import SCHEMA_VERSION
-from dialer.storage.reading import SqliteRecords
+from dialer.storage.reading import Records
 from dialer.storage.schema import METADATA
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from dialer.storage.upgrade import MIGRATIONS, configuration, steps_from
-from dialer.storage.versions import OLDEST, TABLE
+from dialer.storage.versions import OLDEST, SCHEMA_VERSION, TABLE
 from tests.architecture.tree import ROOT
 from tests.unit.storage.builders import VAULT, make_policy
 
@@ -130,7 +130,7 @@ def test_new_and_upgraded_databases_are_what_the_schema_says(path: Path, tmp_pat
     """Alembic finds nothing to change in either, they are of one shape, and both versions noted in each agree."""
     new = tmp_path / "new.db"
     for each in (path, new):
-        SqliteStore(each, VAULT).close()
+        Store(SqliteDatabase(each), VAULT).close()
         assert differences(each) == []
         assert versions(each) == (SCHEMA_VERSION, str(SCHEMA_VERSION))
     assert tables(path) == tables(new)
@@ -140,7 +140,7 @@ def test_new_and_upgraded_databases_are_what_the_schema_says(path: Path, tmp_pat
 def test_a_missing_table_would_be_found(tmp_path: Path) -> None:
     """The comparison sees tables, columns and indexes."""
     new = tmp_path / "new.db"
-    SqliteStore(new, VAULT).close()
+    Store(SqliteDatabase(new), VAULT).close()
     with closing(sqlite3.connect(new)) as connection, connection:
         connection.execute("DROP TABLE changes")
         connection.execute("DROP INDEX leads_ready")
@@ -151,12 +151,12 @@ def test_a_missing_table_would_be_found(tmp_path: Path) -> None:
 def test_a_database_without_alembics_note_gets_one(tmp_path: Path) -> None:
     """It was made before there was one; a reader accepts that, the next writer notes it."""
     new = tmp_path / "new.db"
-    SqliteStore(new, VAULT).close()
+    Store(SqliteDatabase(new), VAULT).close()
     with closing(sqlite3.connect(new)) as connection, connection:
         connection.execute(f"DROP TABLE {TABLE}")
-    SqliteRecords(new, VAULT).close()
+    Records(SqliteDatabase(new), VAULT).close()
     assert versions(new) == (SCHEMA_VERSION,)
-    SqliteStore(new, VAULT).close()
+    Store(SqliteDatabase(new), VAULT).close()
     assert versions(new) == (SCHEMA_VERSION, str(SCHEMA_VERSION))
 
 
@@ -164,33 +164,34 @@ def test_a_database_without_alembics_note_gets_one(tmp_path: Path) -> None:
 def test_two_minds_about_the_version_are_refused(tmp_path: Path, noted: str) -> None:
     """Nothing is read or changed when the two do not agree."""
     new = tmp_path / "new.db"
-    SqliteStore(new, VAULT).close()
+    Store(SqliteDatabase(new), VAULT).close()
     with closing(sqlite3.connect(new)) as connection, connection:
         connection.execute(f"UPDATE {TABLE} SET version_num = ?", (noted,))
-    for opened in (SqliteStore, SqliteRecords):
+    for opened in (Store, Records):
         with pytest.raises(StorageError, match="somebody changed one of them by hand"):
-            opened(new, VAULT)
+            opened(SqliteDatabase(new), VAULT)
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     """An older dialer changes nothing in it."""
     new = tmp_path / "new.db"
-    SqliteStore(new, VAULT).close()
+    Store(SqliteDatabase(new), VAULT).close()
     with closing(sqlite3.connect(new)) as connection, connection:
         connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'schema_version'")
         connection.execute(f"UPDATE {TABLE} SET version_num = ?", (str(SCHEMA_VERSION + 1),))
     before = new.read_bytes()
-    for opened in (SqliteStore, SqliteRecords):
+    for opened in (Store, Records):
         with pytest.raises(StorageError, match="made by a newer dialer: upgrade dialer"):
-            opened(new, VAULT)
+            opened(SqliteDatabase(new), VAULT)
     assert new.read_bytes() == before
 
 
 OPEN = """
 import sys
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.unit.storage.builders import VAULT
-SqliteStore(sys.argv[1], VAULT).close()
+Store(SqliteDatabase(sys.argv[1]), VAULT).close()
 print([name for name in ("alembic", "sqlmodel", "sqlalchemy") if name in sys.modules])
 """
 
@@ -208,7 +209,8 @@ def test_a_start_without_an_upgrade_imports_none_of_its_tools(tmp_path: Path) ->
 
 KILLED = """
 import os, signal, sys
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from dialer.storage.vault import Vault
 from tests.unit.storage.builders import VAULT
 
@@ -223,7 +225,7 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
         return VAULT.seal(value, place)
 
-SqliteStore(sys.argv[1], Killer(int(sys.argv[2])))
+Store(SqliteDatabase(sys.argv[1]), Killer(int(sys.argv[2])))
 """
 
 
@@ -239,7 +241,7 @@ def test_an_upgrade_that_is_killed_leaves_the_old_database(path: Path, seals: in
     with closing(sqlite3.connect(path)) as connection:
         assert list(connection.iterdump()) == before
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    with closing(SqliteStore(path, VAULT)) as store:
+    with closing(Store(SqliteDatabase(path), VAULT)) as store:
         assert len(list(store.entries())) == 2_999
     assert differences(path) == []
 
@@ -247,19 +249,19 @@ def test_an_upgrade_that_is_killed_leaves_the_old_database(path: Path, seals: in
 def test_a_writer_upgrades_what_it_opens(path: Path, tmp_path: Path) -> None:
     """Old decisions were allowed what they started; new ones are kept whole, and the next opening changes nothing."""
     for _ in range(2):
-        with closing(SqliteStore(path, VAULT)) as store:
+        with closing(Store(SqliteDatabase(path), VAULT)) as store:
             assert list(store.decisions("spring", 0.0, 60.0)) == [UPGRADED]
             assert (store.policy("spring"), store.next_call_id(), store.next_seq()) == (POLICY, 8, 3)
-    with closing(SqliteStore(path, VAULT)) as store:
+    with closing(Store(SqliteDatabase(path), VAULT)) as store:
         store.apply([RecordDecision(decision=UPGRADED)])
         assert list(store.decisions("spring", 0.0, 60.0)) == [UPGRADED, UPGRADED]
-    SqliteStore(tmp_path / "new.db", VAULT).close()
+    Store(SqliteDatabase(tmp_path / "new.db"), VAULT).close()
     assert tables(path) == tables(tmp_path / "new.db")
 
 
 def test_the_journal_can_be_read_after_an_upgrade(path: Path) -> None:
     """Each entry keeps the bytes with which it was written, and is read as this version has it."""
-    with closing(SqliteStore(path, VAULT)) as store:
+    with closing(Store(SqliteDatabase(path), VAULT)) as store:
         first, second = store.entries()
         assert first.commands[1:] == (RecordDecision(decision=UPGRADED),) * 2
         sealed = [entry for (entry,) in store._reader.execute("SELECT entry FROM journal ORDER BY seq")]
@@ -273,7 +275,7 @@ def test_a_reader_of_an_earlier_version_is_told_what_to_do(path: Path) -> None:
     with pytest.raises(
         StorageError, match=rf"expected schema version {SCHEMA_VERSION}, found 1, .*`dialer db upgrade`"
     ):
-        SqliteRecords(path, VAULT)
+        Records(SqliteDatabase(path), VAULT)
     assert path.read_bytes() == before
 
 
@@ -283,7 +285,7 @@ def test_an_upgrade_that_fails_leaves_the_old_database(path: Path) -> None:
         values = (1, "spring", 0, "k", 0.0, "", 0, "", None, "", None, "[]", 0, 1, "", "", 0, None, "", "{}")
         connection.execute(f"INSERT INTO leads VALUES ({', '.join('?' * len(values))})", values)
     with pytest.raises(StorageError, match="lead 1: expected its numbers as schema version 2 keeps them"):
-        SqliteStore(path, VAULT)
+        Store(SqliteDatabase(path), VAULT)
     assert "allowed" not in {name for name, *_ in tables(path)["decisions"]}
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == (1,)
@@ -294,14 +296,14 @@ def test_a_version_without_a_step_is_refused(path: Path) -> None:
     """A database older than any release is left alone."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE meta SET value = 0 WHERE key = 'schema_version'")
-    for opened in (SqliteStore, SqliteRecords):
+    for opened in (Store, Records):
         with pytest.raises(StorageError, match=f"expected schema version {SCHEMA_VERSION}, found 0, made by no rel"):
-            opened(path, VAULT)
+            opened(SqliteDatabase(path), VAULT)
 
 
 def test_alembic_can_draft_a_step(path: Path, tmp_path: Path) -> None:
     """`script.py.mako` gives a module that Python reads, with what the schema has and a database lacks."""
-    SqliteStore(path, VAULT).close()
+    Store(SqliteDatabase(path), VAULT).close()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TABLE changes")
     folder = tmp_path / "migrations"

@@ -17,8 +17,8 @@ from dialer.engine.hopper import order_key
 from dialer.errors import KeysError, StorageError
 from dialer.storage import rows
 from dialer.storage.codec import encode_entry
-from dialer.storage.connection import has_sealed
-from dialer.storage.sqlite import SqliteStore
+from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.store import Store
 from tests.unit.storage.builders import VAULT, make_attempt, make_lead, make_number, make_policy
 from tests.vaults import make_vault
 
@@ -157,9 +157,9 @@ def test_a_database_in_plain_text_is_sealed(path: Path) -> None:
     assert all(
         any(word in data for data in files(path)) for word in PERSONAL if b"0000" not in word and b"0004" not in word
     )
-    assert not has_sealed(path)
+    assert not SqliteDatabase(path).has_sealed()
     for _ in range(2):
-        with closing(SqliteStore(path, VAULT)) as store:
+        with closing(Store(SqliteDatabase(path), VAULT)) as store:
             person, other = store.leads("spring")
             assert person == ranked(PERSON)
             assert other == ranked(replace(OTHER, name="Somebody Else"))
@@ -172,12 +172,12 @@ def test_a_database_in_plain_text_is_sealed(path: Path) -> None:
             assert keys[1] == order_key(person, POLICY.list.order)
             assert not [word for word in PERSONAL for data in files(path) if word in data]
     assert not [word for word in PERSONAL for data in files(path) if word in data]
-    assert has_sealed(path)
+    assert SqliteDatabase(path).has_sealed()
 
 
 def test_leads_can_be_called_after_the_upgrade(path: Path) -> None:
     """What waits is claimed when it is due, and saved."""
-    with closing(SqliteStore(path, VAULT)) as store:
+    with closing(Store(SqliteDatabase(path), VAULT)) as store:
         claimed = store.claim("spring", 5, 100.0)
         assert ([lead.lead_id for lead in claimed.leads], claimed.open_leads) == ([1], 1)
         store.apply([SaveLead(lead=replace(claimed.leads[0], state=LeadState.FINISHED), order_key="k")])
@@ -192,11 +192,11 @@ def test_an_upgrade_that_was_cut_short_after_its_commit_is_finished(path: Path, 
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM leads").fetchone()
         with pytest.raises(StorageError, match="another process still reads it as it was, in plain text"):
-            SqliteStore(path, VAULT)
+            Store(SqliteDatabase(path), VAULT)
         for file in path.parent.glob("old.db*"):
             shutil.copy(file, copy.parent)
     assert any(b"Somebody" in data for data in files(copy))
-    with closing(SqliteStore(copy, VAULT)) as store:
+    with closing(Store(SqliteDatabase(copy), VAULT)) as store:
         assert store.counts("spring").loaded == 2
         assert not [word for word in PERSONAL for data in files(copy) if word in data]
 
@@ -206,7 +206,7 @@ def test_an_upgrade_that_fails_leaves_the_plain_text_database(path: Path) -> Non
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE leads SET numbers = '[\"+12025550001\"]' WHERE lead_id = 2")
     with pytest.raises(StorageError, match="lead 2: expected its numbers as schema version 2 keeps them") as caught:
-        SqliteStore(path, VAULT)
+        Store(SqliteDatabase(path), VAULT)
     assert "2025550001" not in str(caught.value)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == (2,)
@@ -215,6 +215,6 @@ def test_an_upgrade_that_fails_leaves_the_plain_text_database(path: Path) -> Non
 
 def test_another_keyring_does_not_open_what_was_sealed(path: Path) -> None:
     """After the upgrade the keyring of the upgrade is needed."""
-    SqliteStore(path, VAULT).close()
+    Store(SqliteDatabase(path), VAULT).close()
     with pytest.raises(KeysError, match="written under the key 00000001, which the keyring does not have"):
-        SqliteStore(path, make_vault("00000002"))
+        Store(SqliteDatabase(path), make_vault("00000002"))
