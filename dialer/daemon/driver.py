@@ -31,7 +31,7 @@ from dialer.domain.living import LivingState
 from dialer.domain.outcome import Outcome
 from dialer.engine.engine import Engine
 from dialer.engine.status import EngineStatus
-from dialer.errors import DialerError, DiskFull
+from dialer.errors import DialerError, DiskFull, LeaseLost
 from dialer.ports import Gateway
 from dialer.storage.codec import Entry
 
@@ -67,12 +67,17 @@ Observer = Callable[[Entry], None]
 """Told of each journal entry after it is durable; for logs and figures. Must not raise and cannot change anything."""
 
 
+Kept = Callable[[], None]
+"""Called in the loop once an event, and what it caused, is durable. Must not raise."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     """An event in the queue, with the instant at which it arrived."""
 
     event: Event
     at: float
+    kept: Kept | None = None
     done: asyncio.Future[None] | None = None
 
 
@@ -90,6 +95,7 @@ class Driver:
         observers: Iterable[Observer] = (),
         queue_max: int = QUEUE_MAX,
         on_blocked: Callable[[str | None], None] = lambda reason: None,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._ledger = ledger
@@ -106,22 +112,24 @@ class Driver:
         self._handled_at = clock.now()
         self._calls: dict[int, None] = {}
         self._settling: list[asyncio.Future[None]] = []
+        self._keeping: list[Kept] = []
         self._stopped: BaseException | None = None
         self._unkept: list[Entry] = []  # handled, and not durable yet
         self._unclaimed: list[ClaimLeads] = []  # ordered, and not carried out yet
         self._blocked: str | None = None
         self._again_s = AGAIN_MIN_S
         self._on_blocked = on_blocked
+        self._may_send = may_send
 
     # ---------------------------------------------------------------- for adapters, control and status
-    def post(self, event: Event) -> None:
+    def post(self, event: Event, kept: Kept | None = None) -> None:
         """Queue an event; it counts as arrived now. Never enters the engine. Raises QueueOverflow when nothing fits."""
-        self._push(event, None)
+        self._push(event, kept, None)
 
     async def settle(self, event: Event) -> None:
         """Queue an event and return when it and what it caused are durable. Cancelled when the driver ends first."""
         done = asyncio.get_running_loop().create_future()
-        self._push(event, done)
+        self._push(event, None, done)
         await done
 
     def status(self) -> EngineStatus:
@@ -206,6 +214,8 @@ class Driver:
             waiting = self._queue.popleft()
             if waiting.done is not None:
                 self._settling.append(waiting.done)
+            if waiting.kept is not None:
+                self._keeping.append(waiting.kept)
             self._handled_at = max(self._handled_at, waiting.at)
             if isinstance(waiting.event, EarlierRunFound):
                 self._calls |= dict.fromkeys(_up(waiting.event))
@@ -257,6 +267,8 @@ class Driver:
             self._block(error)
             return
         self._unkept = []
+        if not self._may_send():
+            raise LeaseLost("another daemon may own these campaigns by now: no order leaves, start again as standby")
         withheld = _refused_meanwhile(entries)
         for entry in entries:
             for command in entry.commands:
@@ -270,6 +282,9 @@ class Driver:
             if not done.done():
                 done.set_result(None)
         self._settling.clear()
+        for kept in self._keeping:
+            kept()
+        self._keeping.clear()
         for entry in entries:
             for observe in self._observers:
                 observe(entry)
@@ -303,7 +318,7 @@ class Driver:
             self._queue.append(_Waiting(claimed, self._handled_at))
 
     # -------------------------------------------------------------------------------- queue and timer
-    def _push(self, event: Event, done: asyncio.Future[None] | None) -> None:
+    def _push(self, event: Event, kept: Kept | None, done: asyncio.Future[None] | None) -> None:
         if self._stopped is not None:
             raise QueueOverflow(f"the driver has ended ({self._stopped!r}): {type(event).__name__} has no taker")
         if len(self._queue) >= self._queue_max:
@@ -311,7 +326,7 @@ class Driver:
                 f"{len(self._queue)} events wait for the engine: expected at most {self._queue_max}. "
                 "The machine is too slow for this floor, or an adapter repeats itself"
             )
-        self._queue.append(_Waiting(event, self._clock.now(), done))
+        self._queue.append(_Waiting(event, self._clock.now(), kept, done))
         if self._blocked is None:
             self._clock.hold("driver", self._queue[0].at)
         self._wake.set()

@@ -21,7 +21,7 @@ from dialer.domain.events import (
 )
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import HoursPolicy, PacingMode
-from dialer.errors import DiskFull, StorageError
+from dialer.errors import DiskFull, LeaseLost, StorageError
 from dialer.ports import Sink
 from dialer.storage.codec import Entry
 from dialer.storage.memory import MemoryStore
@@ -174,6 +174,45 @@ def test_a_store_that_fails_ends_the_driver_and_no_order_leaves() -> None:
         assert wire.orders == []
         with pytest.raises(QueueOverflow, match="has ended"):
             driver.post(AgentReadied(agent_id="a1"))
+
+    virtual.run(run(), START_AT)
+
+
+def test_who_posts_is_told_once_the_event_is_kept() -> None:
+    """Not before: an adapter acknowledges a message only when the journal holds what it said."""
+
+    async def run() -> None:
+        driver, ledger, _ = new_driver()
+        told: list[int] = []
+        running = asyncio.ensure_future(driver.run())
+        driver.post(AgentLoggedIn(agent_id="a1", groups=("floor",)), lambda: told.append(ledger.store.next_seq()))
+        assert told == []
+        await driver.settle(AgentReadied(agent_id="a1"))
+        running.cancel()
+        [kept] = [entry for entry in ledger.store.entries() if isinstance(entry.event, AgentLoggedIn)]
+        assert len(told) == 1 and told[0] > kept.seq
+
+    virtual.run(run(), START_AT)
+
+
+def test_no_order_leaves_a_daemon_that_may_have_lost_its_lease() -> None:
+    """What was committed stays, nothing is sent, and the driver ends."""
+
+    async def run() -> None:
+        campaign = policy(mode=PacingMode.PROGRESSIVE)
+        store = filled_store([campaign], 20)
+        wire, is_owner = Wire(store), [True]
+        clock = ScaledClock(speed=1.0, start_at=START_AT)
+        driver = Driver(new_engine(), Ledger(store), wire, clock, may_send=lambda: is_owner[0])
+        driver.post(LawLoaded(law=open_law()))
+        driver.post(CampaignLoaded(policy=campaign))
+        running = asyncio.ensure_future(driver.run())
+        await driver.settle(AgentLoggedIn(agent_id="a1", groups=("floor",)))
+        is_owner[0] = False
+        driver.post(AgentReadied(agent_id="a1"))
+        with pytest.raises(LeaseLost):
+            await running
+        assert wire.orders == [] and len(list(store.attempts(None, 0.0, 1e12))) == 1
 
     virtual.run(run(), START_AT)
 
