@@ -27,7 +27,9 @@ from dialer.ports import Gateway
 from dialer.storage.store import Store
 
 WORDS_S = 12 * 3600.0
-"""For how long after its end a connect of an earlier run still takes its agent's word."""
+"""For how long a connect of an earlier run takes its agent's word after its end, and a further one after its order."""
+DISPOSED_MAX = 10_000
+"""How many connects that have their word are loaded, the last ones: as many as the engine keeps within a run."""
 DESK_S = 3600.0
 """After a longer stop than this nobody is taken to be where they were, unless the gateway sees them."""
 
@@ -52,7 +54,8 @@ class EarlierRun:
         self._store = store
         self._now = now
         self._attempts = list(store.open_attempts())
-        self._connects = list(store.undisposed(now - WORDS_S))
+        connects = (*store.undisposed(now - WORDS_S), *store.disposed(now - WORDS_S, DISPOSED_MAX))
+        self._connects = sorted(connects, key=lambda attempt: attempt.call_id)
         self._agents = tuple(store.agents())
         self._words = store.words()
         last = next(iter(store.entries(max(1, store.next_seq() - 1))), None)
@@ -172,7 +175,7 @@ class Threshold:
             calls_up=len(states) - never - unknown,
             never_sent=never,
             fate_unknown=unknown,
-            connects_without_word=len(found.connects),
+            connects_without_word=sum(each.attempt.disposition is None for each in found.connects),
             agents=sum(found.present is None or each.agent_id in found.present for each in found.agents),
             strangers=len(found.strangers),
         )

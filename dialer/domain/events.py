@@ -221,7 +221,7 @@ class FoundCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundConnect:
-    """A connect that is over and on which the agent has not said a word, with its lead."""
+    """A connect that is over, with its lead: the agent has not said a word yet, or may have another one."""
 
     attempt: Attempt
     lead: Lead

@@ -241,6 +241,7 @@ def _await_word(state: State, connect: FoundConnect) -> None:
     state.undisposed[attempt.call_id] = Undisposed(
         attempt=attempt,
         dialed=Dialed(lead=connect.lead, index=attempt.number_rank),
+        has_word=attempt.disposition is not None,
         is_settled=connect.lead.state is not LeadState.CLAIMED,
         is_earlier=True,
     )

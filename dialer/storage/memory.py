@@ -347,6 +347,17 @@ class MemoryStore:
         ]
         return sorted(found, key=lambda attempt: attempt.call_id)
 
+    def disposed(self, since_at: float, limit: int) -> list[Attempt]:
+        """Give the last connects, placed from `since_at` on, that are over and have their word, by call id."""
+        found = [
+            a
+            for a in self._attempts.values()
+            if a.placed_at >= since_at
+            if a.bridged_at is not None and a.disposition is not None and a.released_at is not None
+        ]
+        last = sorted(found, key=lambda attempt: attempt.placed_at)[-limit:]
+        return sorted(last, key=lambda attempt: attempt.call_id)
+
     def words(self) -> dict[int, CallDisposed]:
         """Give what agents said of calls that nobody has seen end, by call id."""
         return dict(sorted(self._words.items()))

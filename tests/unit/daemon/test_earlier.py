@@ -8,9 +8,12 @@ import pytest
 
 from dialer.daemon.earlier import DESK_S, EarlierRun
 from dialer.domain.commands import RecordAgent, RecordAttempt, RecordChange
-from dialer.domain.events import CallReleased
+from dialer.domain.events import CallDisposed, CallReleased, CampaignLoaded
 from dialer.domain.living import Living, LivingCall, LivingState
+from dialer.domain.outcome import Outcome
+from dialer.domain.policy import DispositionPolicy
 from dialer.domain.records import AgentRecord, Attempt, CampaignChange
+from dialer.engine.engine import Engine
 from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 from tests.parity.floor import START_AT, leads, policy
@@ -66,6 +69,32 @@ def test_a_call_whose_end_the_gateway_has_reported_already_is_not_of_unknown_fat
     """The end was news before the gateway was asked, so the call is not among those that are up; it follows."""
     found = EarlierRun(store, START_AT + 9.0).found(Living(), [CallReleased(call_id=1, by="callee")])
     assert found is not None and found.calls[0].living is not None
+
+
+def test_a_refusal_after_another_word_is_kept_though_the_dialer_started_anew_in_between(store: Store) -> None:
+    """What the earlier run kept of the connect and its word is enough for the next one to block the person."""
+    [attempt] = store.open_attempts()
+    said = replace(
+        attempt,
+        answered_at=START_AT + 9.0,
+        bridged_at=START_AT + 10.0,
+        released_at=START_AT + 60.0,
+        agent_id="a1",
+        is_live=True,
+        outcome=Outcome.CONNECTED,
+        disposition="sale",
+        disposed_at=START_AT + 70.0,
+    )
+    store.apply([RecordAttempt(attempt=said)])
+    now = START_AT + 3600.0
+    engine = Engine(lines=2, calls_per_second=1.0, next_call_id=store.next_call_id())
+    words = {name: DispositionPolicy(name=name, is_do_not_call=name == "refused") for name in ("sale", "refused")}
+    engine.handle(CampaignLoaded(policy=replace(POLICY, dispositions=words)), now)
+    found = EarlierRun(store, now).found(Living(agents=()))
+    assert found is not None
+    engine.handle(found, now)
+    store.apply(engine.handle(CallDisposed(call_id=1, agent_id="a1", disposition="refused"), now))
+    assert store.is_blocked(POLICY.seller, attempt.number)
 
 
 def test_agents_are_there_for_an_hour_where_nobody_sees_the_desks(store: Store) -> None:

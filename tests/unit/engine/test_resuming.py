@@ -296,8 +296,8 @@ def test_who_is_not_at_the_desk_is_logged_out_and_was_there_until_the_stop() -> 
     assert only(commands, RecordAgent).agent.state == "logged_out"
 
 
-def connect(rig: Restarted, lead: Lead) -> EarlierRunFound:
-    """A connect of agent a1, over, without a word."""
+def connect(rig: Restarted, lead: Lead, **changes: object) -> EarlierRunFound:
+    """A connect of agent a1, over, without a word unless told otherwise."""
     attempt = rig.attempt_7(
         is_live=True,
         answered_at=AT - 90.0,
@@ -306,6 +306,7 @@ def connect(rig: Restarted, lead: Lead) -> EarlierRunFound:
         released_at=AT - 10.0,
         agent_id="a1",
         outcome=Outcome.CONNECTED,
+        **changes,
     )
     wrapping = agent("wrap_up", call_id=7, campaign="survey", since_at=AT - 10.0)
     return EarlierRunFound(
@@ -328,6 +329,17 @@ def test_a_word_on_a_connect_that_was_finished_without_one_still_counts() -> Non
     rig.send(connect(rig, replace(rig.lead_7, state=LeadState.FINISHED, reason="undisposed")))
     rig.send(CallDisposed(call_id=7, agent_id="a1", disposition="refused"))
     assert rig.attempt(7).disposition == "refused"
+    assert rig.store.is_blocked("Example Seller", rig.lead_7.numbers[0].e164)
+
+
+def test_a_refusal_that_follows_another_word_acts_as_within_a_run() -> None:
+    """The connect had its word before the restart: only a "do not call" changes anything, and nothing is counted."""
+    rig = Restarted()
+    before = rig.send(connect(rig, replace(rig.lead_7, state=LeadState.PENDING), disposition="later", disposed_at=AT))
+    assert not of(before, SaveLead) and not of(before, RecordAttempt)
+    rig.wait(400.0)
+    assert rig.send(CallDisposed(call_id=7, agent_id="a1", disposition="sale")) == []
+    rig.send(CallDisposed(call_id=7, agent_id="a1", disposition="refused"))
     assert rig.store.is_blocked("Example Seller", rig.lead_7.numbers[0].e164)
 
 
