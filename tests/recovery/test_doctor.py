@@ -56,7 +56,7 @@ def spoilt(path: Path) -> Iterator[sqlite3.Connection]:
 
 def look(path: Path, *, has_daemon: bool = False) -> list[Finding]:
     """Examine a database."""
-    return Doctor(path, make_vault()).examine(0.0, has_daemon=has_daemon)
+    return Doctor(SqliteDatabase(path), make_vault()).examine(0.0, has_daemon=has_daemon)
 
 
 def kinds(path: Path, *, has_daemon: bool = False) -> set[str]:
