@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from dialer.config.credentials import KEYS, credential
 from dialer.config.faults import ConfigFaults, Fault, quoted, shown
 from dialer.config.toml_file import TomlFile, TomlModel, expected
 from dialer.config.values import DistinctFiles, ExistingFile, Names, resolved
@@ -217,13 +218,13 @@ def load_settings(path: Path) -> Settings:
 
 
 def _keys_file(path: Path, table: SettingsTable) -> Path:
-    """Give where the keyring is: where the environment says, else the file, else in the state folder.
+    """Give where the keyring is: where the environment says, else the service manager's, the file, the state folder.
 
     The environment may hold the keyring itself, an object of JSON; then no file is read, and this one never made.
     """
     named = os.environ.get(KEYS_VARIABLE, "")
     if not named or named.lstrip().startswith("{"):
-        return Path(table.keys.file or f"{table.state_dir}/keys.json")
+        return credential(KEYS) or Path(table.keys.file or f"{table.state_dir}/keys.json")
     if not os.path.isabs(named) or "\0" in named:
         wanted = f"an absolute path or a keyring in the environment's {KEYS_VARIABLE}, or none"
         hint = "the working folder is not the same for every command"

@@ -176,3 +176,12 @@ def test_one_change_at_a_time(tmp_path: Path) -> None:
         pass
     with changing(path):
         pass
+
+
+def test_a_credential_may_show_the_mask_of_its_access_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key file in the service manager's folder is read whatever its mode shows; anywhere else it is not."""
+    credential = written(tmp_path / "dialer.keys", RING, 0o440)
+    with pytest.raises(KeysError, match="mode 0440"):
+        read_keys(credential)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_keys(credential).in_use.id == KEY["id"]
