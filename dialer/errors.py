@@ -54,6 +54,12 @@ class LeaseLost(StorageError):
     exit_code = 10
 
 
+class DatabaseUnfit(StorageError):
+    """The database is of another version, of another program or no database at all: nothing but a person changes that."""
+
+    exit_code = 11
+
+
 class ControlError(DialerError):
     """The running daemon cannot be reached, or refused a request."""
 

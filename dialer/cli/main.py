@@ -39,8 +39,9 @@ CRASHED = 70
 
 EPILOG = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a configuration, campaign or world file is not valid;
 4 a lead list cannot be read; 5 the database failed; 6 no daemon answers, or it refused; 7 the
-keys are missing or wrong; 8 evidence or the journal is not whole; 9 no right to see whole numbers; 70 a fault in
-dialer itself; 71 a part of the daemon crashed; 130 interrupted; 143 terminated."""
+keys are missing or wrong; 8 evidence or the journal is not whole; 9 no right to see whole numbers; 10 another daemon
+took over; 11 the database is of another version or program; 70 a fault in dialer itself; 71 a part of the daemon
+crashed; 130 interrupted; 143 terminated."""
 
 
 class Commands(TyperGroup):

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from dialer.errors import DiskFull, StorageError
+from dialer.errors import DatabaseUnfit, DiskFull, StorageError
 from dialer.storage.database import Connection
 from dialer.storage.proofs import check_keys, introduce
 from dialer.storage.upgrade import upgrade
@@ -183,7 +183,7 @@ def _open_reader(path: Path, vault: Vault) -> SqliteConnection:
 
 def _refuse_folder(path: Path) -> None:
     if path.is_dir():
-        raise StorageError(f"database {path}: expected a file, found a folder: name a file in it, such as dialer.db")
+        raise DatabaseUnfit(f"database {path}: expected a file, found a folder: name a file in it, such as dialer.db")
 
 
 def _make_private(path: Path) -> None:
@@ -250,4 +250,4 @@ def _check(connection: SqliteConnection, path: Path) -> None:
         hint = "made by an earlier dialer: `dialer db upgrade` or `dialer run` bring it up to date in place"
     elif version < SCHEMA_VERSION:
         hint = "made by no released dialer: name another path"
-    raise StorageError(f"database {path}: expected schema version {SCHEMA_VERSION}, found {version}, {hint}")
+    raise DatabaseUnfit(f"database {path}: expected schema version {SCHEMA_VERSION}, found {version}, {hint}")

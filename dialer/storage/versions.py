@@ -4,7 +4,7 @@ One rule governs this module: it reads and writes plain SQL. Alembic and SQLMode
 needed only where tables are made or changed.
 """
 
-from dialer.errors import StorageError
+from dialer.errors import DatabaseUnfit
 from dialer.storage.database import Connection
 
 SCHEMA_VERSION = 4
@@ -18,16 +18,16 @@ _MAKE = (
 
 
 def found_version(connection: Connection, name: str) -> int:
-    """Read the version; raise StorageError for a database of another program, or one with two minds about it."""
+    """Read the version; raise DatabaseUnfit for a database of another program, or one with two minds about it."""
     row = None
     if has_table(connection, "meta"):
         row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     if row is None:
-        raise StorageError(f"database {name}: it holds no tables of dialer: name another path")
+        raise DatabaseUnfit(f"database {name}: it holds no tables of dialer: name another path")
     version = int(row[0])
     noted = noted_version(connection)
     if noted not in (None, str(version)):
-        raise StorageError(
+        raise DatabaseUnfit(
             f"database {name}: `meta` says schema version {version} and `{TABLE}` says {noted}: somebody changed one "
             "of them by hand; restore a backup"
         )
