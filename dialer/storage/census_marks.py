@@ -26,26 +26,35 @@ _CHUNK = 500  # rows at once: the collector of garbage looks again and again at 
 _TABLE = 1 << 26  # so large may a table be that saves sorting
 _RANKS = 1 << 16  # more numbers than a lead has
 _BLOCKED = "SELECT number_index FROM blocked WHERE seller = ? AND at <= ?"
-_OURS = "(seller = ?1 OR instr(recipients, ?3)) AND obtained_at <= ?2"
-_REVOKED = f"SELECT number_index FROM consents WHERE {_OURS} AND revoked_at <= ?2"
-# What a consent is worth, beside its date, is a number, or a text where it is something rare.
-_CONSENTS = f"""SELECT number_index, CASE WHEN hours = '[]' AND coalesce(confirmed_at, 0) <= ?2
-    THEN (seller = ?1) + 2 * is_written + 4 * is_night + 8 * (text_hash <> '') + 16 * (source <> '')
-    ELSE format('%d%d%d%d%d%s%d', seller = ?1, is_written, is_night, text_hash <> '', source <> '', hours,
-    CASE WHEN confirmed_at > ?2 THEN consent_id ELSE 0 END) END,
-    CASE WHEN confirmed_at > obtained_at AND confirmed_at <= ?2 THEN confirmed_at ELSE obtained_at END
-    FROM consents WHERE {_OURS} AND instr(purposes, ?4)
-    AND (revoked_at IS NULL OR revoked_at > ?2) AND (expires_at IS NULL OR expires_at > ?2)"""
+_OURS = "(seller = ? OR {named}) AND obtained_at <= ?"
+_REVOKED = f"SELECT number_index FROM consents WHERE {_OURS} AND revoked_at <= ?"
+# What a consent is worth, beside its date, is a number of five bits, and a text where it is something rare.
+_CONSENTS = f"""SELECT number_index, CASE WHEN seller = ? THEN 1 ELSE 0 END + CASE WHEN is_written THEN 2 ELSE 0 END
+    + CASE WHEN is_night THEN 4 ELSE 0 END + CASE WHEN text_hash <> '' THEN 8 ELSE 0 END
+    + CASE WHEN source <> '' THEN 16 ELSE 0 END, CASE WHEN hours = '[]' AND coalesce(confirmed_at, 0) <= ? THEN ''
+    ELSE hours || CAST(CASE WHEN confirmed_at > ? THEN consent_id ELSE 0 END AS TEXT) END,
+    CASE WHEN confirmed_at > obtained_at AND confirmed_at <= ? THEN confirmed_at ELSE obtained_at END
+    FROM consents WHERE {_OURS} AND {{meant}}
+    AND (revoked_at IS NULL OR revoked_at > ?) AND (expires_at IS NULL OR expires_at > ?)"""
+_BITS = 32
 # As `dialer.storage.standing.past_attempt` and `dialer.compliance.case` see them; in the order of the table, whose ids
 # grow with time, for it is far faster than any index when many are read.
-_ATTEMPTS = """SELECT number_index, placed_at, (?4 = '' OR subject IN ('', ?4))
-    + 2 * (coalesce(outcome = 'unknown', 0) OR (is_abandoned AND coalesce(abandoned_at <= ?3, 1)))
-    + 4 * (is_live AND coalesce(bridged_at <= ?3, 0)) + 8 * (is_refusal AND coalesce(disposed_at <= ?3, 1))
-    FROM attempts WHERE call_id >= ?5 AND +placed_at >= ?2 AND +placed_at <= ?3 AND seller = ?1"""
-_REFUSALS = _ATTEMPTS.replace("call_id >= ?5 AND +placed_at >= ?2", "+placed_at < ?2 AND is_refusal AND ?5 = ?5")
+_WHAT = """number_index, placed_at, CASE WHEN subject IN ('', ?) THEN 1 ELSE ? END
+    + CASE WHEN outcome = 'unknown' OR (is_abandoned AND (abandoned_at IS NULL OR abandoned_at <= ?)) THEN 2 ELSE 0 END
+    + CASE WHEN is_live AND bridged_at <= ? THEN 4 ELSE 0 END
+    + CASE WHEN is_refusal AND (disposed_at IS NULL OR disposed_at <= ?) THEN 8 ELSE 0 END"""
+_OF_SELLER = "+placed_at <= ? AND attempts.seller = ? ORDER BY call_id"
+_SINCE, _REFUSED = "call_id >= ? AND +placed_at >= ?", "is_refusal AND +placed_at < ?"
+_RECENT = f"SELECT {_WHAT} FROM attempts WHERE {_SINCE} AND {_OF_SELLER}"
+_REFUSALS = f"SELECT {_WHAT} FROM attempts WHERE {_REFUSED} AND {_OF_SELLER}"
+# Those on leads of other campaigns with more numbers than one: they count for whoever shares one of these.
+_SHARED = f"""SELECT {_WHAT}, number_keys FROM attempts JOIN leads ON leads.lead_id = attempts.lead_id
+    WHERE attempts.campaign <> ? AND leads.number_count > 1 AND {{}} AND {_OF_SELLER}"""
+_RECENT_SHARED, _REFUSALS_SHARED = _SHARED.format(_SINCE), _SHARED.format(_REFUSED)
 _FIRST = "SELECT coalesce(min(call_id), 0) FROM attempts WHERE placed_at >= ?"
-_OPEN_CALLS = """SELECT number_index FROM attempts WHERE released_at IS NULL AND seller = ? AND placed_at > ?
-    AND placed_at <= ?"""
+_OPEN_CALLS = """SELECT number_index, coalesce(number_keys, number_index) FROM attempts
+    LEFT JOIN leads ON leads.lead_id = attempts.lead_id
+    WHERE released_at IS NULL AND seller = ? AND placed_at > ? AND placed_at <= ?"""
 _CALL_S = 7200.0  # nobody has been on a call for so long: its end was not seen
 
 
@@ -150,14 +159,14 @@ def hashes_of(indexes: Iterable[bytes]) -> "Hashes":
 
 def find_blocked(connection: Connection, policy: CampaignPolicy, numbers: Numbers, at: float) -> "Ids":
     """Give the leads with a number on the seller's own "do not call" list: one blocks the person."""
-    _, where = numbers.find(hashes_of(row[0] for row in connection.execute(_BLOCKED, (policy.seller, at))))
+    _, where = numbers.find(hashes_of(row[0] for row in connection.stream(_BLOCKED, (policy.seller, at))))
     return numbers.lead[where]
 
 
 def find_calling(connection: Connection, policy: CampaignPolicy, numbers: Numbers, at: float) -> "Ids":
-    """Give the leads with a number that the seller is calling at the instant."""
+    """Give the leads that share a number with one that the seller is calling at the instant."""
     found = connection.execute(_OPEN_CALLS, (policy.seller, at - _CALL_S, at))
-    _, where = numbers.find(hashes_of(row[0] for row in found))
+    _, where = numbers.find(hashes_of(key for row in found for key in row))
     return numbers.lead[where]
 
 
@@ -178,14 +187,20 @@ def mark_consents(
     """Mark the consents that may hold: of this seller and purpose, neither revoked nor expired."""
     import numpy as np
 
-    at = limits.at
-    named = (policy.seller, at, dumps(policy.seller).decode(), dumps(policy.purpose).decode())
+    at, seller = limits.at, policy.seller
+    named, meant = connection.contains("recipients"), connection.contains("purposes")
+    ours = (seller, dumps(seller).decode(), at)
     # A revocation may take other consents of the number with it: those count as themselves.
-    revoked = hashes_of(row[0] for row in connection.execute(_REVOKED, named[:3]))
-    kinds = Numbering()
+    revoked = hashes_of(row[0] for row in connection.stream(_REVOKED.format(named=named), (*ours, at)))
+    rare = Numbering()
     parts: list[tuple[Hashes, Ids, Instants]] = []
-    for indexes, texts, asked_at in columns(connection.execute(_CONSENTS, named)):
-        codes = np.fromiter(map(kinds.__getitem__, texts), np.int64, len(texts))
+    values = (seller, at, at, at, *ours, dumps(policy.purpose).decode(), at, at)
+    for indexes, bits, texts, asked_at in columns(
+        connection.stream(_CONSENTS.format(named=named, meant=meant), values)
+    ):
+        codes = np.array(bits, np.int64)
+        if any(texts):
+            codes += _BITS * np.array([rare[text] + 1 if text else 0 for text in texts], np.int64)
         parts.append((hashes_of(indexes), codes, np.array(asked_at, np.float64)))
     if not parts:
         return
@@ -215,27 +230,28 @@ def mark_past(
     """
     import numpy as np
 
-    from_at = min((each.from_at for each in memories), default=at)
-    named = (policy.seller, min(from_at, at), at, policy.compliance.subject)
-    first = connection.execute(_FIRST, (named[1],)).fetchone()[0]
-    parts = list(columns(connection.execute(_ATTEMPTS, (*named, first))))
+    from_at = min(min((each.from_at for each in memories), default=at), at)
+    subject = policy.compliance.subject
+    flags = (subject, 0 if subject else 1, at, at, at)  # without a subject every attempt is about it
+    first = connection.execute(_FIRST, (from_at,)).fetchone()[0]
+    since, before = (first, from_at, at, policy.seller), (from_at, at, policy.seller)
+    parts = list(columns(connection.stream(_RECENT, (*flags, *since))))
+    shared = list(columns(connection.stream(_RECENT_SHARED, (*flags, policy.name, *since))))
     if any(each.for_good for each in memories):
-        parts = [*columns(connection.execute(_REFUSALS, (*named, 0))), *parts]
-    if not parts:
+        parts = [*columns(connection.stream(_REFUSALS, (*flags, *before))), *parts]
+        shared = [*columns(connection.stream(_REFUSALS_SHARED, (*flags, policy.name, *before))), *shared]
+    found = [_find_own(numbers, part) for part in parts] + [_find_shared(numbers, part) for part in shared]
+    if not found:
         return np.zeros(0, np.int64), np.zeros(0, np.float64)
-    hashes = np.concatenate([hashes_of(indexes) for indexes, _, _ in parts])
-    hit, where = numbers.find(hashes)
-    placed_at = np.concatenate([np.array(instants, np.float64) for _, instants, _ in parts])[hit]
-    flags = np.concatenate([np.array(codes, np.int64) for _, _, codes in parts])[hit]
-    lead = numbers.lead[where]
-    codes = np.full(len(hit), -1, np.int64)
+    lead, ranks, placed_at, bits = (np.concatenate(column) for column in zip(*found, strict=True))
+    codes = np.full(len(lead), -1, np.int64)
     for number, known in enumerate(memories):
         mine = np.flatnonzero(memory[lead] == number)
         edges = np.array(known.edges, np.float64)
-        when, was = placed_at[mine], flags[mine] & known.flags
+        when, was = placed_at[mine], bits[mine] & known.flags
         # Both sides of an edge, so that an instant right on it is neither before nor after.
         sides = np.searchsorted(edges, when, "left") + np.searchsorted(edges, when, "right")
-        rank = numbers.rank[where[mine]] if known.is_per_number else 0
+        rank = ranks[mine] if known.is_per_number else 0
         is_kept = (sides > 0) | ((was & known.for_good) != 0)
         codes[mine] = np.where(is_kept, (sides * 16 + was) * _RANKS + rank, -1)
     kept = codes >= 0
@@ -245,3 +261,33 @@ def mark_past(
     # Attempts of one instant keep the order in which they were read.
     marks.add(lead, "attempts", codes, np.arange(len(lead), dtype=np.float64))
     return lead, placed_at
+
+
+def _find_own(numbers: Numbers, rows: Sequence[tuple[Any, ...]]) -> "tuple[Ids, Ids, Instants, Ids]":
+    """Give of attempts whose they are by the number called, which of the lead's that is, when, and what it was."""
+    import numpy as np
+
+    indexes, instants, bits = rows
+    hit, where = numbers.find(hashes_of(indexes))
+    return (
+        numbers.lead[where],
+        numbers.rank[where],
+        np.array(instants, np.float64)[hit],
+        np.array(bits, np.int64)[hit],
+    )
+
+
+def _find_shared(numbers: Numbers, rows: Sequence[tuple[Any, ...]]) -> "tuple[Ids, Ids, Instants, Ids]":
+    """Give the same for those who share only another number with the lead that was called."""
+    import numpy as np
+
+    indexes, instants, bits, keys = rows
+    row = np.repeat(np.arange(len(keys)), [len(each) // INDEX_BYTES for each in keys])
+    hit, where = numbers.find(hashes_of(keys))
+    row, lead = row[hit], numbers.lead[where]
+    owner = np.full(len(keys), -1, np.int64)
+    hit, where = numbers.find(hashes_of(indexes))
+    owner[hit] = numbers.lead[where]
+    pairs = np.unique(np.stack((row, lead))[:, owner[row] != lead], axis=1)
+    row, lead = pairs
+    return lead, np.full(len(row), _RANKS - 1), np.array(instants, np.float64)[row], np.array(bits, np.int64)[row]

@@ -43,47 +43,62 @@ _NAMES = ", ".join(COLUMNS)
 _KEY = "seller, number_index, purposes, is_night, obtained_at"
 _SAME = " AND ".join(f"kept.{name} = gathered.{name}" for name in _KEY.split(", "))
 
-GATHERING = f"CREATE TABLE gathered.consents ({_NAMES}, PRIMARY KEY ({_KEY})) WITHOUT ROWID"
-"""Makes the table in which consents wait for the end of an import; the database `gathered` is attached already."""
-_FAST = ("PRAGMA gathered.journal_mode = OFF", "PRAGMA gathered.synchronous = OFF")
-_GATHER = f"""INSERT INTO gathered.consents ({_NAMES}) VALUES ({", ".join("?" * len(COLUMNS))})
+_TYPES = dict.fromkeys(COLUMNS, "TEXT NOT NULL") | {
+    "number_index": "BYTEA NOT NULL",
+    "number": "BYTEA NOT NULL",
+    "is_written": "BOOLEAN NOT NULL",
+    "is_night": "BOOLEAN NOT NULL",
+    "obtained_at": "DOUBLE PRECISION NOT NULL",
+    "expires_at": "DOUBLE PRECISION",
+    "confirmed_at": "DOUBLE PRECISION",
+    "revoked_at": "DOUBLE PRECISION",
+}
+GATHERING = f"""CREATE TEMPORARY TABLE gathered_consents
+    ({", ".join(f"{name} {kind}" for name, kind in _TYPES.items())}, PRIMARY KEY ({_KEY}))"""
+"""Makes the table in which consents wait for the end of an import; it goes with the connection."""
+_GATHER = f"""INSERT INTO gathered_consents AS kept ({_NAMES}) VALUES ({", ".join("?" * len(COLUMNS))})
     ON CONFLICT ({_KEY}) DO UPDATE SET
-    confirmed_at = nullif(max(coalesce(confirmed_at, -9e99), coalesce(excluded.confirmed_at, -9e99)), -9e99),
-    revoked_at = nullif(min(coalesce(revoked_at, 9e99), coalesce(excluded.revoked_at, 9e99)), 9e99)"""
-_LATER = f"""FROM gathered.consents AS gathered WHERE {_SAME}
+    confirmed_at = CASE WHEN excluded.confirmed_at > coalesce(kept.confirmed_at, -9e99) THEN excluded.confirmed_at
+        ELSE kept.confirmed_at END,
+    revoked_at = CASE WHEN excluded.revoked_at < coalesce(kept.revoked_at, 9e99) THEN excluded.revoked_at
+        ELSE kept.revoked_at END"""
+_LATER = f"""FROM gathered_consents AS gathered WHERE {_SAME}
     AND gathered.confirmed_at > coalesce(kept.confirmed_at, -9e99)"""
 _EVENT = "INSERT INTO consent_events (consent_id, kind, at, recorded_at, who, reason)"
-_NOTE_LATER = f"""{_EVENT} SELECT kept.consent_id, 'confirmed', gathered.confirmed_at, ?1, ?2, ''
-    FROM gathered.consents AS gathered JOIN main.consents AS kept ON {_SAME}
+_NOTE_LATER = f"""{_EVENT} SELECT kept.consent_id, 'confirmed', gathered.confirmed_at, ?, ?, ''
+    FROM gathered_consents AS gathered JOIN consents AS kept ON {_SAME}
     WHERE gathered.confirmed_at > coalesce(kept.confirmed_at, -9e99)"""
-_CONFIRM = f"UPDATE main.consents AS kept SET confirmed_at = gathered.confirmed_at {_LATER}"
+_CONFIRM = f"UPDATE consents AS kept SET confirmed_at = gathered.confirmed_at {_LATER}"
 _LAST = "SELECT coalesce(max(consent_id), 0) FROM consents"
-_ADD = f"""INSERT OR IGNORE INTO main.consents ({_NAMES}, {", ".join(_KEPT)})
-    SELECT {_NAMES.replace("revoked_at", "NULL")}, '', '', ?1, ?2 FROM gathered.consents"""
-_NOTE_NEW = f"""{_EVENT} SELECT consent_id, 'recorded', obtained_at, ?1, ?2, recorded_from
-    FROM consents WHERE consent_id > ?3"""
-_NOTE_NEW_CONFIRMED = f"""{_EVENT} SELECT consent_id, 'confirmed', confirmed_at, ?1, ?2, ''
-    FROM consents WHERE consent_id > ?3 AND confirmed_at IS NOT NULL"""
-_REVOKED = """SELECT seller, number_index, min(revoked_at) FROM gathered.consents WHERE revoked_at IS NOT NULL
-    GROUP BY seller, number_index"""
-_COUNT = "SELECT count(*) FROM gathered.consents"
+# Without WHERE the conflict would be taken for a join's condition.
+_ADD = f"""INSERT INTO consents ({_NAMES}, {", ".join(_KEPT)})
+    SELECT {_NAMES.replace("revoked_at", "NULL")}, '', '', ?, ? FROM gathered_consents WHERE true
+    ON CONFLICT ({_KEY}) DO NOTHING"""
+_NOTE_NEW = f"""{_EVENT} SELECT consent_id, 'recorded', obtained_at, ?, ?, recorded_from
+    FROM consents WHERE consent_id > ?"""
+_NOTE_NEW_CONFIRMED = f"""{_EVENT} SELECT consent_id, 'confirmed', confirmed_at, ?, ?, ''
+    FROM consents WHERE consent_id > ? AND confirmed_at IS NOT NULL"""
+_REVOKED = """SELECT seller, number_index, min(revoked_at) FROM gathered_consents WHERE revoked_at IS NOT NULL
+    GROUP BY seller, number_index ORDER BY seller, number_index"""
+_COUNT = "SELECT count(*) FROM gathered_consents"
 
-_NOTE_REVOKED = f"""{_EVENT} SELECT consent_id, 'revoked', ?1, ?2, ?3, ?4 FROM consents
-    WHERE seller = ?5 AND number_index = ?6 AND revoked_at IS NULL"""
-_REVOKE = """UPDATE consents SET revoked_at = max(?, obtained_at), revoked_by = ?, reason = ?
-    WHERE seller = ? AND number_index = ? AND revoked_at IS NULL"""
-_BLOCK = "INSERT OR IGNORE INTO blocked (seller, number_index, reason, at, who) VALUES (?, ?, ?, ?, ?)"
-_FORGET = """DELETE FROM gathered.consents WHERE EXISTS (SELECT 1 FROM blocked WHERE blocked.seller = consents.seller
-    AND blocked.number_index = consents.number_index AND blocked.reason = 'erased')"""
+_NOTE_REVOKED = f"{_EVENT} VALUES (?, 'revoked', ?, ?, ?, ?)"
+_REVOKE = """UPDATE consents SET revoked_at = CASE WHEN obtained_at > ? THEN obtained_at ELSE ? END, revoked_by = ?,
+    reason = ? WHERE seller = ? AND number_index = ? AND revoked_at IS NULL RETURNING consent_id"""
+_BLOCK = """INSERT INTO blocked (seller, number_index, reason, at, who) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (seller, number_index) DO NOTHING"""
+_FORGET = """DELETE FROM gathered_consents WHERE EXISTS (SELECT 1 FROM blocked
+    WHERE blocked.seller = gathered_consents.seller AND blocked.number_index = gathered_consents.number_index
+    AND blocked.reason = 'erased')"""
 _KEYS_OF = """SELECT leads.number_keys FROM lead_numbers JOIN leads USING (lead_id)
     JOIN campaigns ON campaigns.name = leads.campaign WHERE lead_numbers.number_index = ? AND campaigns.seller = ?"""
 
 # `number_index` first: the planner must not walk all of a seller's consents.
 _OF_NUMBERS = f"""SELECT consent_id, {_NAMES}, {", ".join(_KEPT)} FROM consents
-    WHERE number_index IN (%s) AND (seller = ? OR EXISTS (SELECT 1 FROM json_each(recipients) WHERE value = ?))
+    WHERE number_index IN (%s) AND (seller = ? OR %s)
     ORDER BY obtained_at, consent_id"""
 _OF_SELLER = f"""SELECT consent_id, {_NAMES}, {", ".join(_KEPT)} FROM consents
-    WHERE seller = ? AND revoked_at IS NULL AND number <> x'' ORDER BY consent_id"""
+    WHERE seller = ? AND revoked_at IS NULL AND length(number) > 0 ORDER BY consent_id"""
 _CONFIRMED_BY = "SELECT max(at) FROM consent_events WHERE consent_id = ? AND kind = 'confirmed' AND at <= ?"
 
 _TEXTS: msgspec.json.Decoder[tuple[str, ...]] = msgspec.json.Decoder(tuple[str, ...])
@@ -119,8 +134,7 @@ class ConsentImport:
         self.key_id = vault.key_id
         self._connection = connection
         self._vault = vault
-        for statement in ("ATTACH '' AS gathered", *_FAST, GATHERING):
-            connection.execute(statement)
+        connection.execute(GATHERING)
 
     def add(self, consents: Iterable[Consent]) -> None:
         """Add consents; nothing of them is kept before `finish`."""
@@ -154,6 +168,7 @@ def keep_gathered(connection: Connection, source: str, who: str, now: float) -> 
     total = connection.execute(_COUNT).fetchone()[0]
     if not total:
         return ConsentTally()
+    connection.hold("consents")  # new ones are known by their numbers, which two imports would share
     connection.execute(_FORGET)
     connection.execute(_NOTE_LATER, (now, who))
     confirmed = connection.execute(_CONFIRM).rowcount
@@ -192,8 +207,9 @@ def revoke(
     known_at = at if now is None else now
     revoked = 0
     for index in indexes:
-        connection.execute(_NOTE_REVOKED, (at, known_at, who, reason, seller, index))
-        revoked += connection.execute(_REVOKE, (at, who, reason, seller, index)).rowcount
+        ended = connection.execute(_REVOKE, (at, at, who, reason, seller, index)).fetchall()
+        connection.executemany(_NOTE_REVOKED, [(consent_id, at, known_at, who, reason) for (consent_id,) in ended])
+        revoked += len(ended)
     return revoked
 
 
@@ -206,15 +222,15 @@ def consents_of(
     """
     if not numbers:
         return []
-    marks = ", ".join("?" * len(numbers))
-    found = connection.execute(_OF_NUMBERS % marks, (*numbers, seller, seller)).fetchall()
+    sql = _OF_NUMBERS % (", ".join("?" * len(numbers)), connection.contains("recipients"))
+    found = connection.execute(sql, (*numbers, seller, dumps(seller).decode())).fetchall()
     kept = [_to_kept(row, numbers[row[2]]) for row in found]
     return kept if at is None else [_as_of(connection, each, at) for each in kept]
 
 
 def standing_consents(connection: Connection, seller: str, vault: Vault) -> Iterator[KeptConsent]:
     """Give every consent of a seller that nobody revoked, numbers opened; those of erased people have none."""
-    for row in connection.execute(_OF_SELLER, (seller,)):
+    for row in connection.stream(_OF_SELLER, (seller,)):
         yield _to_kept(row, vault.open(row[3], PLACE).decode())
 
 

@@ -51,6 +51,15 @@ class Connection(Protocol):
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
         """Run a SELECT whose rows may be millions: they come a few at a time, as they stood when it began."""
 
+    def contains(self, column: str) -> str:
+        """Give the condition that a column, of text or of bytes, has the value of one `?` in it."""
+
+    def shut(self, table: str) -> None:
+        """Wait for every transaction that has read a table, and keep others from it until this one ends."""
+
+    def scrub(self) -> None:
+        """Overwrite what deletions left beside the tables, as far as others who read allow it."""
+
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Any:
         """Run a statement once for each row of values."""
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import inf
 
+import msgspec
+
 from dialer.domain.commands import Command, PlaceCall, RecordAttempt, SaveLead
 from dialer.domain.lead import Lead
 from dialer.engine.hopper import order_key
@@ -39,12 +41,18 @@ _STUCK = f"SELECT lead_id, campaign FROM leads WHERE place = 2 {HELD_BACK} ORDER
 _OPEN_LEADS = """SELECT name, open_leads, (SELECT count(*) FROM leads WHERE campaign = campaigns.name AND place <> 3)
     FROM campaigns ORDER BY name"""
 _LAST_CALL = "SELECT coalesce(max(call_id), 0) FROM attempts"
-_MADE = f"""SELECT lead_id, campaign, attempts, made FROM leads JOIN
-    (SELECT lead_id, campaign, count(*) AS made FROM attempts GROUP BY lead_id, campaign) USING (lead_id, campaign)
+_MADE = f"""SELECT lead_id, campaign, attempts, made FROM leads JOIN (SELECT lead_id, campaign, count(*) AS made
+    FROM attempts GROUP BY lead_id, campaign) AS counted USING (lead_id, campaign)
     WHERE attempts <> made AND reason <> '{ERASED}' ORDER BY lead_id"""
-_PROVEN = """SELECT DISTINCT json_extract(CAST(body AS TEXT), '$.call_id') FROM evidence
-    WHERE kind = 'attempt' AND at >= ?"""
+_PROVEN = "SELECT body FROM evidence WHERE kind = 'attempt' AND at >= ?"
 _RECENT = f"SELECT {_ATTEMPT} FROM attempts WHERE placed_at >= ? ORDER BY call_id"
+
+
+class _Call(msgspec.Struct):
+    call_id: int
+
+
+_CALL: msgspec.json.Decoder[_Call] = msgspec.json.Decoder(_Call)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +167,7 @@ class Doctor:
         oldest = connection.execute("SELECT at FROM evidence ORDER BY seq LIMIT 1").fetchone()
         if trimmed(connection) and oldest is not None:
             since_at = max(since_at, oldest[0])
-        proven = {call_id for (call_id,) in connection.execute(_PROVEN, (since_at,))}
+        proven = {_CALL.decode(body).call_id for (body,) in connection.stream(_PROVEN, (since_at,))}
         for row in connection.execute(_RECENT, (since_at,)):
             attempt = rows.to_attempt(row, self._vault)
             if attempt.call_id not in proven:

@@ -11,11 +11,10 @@ import msgspec
 
 from dialer.domain.records import Attempt
 from dialer.storage import rows
-from dialer.storage.database import Connection
 from dialer.storage.reading import Records
 
-_ATTEMPTS = f"""SELECT {", ".join(rows.ATTEMPT_COLUMNS)} FROM attempts WHERE number_index = ?1 AND campaign IN
-    (SELECT name FROM campaigns WHERE seller = ?2) ORDER BY placed_at, call_id"""
+_ATTEMPTS = f"""SELECT {", ".join(rows.ATTEMPT_COLUMNS)} FROM attempts WHERE number_index = ? AND campaign IN
+    (SELECT name FROM campaigns WHERE seller = ?) ORDER BY placed_at, call_id"""
 _BLOCKED = "SELECT reason, at, who FROM blocked WHERE seller = ? AND number_index = ?"
 _EVIDENCE = "SELECT seq, body FROM evidence WHERE kind <> 'trimmed' AND (%s) ORDER BY seq"
 _DEEDS = "SELECT seq, body FROM evidence WHERE kind = 'export' ORDER BY seq"
@@ -56,8 +55,10 @@ def refusals_of(store: Records, seller: str, numbers: Sequence[str]) -> list[dic
 def evidence_of(store: Records, seller: str, numbers: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Give the seller's entries of the evidence that name one of these numbers, by its hash."""
     subjects = [store.vault.index(number).hex().encode() for number in numbers]
-    condition = " OR ".join("instr(body, ?)" for _ in subjects)
-    for seq, body in _rows(store, _EVIDENCE % condition, *subjects):
+    with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
+        condition = " OR ".join(connection.contains("body") for _ in subjects)
+        found = connection.execute(_EVIDENCE % condition, subjects).fetchall()
+    for seq, body in found:
         said: dict[str, Any] = msgspec.json.decode(body)
         if said.get("seller") == seller:
             yield {"seq": seq, **said}
@@ -72,6 +73,5 @@ def exports_of(store: Records, campaigns: Sequence[str]) -> Iterator[dict[str, A
 
 
 def _rows(store: Records, sql: str, *parameters: object) -> list[Any]:
-    connection: Connection
     with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
         return connection.execute(sql, parameters).fetchall()

@@ -20,7 +20,7 @@ from dialer.storage.database import Connection
 from dialer.storage.evidence import record
 from dialer.storage.evidence_bodies import DeedBody
 from dialer.storage.evidence_trim import DAY_S
-from dialer.storage.forgetting import Forgotten, forget_in_journal, never_mind, overwrite_log
+from dialer.storage.forgetting import Forgotten, forget_in_journal, never_mind
 from dialer.storage.imports import ERASED
 from dialer.storage.store import Store
 from dialer.storage.vault import Vault
@@ -37,14 +37,14 @@ BATCH = 20_000
 _COLUMNS = ", ".join(rows.LEAD_COLUMNS)
 _CHANGED = (*rows.ENGINE_COLUMNS, *rows.LIST_COLUMNS)
 _LEAD = f"SELECT {_COLUMNS} FROM leads WHERE lead_id = ?"
-_FINISHED = f"""SELECT {_COLUMNS} FROM leads WHERE campaign = ?1 AND place = 3 AND reason <> ?2 AND coalesce(
-    last_attempt_at, (SELECT max(at) FROM imports WHERE campaign = ?1), 0) <= ?3 ORDER BY lead_id LIMIT ?4"""
+_FINISHED = f"""SELECT {_COLUMNS} FROM leads WHERE campaign = ? AND place = 3 AND reason <> ? AND coalesce(
+    last_attempt_at, (SELECT max(at) FROM imports WHERE campaign = ?), 0) <= ? ORDER BY lead_id LIMIT ?"""
 _BLANK_LEAD = f"UPDATE leads SET {', '.join(f'{name} = ?' for name in _CHANGED)} WHERE lead_id = ?"
 _CALLS = "SELECT call_id FROM attempts WHERE number_index = ? AND campaign = ? AND lead_id = ?"
 _LAST_CALL = """SELECT max(placed_at) FROM attempts WHERE number_index = ? AND campaign IN
     (SELECT name FROM campaigns WHERE seller = ?)"""
-_BLANK_CALLS = "UPDATE attempts SET number = x'' WHERE number_index = ? AND campaign = ? AND lead_id = ?"
-_BLANK_CONSENTS = "UPDATE consents SET number = x'' WHERE seller = ? AND number_index = ? AND number <> x''"
+_BLANK_CALLS = "UPDATE attempts SET number = ? WHERE number_index = ? AND campaign = ? AND lead_id = ?"
+_BLANK_CONSENTS = "UPDATE consents SET number = ? WHERE seller = ? AND number_index = ? AND length(number) > 0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +84,9 @@ class Erased:
 
 def erase_person(store: Store, erasure: Erasure, *, at: float, who: str, reason: str) -> Erased:
     """Erase one person for one seller, with a word in the evidence that does not name the person."""
-    with store.database.explained(), closing(_open(store)) as connection:
-        entries = forget_in_journal(connection, store.vault, _forgotten(connection, store.vault, [erasure]))
+    with store.database.explained(), closing(store.database.open_writer(store.vault)) as connection:
+        forgotten = _forgotten(connection, store.vault, [erasure])
+        entries = forget_in_journal(store.database, connection, store.vault, forgotten)
         with store.database.transaction(connection):
             erased = _erase(connection, store.vault, erasure, at)
             details: dict[str, str | int] = {
@@ -106,7 +107,7 @@ def erase_person(store: Store, erasure: Erasure, *, at: float, who: str, reason:
                 details=details,
             )
             record(connection, store.vault, deed)
-        overwrite_log(connection)
+        connection.scrub()
     return replace(erased, journal_entries=entries)
 
 
@@ -123,8 +124,9 @@ def erase_leads(
     total = Erased()
     if not erasures:
         return total
-    with store.database.explained(), closing(_open(store)) as connection:
-        entries = forget_in_journal(connection, store.vault, _forgotten(connection, store.vault, erasures), tick)
+    with store.database.explained(), closing(store.database.open_writer(store.vault)) as connection:
+        forgotten = _forgotten(connection, store.vault, erasures)
+        entries = forget_in_journal(store.database, connection, store.vault, forgotten, tick)
         for start in range(0, len(erasures), CHUNK):
             tick()
             with store.database.transaction(connection):
@@ -143,15 +145,8 @@ def erase_leads(
         )
         with store.database.transaction(connection):
             record(connection, store.vault, deed)
-        overwrite_log(connection)
+        connection.scrub()
     return replace(total, journal_entries=entries)
-
-
-def _open(store: Store) -> Connection:
-    connection = store.database.open_writer(store.vault)
-    # What is deleted is overwritten, not only given up.
-    connection.execute("PRAGMA secure_delete = ON")
-    return connection
 
 
 def _forgotten(connection: Connection, vault: Vault, erasures: Sequence[Erasure]) -> Forgotten:
@@ -178,7 +173,7 @@ def _erase(connection: Connection, vault: Vault, erasure: Erasure, at: float) ->
         attempts += _erase_lead(connection, vault, lead.lead_id)
     if erasure.has_consents:
         for number in erasure.numbers:
-            consents += connection.execute(_BLANK_CONSENTS, (erasure.seller, vault.index(number))).rowcount
+            consents += connection.execute(_BLANK_CONSENTS, (b"", erasure.seller, vault.index(number))).rowcount
     reason = f"proof of calls and consents for {erasure.keep_days} days"
     return Erased(
         leads=len(erasure.leads),
@@ -206,12 +201,12 @@ def _has_consent(connection: Connection, seller: str, index: bytes) -> bool:
 
 def _erase_lead(connection: Connection, vault: Vault, lead_id: int) -> int:
     """Leave a finished lead without a person; give the number of its calls."""
-    row = connection.execute(_LEAD, (lead_id,)).fetchone()
+    row = connection.execute(f"{_LEAD}{connection.for_update}", (lead_id,)).fetchone()
     lead = rows.to_lead(row, vault)
     calls = 0
     for number in lead.numbers:
         index = vault.index(number.e164)
-        calls += connection.execute(_BLANK_CALLS, (index, lead.campaign, lead_id)).rowcount
+        calls += connection.execute(_BLANK_CALLS, (b"", index, lead.campaign, lead_id)).rowcount
     nobody = _without_person(lead)
     values = (*rows.engine_values(nobody, "", vault), *rows.list_values(nobody, vault))
     connection.execute(_BLANK_LEAD, (*values, lead_id))
@@ -291,5 +286,5 @@ def _in_words(retention: RetentionPolicy) -> str:
 def finished_before(store: Store, campaign: str, before_at: float, limit: int = BATCH) -> list[Lead]:
     """Give finished leads that were last called, or else last imported, before an instant and still name a person."""
     with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
-        found = connection.execute(_FINISHED, (campaign, ERASED, before_at, limit)).fetchall()
+        found = connection.execute(_FINISHED, (campaign, ERASED, campaign, before_at, limit)).fetchall()
     return [rows.to_lead(row, store.vault) for row in found]

@@ -18,7 +18,7 @@ import dialer
 from dialer.domain.commands import BlockPerson, Command, RecordAttempt, RecordChange, RecordVerdict
 from dialer.domain.events import CampaignLoaded, Event, LawLoaded, RegistryLoaded
 from dialer.domain.law import Law, Ruleset
-from dialer.domain.records import Attempt
+from dialer.domain.records import Attempt, VerdictRecord
 from dialer.storage import evidence_bodies as bodies
 from dialer.storage import rows
 from dialer.storage.codec import dumps
@@ -36,7 +36,8 @@ _ENCODE = msgspec.json.Encoder().encode
 _LAST = "SELECT seq, hash FROM evidence ORDER BY seq DESC LIMIT 1"
 _LAST_LAW = "SELECT seq, hash FROM evidence WHERE kind = 'law' ORDER BY seq DESC LIMIT 1"
 _APPEND = "INSERT INTO evidence (seq, at, kind, body, hash) VALUES (?, ?, ?, ?, ?)"
-_KEEP_TEXT = "INSERT OR IGNORE INTO evidence_texts (digest, body) VALUES (?, ?)"
+_KEEP_TEXT = "INSERT INTO evidence_texts (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING"
+_SPAN = "SELECT seq, at, kind, body, hash FROM evidence WHERE seq BETWEEN ? AND ? ORDER BY seq"
 _WAS_ABANDONED = "SELECT is_abandoned FROM attempts WHERE call_id = ?"
 _POLICY = "SELECT policy FROM campaigns WHERE name = ?"
 
@@ -76,7 +77,8 @@ class EvidenceWriter:
         self._connection = connection
         self._vault = vault
         self._memory = memory
-        self._law = _law_in_force(connection, memory)
+        self._law = self._found = _law_in_force(connection, memory)
+        self._by_found: list[tuple[int, VerdictRecord]] = []  # verdicts by the law that was found: index in _lines
         self._lines: list[tuple[float, str, bytes]] = []
         self._texts: list[tuple[bytes, bytes]] = []
         self._abandoned: set[int] = set()
@@ -93,6 +95,8 @@ class EvidenceWriter:
                 case RecordAttempt(attempt=attempt):
                     self._take_attempt(at, attempt)
                 case RecordVerdict(record=record):
+                    if self._law is self._found:
+                        self._by_found.append((len(self._lines), record))
                     self.add(bodies.verdict_body(record, self._subject(record.number), self._law))
                 case BlockPerson():
                     self._take_refusal(at, command)
@@ -111,6 +115,8 @@ class EvidenceWriter:
             self._connection.executemany(_KEEP_TEXT, self._texts)
         if not self._lines:
             return
+        self._connection.hold("evidence")
+        self._go_by_last_law()
         seq, before = last_link(self._connection)
         written: list[tuple[int, float, str, bytes, bytes]] = []
         for at, kind, body in self._lines:
@@ -119,6 +125,16 @@ class EvidenceWriter:
             written.append((seq, at, kind, body, before))
         self._connection.executemany(_APPEND, written)
         self._lines.clear()
+        self._by_found.clear()
+
+    def _go_by_last_law(self) -> None:
+        """Name in verdicts the law that is the last one now: another writer may have put one there meanwhile."""
+        if not self._by_found or (law := _law_in_force(self._connection, self._memory)) is self._found:
+            return
+        for index, record in self._by_found:
+            at, kind, _ = self._lines[index]
+            body = bodies.verdict_body(record, self._subject(record.number), law)
+            self._lines[index] = (at, kind, _ENCODE(body))
 
     # --------------------------------------------------------------------------------- events
     def _take_event(self, at: float, event: Event) -> None:
@@ -241,14 +257,14 @@ def trimmed(connection: Connection) -> int:
 
 def entries(connection: Connection, first: int, last: int) -> Iterator[Evidence]:
     """Give the entries of a span of numbers, in order."""
-    found = connection.execute(
-        # Whoever changes a row by hand may leave text behind; to be found, it has to be read.
-        "SELECT seq, at, kind, CAST(body AS BLOB), CAST(hash AS BLOB) FROM evidence WHERE seq BETWEEN ? AND ?"
-        " ORDER BY seq",
-        (first, last),
-    )
+    found = connection.execute(_SPAN, (first, last))
     for seq, at, kind, body, hash_ in found:
-        yield Evidence(seq=seq, at=at, kind=kind, body=body, hash=hash_)
+        yield Evidence(seq=seq, at=at, kind=kind, body=_bytes(body), hash=_bytes(hash_))
+
+
+def _bytes(column: bytes | str) -> bytes:
+    """Give a column's bytes: whoever changes a row by hand may leave text behind, and to be found it has to be read."""
+    return column.encode() if isinstance(column, str) else column
 
 
 def record(connection: Connection, vault: Vault, body: Body) -> None:

@@ -24,8 +24,9 @@ from dialer.storage.evidence import GENESIS, Evidence, entries, last_link, link,
 FORMAT = "dialer evidence 1"
 CHUNK = 5_000  # entries read at once: a reader that stays for long keeps the write-ahead log from being emptied
 
-_FIRST = "SELECT min(seq) FROM evidence INDEXED BY evidence_at WHERE at >= ? AND seq > ?"
-_LAST = "SELECT max(seq) FROM evidence INDEXED BY evidence_at WHERE at < ?"
+# The signs keep both databases from walking the numbers: instants lead there faster.
+_FIRST = "SELECT min(+seq) FROM evidence WHERE at >= ? AND +seq > ?"
+_LAST = "SELECT max(+seq) FROM evidence WHERE at < ?"
 _LAW_BEFORE = "SELECT body FROM evidence WHERE kind = 'law' AND seq < ? ORDER BY seq DESC LIMIT 1"
 
 

@@ -20,12 +20,12 @@ HOUSE_KEEP_DAYS = 1827
 DAY_S = 86_400.0
 CHUNK = 5_000
 
-_FIRST_KEPT = "SELECT min(seq) FROM evidence INDEXED BY evidence_at WHERE at >= ? AND seq > ?"
+_FIRST_KEPT = "SELECT min(+seq) FROM evidence WHERE at >= ? AND +seq > ?"  # the signs: by instant, not by number
 _LAST = "SELECT coalesce(max(seq), 0) FROM evidence"
 _LAW_BEFORE = "SELECT max(seq) FROM evidence WHERE kind = 'law' AND seq <= ?"
 _HASH = "SELECT hash FROM evidence WHERE seq = ?"
 _REMEMBER = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-_BLANK = "UPDATE evidence SET kind = 'trimmed', body = x'' WHERE seq = ? AND kind <> 'law'"
+_BLANK = "UPDATE evidence SET kind = 'trimmed', body = ? WHERE seq = ? AND kind <> 'law'"
 _NEXT_OLD = "SELECT min(seq) FROM evidence WHERE seq > ? AND seq < ? AND seq <> ?"
 _DELETE = "DELETE FROM evidence WHERE seq >= ? AND seq < ? AND seq < ? AND seq <> ?"
 
@@ -65,13 +65,14 @@ Transaction = Callable[[], AbstractContextManager[Connection]]
 def carry_out(transaction: Transaction, vault: Vault, trim: Trim, *, at: float, who: str, reason: str) -> None:
     """Say in the log what goes, and let it go. Interrupted, the next trim finishes it."""
     with transaction() as connection:
+        connection.hold("evidence")
         if trim.count:
             last_hash = bytes(connection.execute(_HASH, (trim.last,)).fetchone()[0]).hex()
             details: dict[str, str | int] = {"first": trim.first, "last": trim.last, "hash": last_hash}
             deed = DeedBody(at=at, kind="trim", who=who, what="evidence", reason=reason, details=details)
             record(connection, vault, deed)
             connection.execute(_REMEMBER, (TRIMMED_META, trim.last))
-            connection.execute(_BLANK, (trim.last,))
+            connection.execute(_BLANK, (b"", trim.last))
         gone = trimmed(connection)
         law = connection.execute(_LAW_BEFORE, (gone,)).fetchone()[0] or 0
     for start in _chunks(transaction, gone, law):

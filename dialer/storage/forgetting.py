@@ -12,9 +12,8 @@ from typing import Any
 
 import msgspec
 
-from dialer.storage.database import Connection
+from dialer.storage.database import Connection, Database
 from dialer.storage.rows import ENTRY
-from dialer.storage.sqlite import transaction
 from dialer.storage.vault import Vault
 
 READ = 1_000  # entries read at once
@@ -61,15 +60,12 @@ def never_mind() -> None:
     """Be called between two steps, and let the work go on."""
 
 
-def overwrite_log(connection: Connection) -> None:
-    """Move what the write-ahead log holds into the database, as far as nobody reads it: it has the old pages, too."""
-    # Who writes waits meanwhile: much less long than a writer's patience, even beside somebody who reads for hours.
-    connection.execute("PRAGMA busy_timeout = 500")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
 def forget_in_journal(
-    connection: Connection, vault: Vault, forgotten: Forgotten, tick: Callable[[], None] = never_mind
+    database: Database,
+    connection: Connection,
+    vault: Vault,
+    forgotten: Forgotten,
+    tick: Callable[[], None] = never_mind,
 ) -> int:
     """Take people out of every entry; give how many entries were changed. The connection is in no transaction.
 
@@ -80,9 +76,9 @@ def forget_in_journal(
     for seq in _candidates(connection, vault, forgotten, tick):
         batch.append(seq)
         if len(batch) == WRITE:
-            changed += _rewrite(connection, vault, forgotten, batch)
+            changed += _rewrite(database, connection, vault, forgotten, batch)
             batch = []
-    return changed + _rewrite(connection, vault, forgotten, batch)
+    return changed + _rewrite(database, connection, vault, forgotten, batch)
 
 
 def _candidates(connection: Connection, vault: Vault, forgotten: Forgotten, tick: Callable[[], None]) -> Iterator[int]:
@@ -95,12 +91,12 @@ def _candidates(connection: Connection, vault: Vault, forgotten: Forgotten, tick
                 yield seq
 
 
-def _rewrite(connection: Connection, vault: Vault, forgotten: Forgotten, seqs: list[int]) -> int:
+def _rewrite(database: Database, connection: Connection, vault: Vault, forgotten: Forgotten, seqs: list[int]) -> int:
     changed = 0
     if seqs:
-        with transaction(connection):
+        with database.transaction(connection):
             for seq in seqs:
-                found = connection.execute(_ONE, (seq,)).fetchone()
+                found = connection.execute(f"{_ONE}{connection.for_update}", (seq,)).fetchone()
                 if found is None:  # it was let go meanwhile
                     continue
                 line = vault.open(found[0], ENTRY)

@@ -12,7 +12,7 @@ from dialer.storage.database import Connection
 from dialer.storage.evidence_bodies import LawBody, VerdictBody
 
 _TRIED = "SELECT count(*), max(placed_at) FROM attempts WHERE number_index = ? AND placed_at <= ? AND campaign = ?"
-_VERDICTS = """SELECT body FROM evidence WHERE at {} ? AND at {} ? AND kind = 'verdict' AND instr(body, ?)
+_VERDICTS = """SELECT body FROM evidence WHERE at {} ? AND at {} ? AND kind = 'verdict' AND {{holds}}
     ORDER BY at {}, seq {}"""
 _BEFORE = _VERDICTS.format("<=", ">=", "DESC", "DESC")
 _AFTER = _VERDICTS.format(">", "<=", "ASC", "ASC")
@@ -43,6 +43,7 @@ def verdicts_near(
     subject = number_index.hex().encode()
 
     def first(query: str, end_at: float) -> VerdictBody | None:
+        query = query.format(holds=connection.contains("body"))
         for (body,) in connection.execute(query, (at, end_at, subject)):
             found = msgspec.json.decode(body, type=VerdictBody)
             if found.subject.encode() == subject and found.campaign == campaign:

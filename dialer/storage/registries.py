@@ -41,7 +41,8 @@ _KEY_PROBE = "registry"
 _COLUMNS = ("registry", "version", "digest", "received_at", "imported_at", "numbers", "lines", "path", "who", "reason")
 _NAMES = ", ".join(_COLUMNS)
 _ADD = f"INSERT INTO registries ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-_ALL = f"SELECT {_NAMES} FROM registries WHERE ?1 IS NULL OR registry = ?1 ORDER BY registry, registry_id"
+_ALL = f"SELECT {_NAMES} FROM registries ORDER BY registry, registry_id"
+_OF_ONE = f"SELECT {_NAMES} FROM registries WHERE registry = ? ORDER BY registry_id"
 _IN_USE = f"""SELECT {_NAMES} FROM registries WHERE registry_id IN
     (SELECT max(registry_id) FROM registries WHERE imported_at <= ? GROUP BY registry) ORDER BY registry"""
 _DROPPED = "UPDATE registries SET path = '' WHERE registry = ? AND version = ?"
@@ -171,7 +172,8 @@ def _sync_folder(folder: Path) -> None:
 # ---------------------------------------------------------------------------------------------- rows
 def kept_copies(connection: Connection, registry: str | None = None) -> list[KeptCopy]:
     """Give every copy ever imported, of one register or of all (None), the oldest first."""
-    return [_to_copy(row) for row in connection.execute(_ALL, (registry,))]
+    found = connection.execute(_ALL) if registry is None else connection.execute(_OF_ONE, (registry,))
+    return [_to_copy(row) for row in found]
 
 
 def copies_in_use(connection: Connection, at: float) -> list[KeptCopy]:

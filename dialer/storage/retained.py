@@ -13,12 +13,14 @@ from dialer.storage.vault import INDEX_BYTES, Vault
 PLACE = b"retained.number"
 
 _KEEP = """INSERT INTO retained (seller, number_index, number, until_at, reason) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (seller, number_index) DO UPDATE SET until_at = max(until_at, excluded.until_at)"""
+    ON CONFLICT (seller, number_index) DO UPDATE SET until_at =
+    CASE WHEN excluded.until_at > retained.until_at THEN excluded.until_at ELSE retained.until_at END"""
 _FIND = "SELECT number, until_at, reason FROM retained WHERE seller = ? AND number_index = ?"
 _PURGE = "DELETE FROM retained WHERE until_at <= ?"
-_DROP_CONSENTS = """DELETE FROM consents WHERE number = x'' AND NOT EXISTS (SELECT 1 FROM retained
+_DROP_CONSENTS = """DELETE FROM consents WHERE length(number) = 0 AND NOT EXISTS (SELECT 1 FROM retained
     WHERE retained.seller = consents.seller AND retained.number_index = consents.number_index)"""
-_DROP_CONSENT_EVENTS = "DELETE FROM consent_events WHERE consent_id NOT IN (SELECT consent_id FROM consents)"
+_DROP_CONSENT_EVENTS = """DELETE FROM consent_events WHERE NOT EXISTS (SELECT 1 FROM consents
+    WHERE consents.consent_id = consent_events.consent_id)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,12 @@ from typing import Any
 
 from dialer.errors import KeysError
 from dialer.storage.database import Connection
-from dialer.storage.forgetting import overwrite_log
 from dialer.storage.reading import Records
 from dialer.storage.rows import SEALED, SealedColumns
 from dialer.storage.store import Store
 from dialer.storage.vault import Vault
 
+_GIVE_BACK = "INSERT INTO keys (key_id, proof, made_at) VALUES (?, ?, ?) ON CONFLICT (key_id) DO NOTHING"
 CHUNK = 200  # rows sealed anew in one transaction: some milliseconds
 
 
@@ -61,16 +61,17 @@ def drop_key(store: Store, key_id: str) -> None:
     """
     with store.database.explained(), closing(store.database.open_writer(store.vault)) as connection:
         with store.database.transaction(connection):
+            connection.shut("keys")  # whoever looked whether the key is there has written what it seals
             kept = connection.execute("SELECT key_id, proof, made_at FROM keys WHERE key_id = ?", (key_id,)).fetchone()
             connection.execute("DELETE FROM keys WHERE key_id = ?", (key_id,))
         used = _rows_per_key(connection)[key_id]
         if used:
             if kept is not None:
-                connection.execute("INSERT OR IGNORE INTO keys (key_id, proof, made_at) VALUES (?, ?, ?)", kept)
+                connection.execute(_GIVE_BACK, kept)
             raise KeysError(
                 f"key {key_id}: {used:,} rows are sealed under it: `dialer keys rotate` seals them anew, then drop it"
             )
-        overwrite_log(connection)
+        connection.scrub()
 
 
 def _is_old(place: SealedColumns) -> str:
@@ -99,7 +100,7 @@ def _reseal(
     key, columns = ", ".join(place.key), ", ".join(place.columns)
     between = f"({key}) >= {_bound(place)} AND ({key}) <= {_bound(place)}"
     found = connection.execute(
-        f"SELECT {columns}, {key} FROM {place.table} WHERE ({_is_old(place)}) AND {between}",
+        f"SELECT {columns}, {key} FROM {place.table} WHERE ({_is_old(place)}) AND {between}{connection.for_update}",
         (*[vault.key_id] * len(place.columns), *first, *last),
     ).fetchall()
     names = [f"{place.table}.{column}".encode() for column in place.columns]

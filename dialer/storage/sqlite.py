@@ -69,6 +69,20 @@ class SqliteConnection(sqlite3.Connection):
         """Run a SELECT; SQLite gives the rows of each a few at a time."""
         return self.execute(sql, parameters)
 
+    def contains(self, column: str) -> str:
+        """Give the condition that a column has the value of one `?` in it."""
+        return f"instr({column}, ?) > 0"
+
+    def shut(self, table: str) -> None:
+        """Do nothing: nobody else is in a transaction that writes."""
+
+    def scrub(self) -> None:
+        """Move what the write-ahead log holds into the database, as far as nobody reads it: it has the old pages."""
+        # Who writes waits meanwhile: much less long than a writer's patience, even beside somebody who reads for hours.
+        self.execute("PRAGMA busy_timeout = 500")
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
 
 class SqliteDatabase:
     """A database in one file."""

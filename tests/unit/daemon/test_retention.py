@@ -66,8 +66,9 @@ def test_trouble_is_logged_and_no_end(tmp_path: Path) -> None:
     """A database that cannot be opened now may be there tomorrow."""
     out = io.StringIO()
     with finished(tmp_path, 30) as store:
-        store.path.rename(tmp_path / "away.db")
-        store.path.mkdir()
+        path = tmp_path / "dialer.db"
+        path.rename(tmp_path / "away.db")
+        path.mkdir()
         asyncio.run(work_until(store, MARCH + 40 * DAY, lambda _: bool(out.getvalue()), out))
     line = json.loads(out.getvalue().splitlines()[0])
     assert (line["event"], line["level"], line["again"]) == ("retention failed", "error", "in a day")

@@ -1,8 +1,8 @@
 """A small log of evidence in a database of its own, for tests."""
 
-import sqlite3
 from collections.abc import Iterable
 from io import BytesIO
+from pathlib import Path
 
 from dialer.domain.commands import Command, RecordAttempt, RecordVerdict
 from dialer.domain.events import Event
@@ -11,6 +11,7 @@ from dialer.domain.verdict import Verdict
 from dialer.storage import schema
 from dialer.storage.evidence import EvidenceWriter, Memory
 from dialer.storage.evidence_file import EvidenceExport, Wanted, Written
+from dialer.storage.sqlite import open_file
 from dialer.storage.vault import Keyring, Vault
 from tests.unit.storage.builders import make_number
 
@@ -21,7 +22,7 @@ class Log:
     """The tables of the evidence and of what it looks up, in memory."""
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection = open_file(Path(":memory:"))
         self.memory = Memory()
         for statement in schema.sqlite_statements():
             self.connection.execute(statement)
