@@ -309,7 +309,7 @@ class Records:
 
     def first_live_at(self, campaign: str) -> float | None:
         """Give the instant of a campaign's first live answer, from which blocks of 30 days are counted."""
-        found = self._rows("SELECT min(answered_at) FROM attempts WHERE campaign = ? AND is_live = 1", campaign)
+        found = self._rows("SELECT min(answered_at) FROM attempts WHERE campaign = ? AND is_live", campaign)
         first: float | None = next(found)[0]
         return first
 

@@ -6,12 +6,15 @@ Columns of bytes hold what is personal, sealed by `dialer.storage.vault`, or the
 
 A lead's `place` is 0 ready (pending and found due), 1 waiting (pending, due later), 2 claimed, 3 finished. The partial
 indexes follow the order in which `claim` reads, so that it never scans, however long the list is.
+
+On PostgreSQL whole numbers have 64 bits, and text is compared byte by byte: both are what SQLite does by itself.
 """
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, String, text
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
-from sqlmodel import Field, SQLModel
+from sqlmodel import AutoString, Field, SQLModel
 
 METADATA = SQLModel.metadata
 # A constraint without a name cannot be changed by a later step: see `dialer.storage.migrations`.
@@ -37,7 +40,7 @@ class LeadRow(SQLModel, table=True):
         Index("leads_claimed", "lead_id", sqlite_where=text("place = 2"), postgresql_where=text("place = 2")),
     )
 
-    lead_id: int = Field(primary_key=True)
+    lead_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     campaign: str
     place: int
     order_key: str
@@ -77,7 +80,10 @@ class LeadNumberRow(SQLModel, table=True):
 
 
 class CampaignRow(SQLModel, table=True):
-    """A campaign as it was last loaded or imported into. `open_leads` counts its unfinished leads."""
+    """A campaign as it was last loaded or imported into. `open_leads` counts its unfinished leads.
+
+    `engine_id` is the engine that dials it, NULL while none does; SQLite has one engine and does not say.
+    """
 
     __tablename__ = "campaigns"
 
@@ -86,6 +92,7 @@ class CampaignRow(SQLModel, table=True):
     digest: str
     policy: str
     open_leads: int
+    engine_id: int | None
 
 
 class ImportRow(SQLModel, table=True):
@@ -128,12 +135,12 @@ class AttemptRow(SQLModel, table=True):
             "attempts_live",
             "campaign",
             "answered_at",
-            sqlite_where=text("is_live = 1"),
+            sqlite_where=text("is_live"),
             postgresql_where=text("is_live"),
         ),
     )
 
-    call_id: int = Field(primary_key=True)
+    call_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     campaign: str
     lead_id: int
     number: bytes
@@ -200,6 +207,19 @@ class AgentRow(SQLModel, table=True):
     call_id: int | None
     owed: str | None
     owed_reason: str
+    engine_id: int = Field(sa_column_kwargs={"server_default": "0"})
+
+
+class EngineRow(SQLModel, table=True):
+    """An engine, and who dials for it: see `dialer.storage.ownership`. SQLite has one and keeps no row of it."""
+
+    __tablename__ = "engines"
+
+    engine_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    name: str = Field(unique=True)
+    token: int
+    holder: str
+    until_at: float
 
 
 class WordRow(SQLModel, table=True):
@@ -398,9 +418,34 @@ class MetaRow(SQLModel, table=True):
     value: int
 
 
+def _suit_postgresql() -> None:
+    for table in METADATA.tables.values():
+        for column in table.columns:
+            if isinstance(column.type, Integer):
+                column.type = column.type.with_variant(BigInteger(), "postgresql")
+            elif isinstance(column.type, String | AutoString):
+                column.type = String().with_variant(String(collation="C"), "postgresql")
+
+
+_suit_postgresql()
+
+
 def sqlite_statements() -> list[str]:
     """Give the statements that create every table and index that an SQLite database does not have yet."""
-    dialect = sqlite.dialect()
+    return _statements(sqlite.dialect())
+
+
+def postgresql_statements() -> list[str]:
+    """Give the statements that create every table and index that a PostgreSQL database does not have yet."""
+    # Both tables change all the time: with the usual settings millions of dead rows would wait to be swept.
+    swept = [
+        f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.02)"
+        for table in ("leads", "attempts")
+    ]
+    return _statements(postgresql.dialect()) + swept  # type: ignore[no-untyped-call]
+
+
+def _statements(dialect: Dialect) -> list[str]:
     statements: list[str] = []
     for table in METADATA.sorted_tables:
         statements.append(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)))

@@ -7,7 +7,7 @@ needed only where tables are made or changed.
 from dialer.errors import DatabaseUnfit
 from dialer.storage.database import Connection
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """The version of the tables that this dialer reads and writes."""
 OLDEST = 1
 """The first version that a release made; what is older is refused."""

@@ -180,7 +180,7 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
         connection.execute("UPDATE meta SET value = 99 WHERE key = 'schema_version'")
         connection.execute("UPDATE alembic_version SET version_num = '99'")
     for opened in (Store, Records):
-        with pytest.raises(StorageError, match="expected schema version 4, found 99, made by a newer dialer"):
+        with pytest.raises(StorageError, match="expected schema version 5, found 99, made by a newer dialer"):
             opened(SqliteDatabase(path), VAULT)
 
 
