@@ -27,6 +27,10 @@ config.toml: # made once, then yours
 	@echo "run: no config.toml, copying config.example.toml"
 	@cp config.example.toml config.toml
 
+.PHONY: install-systemd
+install-systemd: setup ## As root: install the systemd units for this folder (DESTDIR=FOLDER, DRY_RUN=1)
+	@DESTDIR="$(DESTDIR)" DRY_RUN="$(DRY_RUN)" scripts/install-systemd.sh
+
 .PHONY: test
 test: setup ## Run the whole test suite
 	@echo "test: pytest on 2 processes"

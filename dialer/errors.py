@@ -55,7 +55,7 @@ class LeaseLost(StorageError):
 
 
 class DatabaseUnfit(StorageError):
-    """The database is of another version, of another program or no database at all: nothing but a person changes that."""
+    """The database is of another version or of another program: nothing but a person changes that."""
 
     exit_code = 11
 
