@@ -173,6 +173,7 @@ class Fact:
     agent_id: str | None = None
     greeting_start_at: float | None = None
     greeting_end_at: float | None = None
+    at: float | None = None  # when it was, if that was measured and may be past
 
 
 def wait_start(attempt: Attempt, starts_at: ClockStart, now: float) -> float:
@@ -203,7 +204,9 @@ def step(call: Call, fact: Fact, now: float, *, starts_at: ClockStart, threshold
         case CallState.RINGING:
             return replace(call, state=after, since_at=now, attempt=replace(call.attempt, ringing_at=now))
         case CallState.ANSWERED:
-            return replace(call, state=after, since_at=now, attempt=replace(call.attempt, answered_at=now))
+            # Late news must not make a wait look shorter than it was.
+            at = now if fact.at is None else max(call.attempt.placed_at, min(fact.at, now))
+            return replace(call, state=after, since_at=now, attempt=replace(call.attempt, answered_at=at))
         case CallState.QUEUED:
             return _queued(call, fact, now, starts_at, threshold_s)
         case CallState.BRIDGING:

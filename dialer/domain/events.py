@@ -24,9 +24,10 @@ class CallRinging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered:
-    """The far end picked up: a person or a machine."""
+    """The far end picked up: a person or a machine. `at` is for news that was under way for a while; None: just now."""
 
     call_id: int
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +246,17 @@ class EarlierRunFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinesChanged:
+    """So many calls may be up at once from now on, started at this rate: a gateway was lost, or is back.
+
+    No lines: nothing is dialed. Calls beyond the new number go on.
+    """
+
+    lines: int
+    calls_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrainRequested:
     """The daemon is asked to end: no new calls from now on, live ones finish."""
 
@@ -271,5 +283,6 @@ Event = (
     | LawEvent
     | CampaignControlled
     | EarlierRunFound
+    | LinesChanged
     | DrainRequested
 )

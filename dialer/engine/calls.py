@@ -173,7 +173,7 @@ def fact_of(event: CallEvent) -> Fact:
         case CallRinging():
             return Fact(input=CallInput.RINGING)
         case CallAnswered():
-            return Fact(input=CallInput.ANSWERED)
+            return Fact(input=CallInput.ANSWERED, at=event.at)
         case CallClassified(is_machine=True):
             return Fact(input=CallInput.MACHINE)
         case CallClassified():

@@ -13,6 +13,7 @@ from dialer.domain.events import (
     CampaignLoaded,
     LawEvent,
     LawLoaded,
+    LinesChanged,
     PersonRefused,
     StandingsChanged,
 )
@@ -70,6 +71,15 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
     _share_budgets(state)
     _record(state, campaign, now, "reload", campaign.state, "campaign file changed", "dialer")
     return campaign
+
+
+def on_lines_changed(state: State, event: LinesChanged, now: float) -> None:
+    """Take more or fewer lines into use; what was saved up of the old rate is not spent at the new one."""
+    state.lines = max(event.lines, 0)
+    if event.calls_per_second > 0.0:
+        state.bucket.allowed(now)
+        state.bucket.rate = event.calls_per_second
+        state.bucket.tokens = min(state.bucket.tokens, max(1.0, event.calls_per_second))
 
 
 def on_law_event(state: State, event: LawEvent, now: float) -> None:

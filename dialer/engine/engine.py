@@ -30,6 +30,7 @@ from dialer.domain.events import (
     LawLoaded,
     LeadsClaimed,
     LeadsImported,
+    LinesChanged,
     PersonRefused,
     PreviewAccepted,
     PreviewSkipped,
@@ -163,6 +164,10 @@ class Engine:
                 resuming.on_found(state, event, now)
                 for campaign in state.campaigns.values():
                     self._recruit(campaign, now)
+            case LinesChanged():
+                control.on_lines_changed(state, event, now)
+                for campaign in state.campaigns.values():
+                    self._settle(campaign, now)
             case DrainRequested():
                 control.drain_all(state, now, event.reason)
 

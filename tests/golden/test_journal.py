@@ -17,7 +17,7 @@ from dialer.simulator.scenario import load_world
 from tests.architecture.tree import ROOT
 from tests.unit.simulator.floor import campaign
 
-DIGEST = "b2577dcf21f3e3174be421ed59094bb281f2e328eb3fa8f1ac9346a96721fce9"
+DIGEST = "5a50261cceb4224f14ef963aa1f9e28410b6952d846a242981474ee071c217ec"
 
 
 def journal(mode: str) -> bytes:

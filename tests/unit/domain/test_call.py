@@ -45,6 +45,16 @@ def test_an_instant_that_was_not_measured_falls_back_to_the_answer(starts_at: Cl
     assert after(ANSWERED, (12.0, live()), starts_at=starts_at).deadline_at == 12.0
 
 
+def test_late_news_of_an_answer_counts_from_the_answer() -> None:
+    """What was under way for a while says when it was; an instant before the call or yet to come is not believed."""
+    measured = Fact(input=CallInput.ANSWERED, at=8.0)
+    late = after((10.0, measured), (10.5, live()), starts_at=ClockStart.ANSWER)
+    assert (late.attempt.answered_at, late.deadline_at) == (8.0, 10.0)
+    for claimed, taken in ((-1.0, late.attempt.placed_at), (99.0, 10.0)):
+        at = after((10.0, Fact(input=CallInput.ANSWERED, at=claimed))).attempt.answered_at
+        assert at == taken
+
+
 def test_a_greeting_cannot_end_after_it_was_reported() -> None:
     """A switch that reports an instant to come does not buy the person a longer wait."""
     assert after(ANSWERED, (11.0, live(10.0, 9e9)), starts_at=ClockStart.GREETING_END).deadline_at == 13.0

@@ -7,7 +7,15 @@ import pytest
 
 from dialer.domain.agent import AgentState
 from dialer.domain.commands import HangUp, PlaceCall, RecordChange
-from dialer.domain.events import CallAnswered, CallClassified, CallFailed, CallReleased, CampaignLoaded, DrainRequested
+from dialer.domain.events import (
+    CallAnswered,
+    CallClassified,
+    CallFailed,
+    CallReleased,
+    CampaignLoaded,
+    DrainRequested,
+    LinesChanged,
+)
 from dialer.domain.lead import LeadState
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import HoursPolicy, PacingMode, Window
@@ -115,6 +123,22 @@ def test_the_daemons_drain_starts_nothing_more() -> None:
     rig.wait(3600.0)
     assert len(rig.placed()) == 1
     assert sum(each.state is LeadState.CLAIMED for each in rig.store.leads("survey")) == 0
+
+
+def test_without_lines_nothing_is_dialed_and_calls_go_on() -> None:
+    """A gateway that is lost takes its lines away; when they are back, dialing goes on at the rate that came with them."""
+    rig = Rig()
+    rig.load(policy(), leads=30)
+    rig.log_in("a", "b")
+    before = len(rig.placed())
+    rig.send(LinesChanged(lines=0, calls_per_second=0.0))
+    rig.send(CallFailed(call_id=1, outcome=Outcome.BUSY))
+    rig.wait(60.0)
+    assert len(rig.placed()) == before
+    assert rig.engine.live_calls() == before - 1
+    rig.send(LinesChanged(lines=before, calls_per_second=5.0))
+    assert len(rig.placed()) == before + 1
+    assert rig.engine.status(rig.now).lines == before
 
 
 def test_changed_hours_hold_from_the_next_call() -> None:
