@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from dialer.config.credentials import KEYS, credential
 from dialer.config.faults import ConfigFaults, Fault, quoted, shown
 from dialer.config.toml_file import TomlFile, TomlModel, expected
-from dialer.config.values import DistinctFiles, ExistingFile, Names, resolved
+from dialer.config.values import DistinctFiles, ExistingFile, Name, Names, resolved
 
 KEYS_VARIABLE = "DIALER_KEYS"
 """The environment variable that names the keyring in place of config.toml."""
@@ -44,7 +44,7 @@ class Settings:
     """Everything in config.toml, with absolute paths.
 
     `rules` are the operator's own ruleset files; `full_view` the users and, with an @ in front, groups of the operating
-    system who may see whole telephone numbers.
+    system who may see whole telephone numbers; `engine` names what dials, for daemons that share a database.
     """
 
     state_dir: Path
@@ -60,6 +60,7 @@ class Settings:
     keys_file: Path
     rules: tuple[Path, ...] = ()
     full_view: tuple[str, ...] = ()
+    engine: str = "main"
 
 
 def _folder(value: str, info: ValidationInfo) -> str:
@@ -116,6 +117,12 @@ class LogTable(TomlModel):
     format: Literal["auto", "json", "console"] = "auto"
 
 
+class EngineTable(TomlModel):
+    """[engine]"""
+
+    name: Name = "main"
+
+
 class GatewayTable(TomlModel):
     """[gateway]"""
 
@@ -161,6 +168,7 @@ class SettingsTable(TomlModel):
     campaigns_dir: Annotated[str, AfterValidator(_existing_folder), Field(validate_default=True)] = "campaigns"
     drain_timeout_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
     log: LogTable = LogTable()
+    engine: EngineTable = EngineTable()
     gateway: GatewayTable = GatewayTable()
     loopback: LoopbackTable = LoopbackTable()
     compliance: ComplianceTable = ComplianceTable()
@@ -214,6 +222,7 @@ def load_settings(path: Path) -> Settings:
         keys_file=_keys_file(path, table),
         rules=tuple(map(Path, table.compliance.rules)),
         full_view=tuple(table.privacy.full_view),
+        engine=table.engine.name,
     )
 
 

@@ -83,6 +83,7 @@ def test_every_key_is_honoured(tmp_path: Path) -> None:
         campaigns_dir = "c"
         drain_timeout_s = 5
         log = { level = "debug", format = "json" }
+        engine.name = "north"
         gateway = { lines = 7, calls_per_second = 0.5 }
         [loopback]
         world = "w.toml"
@@ -104,7 +105,7 @@ def test_every_key_is_honoured(tmp_path: Path) -> None:
     assert settings.control_socket == tmp_path / "k.sock"
     assert settings.campaigns_dir == tmp_path / "c"
     assert (settings.drain_timeout_s, settings.log_level, settings.log_format) == (5.0, "debug", "json")
-    assert (settings.lines, settings.calls_per_second) == (7, 0.5)
+    assert (settings.engine, settings.lines, settings.calls_per_second) == ("north", 7, 0.5)
     loopback = settings.loopback
     assert (loopback.world, loopback.seed, loopback.agents) == (tmp_path / "w.toml", 9, 3)
     assert (loopback.agent_groups, loopback.speed, loopback.start_at) == (("a", "b"), 60.0, 1772409600.0)
@@ -144,6 +145,7 @@ def test_the_files_of_the_state_follow_its_folder(tmp_path: Path) -> None:
         (f'state_dir = "{"x" * 108}"', "state_dir"),
         ('log.level = "loud"', "log.level"),
         ('log.format = "xml"', "log.format"),
+        ('engine.name = "north east"', "engine.name"),
         ("gateway.lines = 0", "gateway.lines"),
         ("gateway.lines = 1.5", "gateway.lines"),
         ("gateway.calls_per_second = nan", "gateway.calls_per_second"),
