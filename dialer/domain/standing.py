@@ -37,10 +37,13 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastAttempt:
-    """An attempt of the seller's to one of the person's numbers, as far as rules count it."""
+    """An attempt of the seller's to one of the person's numbers, as far as rules count it.
+
+    Whoever shares a number with the lead that was called counts as the same person.
+    """
 
     call_id: int
-    number: str
+    number: str  # "": one that only the other lead has
     subject: str
     at: float
     is_abandoned: bool = False  # or of unknown fate

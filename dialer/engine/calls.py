@@ -82,7 +82,7 @@ def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | N
     campaign.calls[call_id] = None
     learning.placed(campaign, call_id)
     campaign.counts.dials += 1
-    standing.on_placed(state, attempt)
+    standing.on_placed(state, attempt, lead)
     shadowing.on_placed(campaign, call_id, now)
     state.timers.set(("call", call_id), now + policy.pacing.ring_timeout_s + SETUP_MAX_S)
     state.save(lead, campaign)
@@ -112,7 +112,7 @@ def adopt(state: State, campaign: Campaign, before: Call, call: Call, dialed: Di
     counts.live += known.is_live
     counts.abandoned += known.is_abandoned
     counts.connects += call.attempt.bridged_at is not None
-    standing.on_placed(state, call.attempt)
+    standing.on_placed(state, call.attempt, dialed.lead)
     _learn(campaign, before, call, dialed.lead.segment, now)
     if call.attempt.is_abandoned and not known.is_abandoned:
         _count_abandoned(campaign, now)

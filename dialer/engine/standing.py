@@ -13,7 +13,7 @@ from dialer.domain.lead import Lead
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
 from dialer.domain.standing import Consent, PastAttempt
-from dialer.engine.state import State
+from dialer.engine.state import Recent, State
 
 REMEMBERED_S = 26 * 3600.0
 
@@ -22,14 +22,16 @@ def known(state: State, seller: str, lead: Lead) -> Known:
     """Give what has come to be known of a lead's person, and of the registers, since the engine started."""
     blocked = state.blocked.get(seller, {})
     since = [blocked[number.e164] for number in lead.numbers if number.e164 in blocked]
-    recent = tuple(
-        attempt for number in lead.numbers for attempt in state.recent.get((seller, number.e164), {}).values()
-    )
+    calls = {
+        call_id: state.recent[call_id].attempt
+        for number in lead.numbers
+        for call_id in state.recent_calls.get((seller, number.e164), ())
+    }
     return Known(
         registries=state.registries,
         changed_at=state.standings_changed_at,
         blocked_at=min(since, default=None),
-        recent=recent,
+        recent=tuple(calls.values()),
     )
 
 
@@ -53,41 +55,56 @@ def is_in_flight(state: State, seller: str, lead: Lead) -> bool:
     return any((seller, number.e164) in state.in_flight for number in lead.numbers)
 
 
-def on_placed(state: State, attempt: Attempt) -> None:
-    """Remember an attempt from the instant of placing it: it counts for every campaign of the seller at once."""
-    key = (attempt.seller, attempt.number)
-    state.in_flight[key] = state.in_flight.get(key, 0) + 1
-    state.recent.setdefault(key, {})[attempt.call_id] = PastAttempt(
-        call_id=attempt.call_id, number=attempt.number, subject=attempt.subject, at=attempt.placed_at
-    )
-    state.recent_order.append((attempt.placed_at, *key, attempt.call_id))
-    while state.recent_order and state.recent_order[0][0] < attempt.placed_at - REMEMBERED_S:
-        _, seller, number, call_id = state.recent_order.popleft()
-        known_calls = state.recent[seller, number]
-        known_calls.pop(call_id, None)
-        if not known_calls:
-            del state.recent[seller, number]
+def on_placed(state: State, attempt: Attempt, lead: Lead) -> None:
+    """Remember an attempt from the instant of placing it: it counts for every campaign of the seller at once.
+
+    The person called is known by every number of the lead, and counts as called by each of them.
+    """
+    _forget(state, attempt.placed_at - REMEMBERED_S)
+    numbers = tuple(dict.fromkeys((attempt.number, *(number.e164 for number in lead.numbers))))
+    past = PastAttempt(call_id=attempt.call_id, number=attempt.number, subject=attempt.subject, at=attempt.placed_at)
+    state.recent[attempt.call_id] = Recent(seller=attempt.seller, numbers=numbers, attempt=past)
+    for number in numbers:
+        key = (attempt.seller, number)
+        state.in_flight[key] = state.in_flight.get(key, 0) + 1
+        state.recent_calls.setdefault(key, {})[attempt.call_id] = None
+
+
+def _forget(state: State, before_at: float) -> None:
+    """Let go of attempts that every claim's standing has by now; none is forgotten while its call is up."""
+    while state.recent:
+        call_id, oldest = next(iter(state.recent.items()))
+        if oldest.attempt.at >= before_at or call_id in state.calls:
+            return
+        del state.recent[call_id]
+        for number in oldest.numbers:
+            calls = state.recent_calls[oldest.seller, number]
+            del calls[call_id]
+            if not calls:
+                del state.recent_calls[oldest.seller, number]
 
 
 def on_over(state: State, attempt: Attempt) -> None:
     """Remember how an attempt ended."""
-    key = (attempt.seller, attempt.number)
-    state.in_flight[key] -= 1
-    if not state.in_flight[key]:
-        del state.in_flight[key]
+    for number in state.recent[attempt.call_id].numbers:
+        key = (attempt.seller, number)
+        state.in_flight[key] -= 1
+        if not state.in_flight[key]:
+            del state.in_flight[key]
     note(state, attempt)
 
 
 def note(state: State, attempt: Attempt) -> None:
     """Remember what has become known of an attempt, by its end or by the agent's word, unless it is long ago."""
-    calls = state.recent.get((attempt.seller, attempt.number), {})
-    if attempt.call_id in calls:
-        calls[attempt.call_id] = replace(
-            calls[attempt.call_id],
+    recent = state.recent.get(attempt.call_id)
+    if recent is not None:
+        past = replace(
+            recent.attempt,
             is_abandoned=attempt.is_abandoned or attempt.outcome is Outcome.UNKNOWN,
             is_conversation=attempt.bridged_at is not None and attempt.is_live,
             is_refusal=attempt.is_refusal,
         )
+        state.recent[attempt.call_id] = replace(recent, attempt=past)
 
 
 def block(state: State, seller: str, numbers: tuple[str, ...], reason: str, who: str, now: float) -> None:

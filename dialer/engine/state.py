@@ -3,7 +3,6 @@
 Nothing here decides anything. Commands are collected in the order in which they are given.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -50,6 +49,15 @@ class Undisposed:
     is_earlier: bool = False  # over before the engine started, so not among its counts
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """An attempt since the engine started: it counts for whoever has one of `numbers`, those of the lead called."""
+
+    seller: str
+    numbers: tuple[str, ...]
+    attempt: PastAttempt
+
+
 @dataclass(slots=True, kw_only=True)
 class State:
     """The engine's memory. Dicts keep the order of arrival, so that nothing depends on hashing."""
@@ -70,8 +78,8 @@ class State:
     registries: dict[str, RegistryCopy] = field(default_factory=dict)  # the copies in use
     standings_changed_at: float = 0.0  # what was known of people before is out of date
     blocked: dict[str, dict[str, float]] = field(default_factory=dict)  # seller -> number -> since; this run's
-    recent: dict[tuple[str, str], dict[int, PastAttempt]] = field(default_factory=dict)  # (seller, number) -> by call
-    recent_order: deque[tuple[float, str, str, int]] = field(default_factory=deque)  # the same, oldest first
+    recent: dict[int, Recent] = field(default_factory=dict)  # by call id, oldest first
+    recent_calls: dict[tuple[str, str], dict[int, None]] = field(default_factory=dict)  # (seller, number) -> the same
     in_flight: dict[tuple[str, str], int] = field(default_factory=dict)  # (seller, number) -> calls up now
     work: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # agent id -> busy spans, last hour
     timers: Timers = field(default_factory=Timers)

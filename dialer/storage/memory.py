@@ -154,8 +154,17 @@ class MemoryStore:
                 home.open_leads -= 1
                 continue
             row.lead = replace(row.lead, state=LeadState.CLAIMED)
-            leads.append(replace(row.lead, standing=standings.of(row.lead, seller, now)))
+            leads.append(
+                replace(row.lead, standing=standings.of(row.lead, seller, now, self._others(row.lead, seller)))
+            )
         return tuple(leads)
+
+    def _others(self, lead: Lead, seller: str) -> list[int]:
+        """Give the leads of the seller's other campaigns that have a number of this one's."""
+        homes = [
+            home for name, home in self._campaigns.items() if name != lead.campaign and home.policy.seller == seller
+        ]
+        return [home.numbers[n.e164] for home in homes for n in lead.numbers if n.e164 in home.numbers]
 
     def release_claims(self) -> int:
         """Put claimed leads back among the pending ones, as after a restart; give their number.
@@ -236,7 +245,7 @@ class MemoryStore:
 
     def standing_at(self, lead: Lead, seller: str, at: float) -> Standing:
         """Give what was known of a lead's person at an instant."""
-        return self._standings.of(lead, seller, at)
+        return self._standings.of(lead, seller, at, self._others(lead, seller))
 
     # ---------------------------------------------------------------------------- changes
     def apply(self, commands: Iterable[Command]) -> None:

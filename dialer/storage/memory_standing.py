@@ -17,6 +17,7 @@ class MemoryStandings:
     def __init__(self) -> None:
         self.attempts: dict[int, Attempt] = {}
         self._calls: dict[tuple[str, str], list[int]] = {}
+        self._calls_of_lead: dict[int, list[int]] = {}
         self._consents: dict[str, dict[_Key, Consent]] = {}
         self._registries: dict[str, tuple[RegistryCopy, frozenset[str]]] = {}
         self._blocked: dict[str, dict[str, float]] = {}
@@ -25,6 +26,7 @@ class MemoryStandings:
         """Keep an attempt, replacing what was kept under the same id."""
         if attempt.call_id not in self.attempts:
             self._calls.setdefault((attempt.seller, attempt.number), []).append(attempt.call_id)
+            self._calls_of_lead.setdefault(attempt.lead_id, []).append(attempt.call_id)
         self.attempts[attempt.call_id] = attempt
 
     def add_consents(self, consents: Iterable[Consent]) -> None:
@@ -69,13 +71,13 @@ class MemoryStandings:
         """Whether nobody of this seller may call the number."""
         return e164 in self._blocked.get(seller, ())
 
-    def of(self, lead: Lead, seller: str, at: float) -> Standing:
-        """Give the standing of a lead with a seller."""
+    def of(self, lead: Lead, seller: str, at: float, others: Iterable[int] = ()) -> Standing:
+        """Give the standing of a lead with a seller; `others` are the seller's other leads with a number of its."""
         blocked_at = self.blocked_at(seller, lead)
         return Standing(
             as_of_at=at,
             consents=self._consents_of(lead, seller),
-            past=self._past(lead, seller, at),
+            past=self._past(lead, seller, at, others),
             listed=self._listed(lead),
             blocked_at=blocked_at if blocked_at is None or blocked_at <= at else None,
         )
@@ -90,13 +92,16 @@ class MemoryStandings:
             if consent.seller == seller or seller in consent.recipients
         )
 
-    def _past(self, lead: Lead, seller: str, at: float) -> tuple[PastAttempt, ...]:
+    def _past(self, lead: Lead, seller: str, at: float, others: Iterable[int]) -> tuple[PastAttempt, ...]:
+        own = {number.e164 for number in lead.numbers}
+        calls = [call_id for number in own for call_id in self._calls.get((seller, number), ())]
+        calls += [call_id for lead_id in others for call_id in self._calls_of_lead.get(lead_id, ())]
+        attempts = [self.attempts[call_id] for call_id in dict.fromkeys(calls)]
         found = [
-            past_attempt(attempt, at)
-            for number in lead.numbers
-            for call_id in self._calls.get((seller, number.e164), ())
-            for attempt in (self.attempts[call_id],)
-            if (at - PAST_S <= attempt.placed_at or attempt.is_refusal or attempt.is_abandoned)
+            past_attempt(attempt if attempt.number in own else replace(attempt, number=""), at)
+            for attempt in attempts
+            if attempt.seller == seller
+            and (at - PAST_S <= attempt.placed_at or attempt.is_refusal or attempt.is_abandoned)
             and attempt.placed_at <= at
         ]
         found.sort(key=lambda attempt: (attempt.at, attempt.call_id))

@@ -1,11 +1,12 @@
 """What an SQLite database knows of people, put together for the rules: see `dialer.domain.standing`.
 
 One rule governs this module: a claim of many leads costs a few statements, not a few per lead, and each of them names
-the seller. Numbers are found by their keyed hashes; none is opened.
+the seller. Numbers are found by their keyed hashes; none is opened. A person is a lead and whoever of the seller's
+other campaigns shares a number with it: calls to any number of such a lead count, too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
 from typing import Any
@@ -17,24 +18,38 @@ from dialer.domain.standing import PAST_DAYS, Consent, PastAttempt, Standing
 from dialer.storage.consents import consents_of
 from dialer.storage.database import Connection
 from dialer.storage.registries import KeptCopy, Shelf, copies_in_use, listed
-from dialer.storage.vault import Vault
+from dialer.storage.vault import INDEX_BYTES, Vault
 
 PAST_S = PAST_DAYS * 86_400.0
 _NUMBERS_AT_ONCE = 10_000  # SQLite takes 32,766 values in a statement
 
-_PAST = """SELECT call_id, number_index, subject, placed_at, is_abandoned, abandoned_at, outcome, is_live,
+_PAST = """SELECT number_index, lead_id, call_id, subject, placed_at, is_abandoned, abandoned_at, outcome, is_live,
     bridged_at, is_refusal, disposed_at FROM attempts
-    WHERE number_index IN (%s) AND (placed_at >= ? OR is_refusal = 1 OR is_abandoned = 1) AND placed_at <= ?
+    WHERE number_index IN (%s) AND (placed_at >= ? OR is_refusal OR is_abandoned) AND placed_at <= ?
     AND seller = ?"""
+_SHARING = """SELECT lead_numbers.number_index, leads.lead_id, leads.campaign, leads.number_keys
+    FROM lead_numbers JOIN leads ON leads.lead_id = lead_numbers.lead_id
+    JOIN campaigns ON campaigns.name = lead_numbers.campaign
+    WHERE lead_numbers.number_index IN (%s) AND leads.number_count > 1 AND campaigns.seller = ?"""
 _BLOCKED = "SELECT number_index, at FROM blocked WHERE number_index IN (%s) AND seller = ? AND at <= ?"
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """A lead with several numbers, by their keyed hashes."""
+
+    lead_id: int
+    campaign: str
+    keys: tuple[bytes, ...]
 
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one number."""
+    """What is known of one number; `past` with the leads that were called."""
 
     consents: list[Consent] = field(default_factory=list)
-    past: list[PastAttempt] = field(default_factory=list)
+    past: list[tuple[int, PastAttempt]] = field(default_factory=list)
+    holders: list[_Holder] = field(default_factory=list)
     listed: list[tuple[str, str]] = field(default_factory=list)
     blocked_at: float | None = None
 
@@ -55,36 +70,36 @@ class Standings:
         """
         index = self._vault.index
         numbers = {index(number.e164): number.e164 for lead in leads for number in lead.numbers}
-        known: dict[str, _Known] = {}
+        known = {number: _Known() for number in numbers.values()}
         copies = copies_in_use(connection, inf if is_claim else at)
         for chunk in _chunks(numbers):
             self._know(connection, known, chunk, seller, at, copies)
-        return [_standing([known[n.e164] for n in lead.numbers if n.e164 in known], at) for lead in leads]
+        foreign = _read_foreign(connection, known, numbers, seller, at)
+        return [_standing(lead, known, foreign, at) for lead in leads]
 
     def _know(
         self,
         connection: Connection,
-        known: dict[str, _Known],
+        known: Mapping[str, _Known],
         numbers: Mapping[bytes, str],
         seller: str,
         at: float,
         copies: Sequence[KeptCopy],
     ) -> None:
         """Add what there is of some numbers."""
-
-        def of(e164: str) -> _Known:
-            return known.setdefault(e164, _Known())
-
         for kept in consents_of(connection, seller, numbers, at):
-            of(kept.consent.number).consents.append(kept.consent)
+            known[kept.consent.number].consents.append(kept.consent)
         marks = ", ".join("?" * len(numbers))
         for row in connection.execute(_PAST % marks, (*numbers, at - PAST_S, at, seller)):
-            number = numbers[row[1]]
-            of(number).past.append(_to_past(row, number, at))
+            number = numbers[row[0]]
+            known[number].past.append((row[1], _to_past(row, number, at)))
+        for number_index, lead_id, campaign, keys in connection.execute(_SHARING % marks, (*numbers, seller)):
+            each = tuple(keys[place : place + INDEX_BYTES] for place in range(0, len(keys), INDEX_BYTES))
+            known[numbers[number_index]].holders.append(_Holder(lead_id, campaign, each))
         for number_index, blocked_at in connection.execute(_BLOCKED % marks, (*numbers, seller, at)):
-            of(numbers[number_index]).blocked_at = blocked_at
+            known[numbers[number_index]].blocked_at = blocked_at
         for registry, number in listed(self._shelf, copies, numbers):
-            of(number).listed.append((registry, number))
+            known[number].listed.append((registry, number))
 
 
 def past_attempt(attempt: Attempt, at: float) -> PastAttempt:
@@ -102,7 +117,7 @@ def past_attempt(attempt: Attempt, at: float) -> PastAttempt:
 
 def _to_past(row: Sequence[Any], number: str, at: float) -> PastAttempt:
     """Read a row of _PAST: see `past_attempt`."""
-    call_id, _, subject, placed_at, abandoned, abandoned_at, outcome, live, bridged_at, refusal, disposed_at = row
+    _, _, call_id, subject, placed_at, abandoned, abandoned_at, outcome, live, bridged_at, refusal, disposed_at = row
     return PastAttempt(
         call_id=call_id,
         number=number,
@@ -119,16 +134,40 @@ def _was(instant: float | None, at: float) -> bool:
     return instant is None or instant <= at
 
 
-def _standing(known: Sequence[_Known], at: float) -> Standing:
-    """Put together what is known of a lead's numbers."""
-    blocked = [each.blocked_at for each in known if each.blocked_at is not None]
-    past = [attempt for each in known for attempt in each.past]
-    past.sort(key=lambda attempt: (attempt.at, attempt.call_id))
+def _read_foreign(
+    connection: Connection, known: Mapping[str, _Known], numbers: Mapping[bytes, str], seller: str, at: float
+) -> dict[int, list[PastAttempt]]:
+    """Give by lead the attempts on those that share a number with the leads asked about, whichever was called."""
+    holders = {holder.lead_id: holder for each in known.values() for holder in each.holders}
+    found: dict[int, list[PastAttempt]] = {}
+    for each in known.values():
+        for lead_id, attempt in each.past:
+            if lead_id in holders:
+                found.setdefault(lead_id, []).append(attempt)
+    rest = {key: "" for holder in holders.values() for key in holder.keys if key not in numbers}
+    for chunk in _chunks(rest):
+        marks = ", ".join("?" * len(chunk))
+        for row in connection.execute(_PAST % marks, (*chunk, at - PAST_S, at, seller)):
+            if row[1] in holders:
+                found.setdefault(row[1], []).append(_to_past(row, "", at))
+    return found
+
+
+def _standing(
+    lead: Lead, known: Mapping[str, _Known], foreign: Mapping[int, Sequence[PastAttempt]], at: float
+) -> Standing:
+    """Put together what is known of a lead's numbers, and of the others of the same person."""
+    own = [known[number.e164] for number in lead.numbers]
+    blocked = [each.blocked_at for each in own if each.blocked_at is not None]
+    past = {attempt.call_id: attempt for each in own for _, attempt in each.past}
+    others = {holder.lead_id for each in own for holder in each.holders if holder.campaign != lead.campaign}
+    for attempt in (attempt for lead_id in sorted(others) for attempt in foreign.get(lead_id, ())):
+        past.setdefault(attempt.call_id, replace(attempt, number=""))
     return Standing(
         as_of_at=at,
-        consents=tuple(consent for each in known for consent in each.consents),
-        past=tuple(past),
-        listed=tuple(entry for each in known for entry in each.listed),
+        consents=tuple(consent for each in own for consent in each.consents),
+        past=tuple(sorted(past.values(), key=lambda attempt: (attempt.at, attempt.call_id))),
+        listed=tuple(entry for each in own for entry in each.listed),
         blocked_at=min(blocked, default=None),
     )
 

@@ -141,6 +141,30 @@ def test_a_claim_brings_earlier_attempts_across_campaigns(store: AnyStore) -> No
     ]
 
 
+def test_a_call_counts_for_whoever_shares_a_number_with_the_lead_that_was_called(store: AnyStore) -> None:
+    """Also one to a number that only the other campaign's list has; not if the other campaign is another seller's."""
+    load(store, make_lead(1))
+    for policy in (replace(POLICY, name="autumn"), replace(POLICY, name="winter", seller=OTHER)):
+        with store.importing(policy, "list.csv", "", 1000.0) as session:
+            session.add(make_lead(1, 2, campaign=policy.name))
+            session.add(make_lead(2 if policy.name == "winter" else 3, campaign=policy.name))
+    (ours, alone), theirs = store.leads("autumn"), next(iter(store.leads("winter")))
+    record(
+        store,
+        make_attempt(1, NOW - 90.0, number=make_number(2).e164, campaign="autumn", lead_id=ours.lead_id),
+        make_attempt(2, NOW - 80.0, number=make_number(1).e164, campaign="autumn", lead_id=ours.lead_id),
+        make_attempt(3, NOW - 70.0, number=make_number(3).e164, campaign="autumn", lead_id=alone.lead_id),
+        make_attempt(4, NOW - 60.0, number=make_number(2).e164, campaign="winter", lead_id=theirs.lead_id),
+        make_attempt(
+            5, NOW - 50.0, number=make_number(2).e164, campaign="winter", lead_id=theirs.lead_id, seller=OTHER
+        ),
+    )
+    (standing,) = claimed(store)
+    assert [(each.call_id, each.number) for each in standing.past] == [(1, ""), (2, make_number(1).e164)]
+    (standing,) = [store.standing_at(each, SELLER, NOW) for each in (ours,)]
+    assert [(each.call_id, each.number[-4:]) for each in standing.past] == [(1, "0002"), (2, "0001"), (4, "0002")]
+
+
 def test_attempts_of_long_ago_are_left_out(store: AnyStore) -> None:
     """No rule counts further back than PAST_DAYS."""
     load(store, make_lead(1))

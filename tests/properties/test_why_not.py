@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from tests.unit.storage.builders import make_attempt, make_policy
 from tests.vaults import make_vault
 
 LEADS = 400
+NEIGHBOURS = 40
 UNUSUAL = 0.05
 DAY_S = 86_400.0
 SELLER, OTHER = "Example Telecom", "Example Partner"
@@ -293,16 +294,29 @@ class World:
                     revoked_at=obtained_at + 2 * DAY_S if self.pick("revoked", False, False, True) else None,
                 )
 
-    def attempts(self) -> Iterator[RecordAttempt]:
-        """Earlier attempts of this seller's and of another's."""
-        called = self.dice.sample(self.numbers, k=len(self.numbers) // 2)
-        called += [number for number in called for _ in range(self.pick("more calls", 0, 1, 2, 3, of=3))]
-        for call_id, number in enumerate(called, start=1):
+    def neighbour(self) -> Lead:
+        """A lead of another campaign that shares some numbers with this one's and has one more."""
+        shared = self.dice.sample(self.numbers, k=self.dice.choice((1, 1, 2)))
+        added = f"+1202556{self.dice.randrange(10_000):04d}"
+        numbers = [PhoneNumber(e164=e164, kind="mobile", region="KR", zones=("Asia/Seoul",)) for e164 in shared]
+        numbers.append(replace(numbers[0], e164=added))
+        return Lead(lead_id=0, campaign="autumn", numbers=tuple(self.dice.sample(numbers, k=len(numbers))), shuffle=0)
+
+    def attempts(self, neighbours: Sequence[Lead]) -> Iterator[RecordAttempt]:
+        """Earlier attempts of this seller's and of another's, also on leads of another campaign."""
+        sampled = self.dice.sample(self.numbers, k=len(self.numbers) // 2)
+        sampled += [number for number in sampled for _ in range(self.pick("more calls", 0, 1, 2, 3, of=3))]
+        called = [(number, "spring", 0) for number in sampled]
+        for lead in neighbours:
+            called += [(number.e164, "autumn", lead.lead_id) for number in lead.numbers if self.dice.random() < 0.5]
+        for call_id, (number, of_campaign, lead_id) in enumerate(called, start=1):
             at, kind = self.ago("attempt"), self.pick("outcome", *OUTCOMES, of=3)
             attempt = make_attempt(
                 call_id,
                 at,
                 number=number,
+                campaign=of_campaign,
+                lead_id=lead_id,
                 seller=self.pick("calling", SELLER, SELLER, SELLER, OTHER),
                 subject=self.pick("subject", "", "renewal", "debt"),
                 released_at=None if kind == "open" else at + 20.0,
@@ -330,9 +344,13 @@ def fill(store: Store, world: World) -> None:
     with store.importing(world.policy, "list.csv", "", world.at) as session:
         for _ in range(LEADS):
             session.add(world.lead())
+    autumn = replace(world.policy, name="autumn")
+    with store.importing(autumn, "list.csv", "", world.at) as session:
+        for _ in range(NEIGHBOURS):
+            session.add(world.neighbour())
     with store.importing_consents("consents.csv", "op", world.at) as consents:
         consents.add(world.consents())
-    store.apply(world.attempts())
+    store.apply(world.attempts(list(store.leads("autumn"))))
     dice = world.dice
     store._writer.execute("DELETE FROM blocked")  # revocations block numbers: what else they do has to be seen
     blocked = tuple(dice.sample(world.numbers, k=len(world.numbers) // 20))

@@ -7,6 +7,7 @@ import pytest
 from dialer.domain.commands import BlockPerson
 from dialer.domain.events import (
     CallDisposed,
+    CallFailed,
     CampaignLoaded,
     LawLoaded,
     PersonRefused,
@@ -14,7 +15,8 @@ from dialer.domain.events import (
     RegistryLoaded,
     StandingsChanged,
 )
-from dialer.domain.law import Law
+from dialer.domain.law import CountedPer, Law
+from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy, PacingMode
 from tests.laws import ALL_DAY, attempt_rule, consent, consent_rule, copy_of, hours_rule, law, registry_rule, ruleset
 from tests.unit.engine.rig import AT, Rig, lead, policy
@@ -80,6 +82,22 @@ def test_an_offer_is_not_dialed_while_the_person_is_on_another_call() -> None:
     rig.send(PreviewAccepted(agent_id="a", lead_id=rig.offers()[0].lead_id))
     assert [each.campaign for each in rig.placed()] == ["ringing"]
     assert rig.agent("a").state == "ready"
+
+
+def test_a_call_to_another_number_of_the_person_counts_for_a_campaign_that_does_not_know_it() -> None:
+    """One campaign knows two numbers, another only the one that was not called: it waits for the call, then the cap."""
+    rig = Rig(law=asks(attempt_rule(1, DAY_S, CountedPer.PERSON)))
+    both = replace(lead(1, "both"), numbers=(*lead(2).numbers, *lead(1).numbers))
+    rig.load_leads(policy("both"), [both])
+    rig.load_leads(policy("one", groups=("others",)), [lead(1, "one")])
+    rig.log_in("a")
+    rig.log_in("b", groups=("others",))
+    assert [each.number for each in rig.placed()] == [number(2)]
+    rig.send(CallFailed(call_id=1, outcome=Outcome.NO_ANSWER))
+    rig.wait(600.0)
+    assert [each.campaign for each in rig.placed()] == ["both"]
+    rig.wait(DAY_S)
+    assert [each.campaign for each in rig.placed()][1:2] == ["one"]
 
 
 @pytest.mark.parametrize("mode", [PacingMode.PROGRESSIVE, PacingMode.PREVIEW])
