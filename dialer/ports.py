@@ -11,8 +11,12 @@ from dialer.domain.events import Event, LeadsClaimed
 from dialer.domain.living import Living
 from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
 
-Sink = Callable[[Event], None]
-"""Takes an event for the engine. Never re-enters it: the driver queues the event."""
+
+class Sink(Protocol):
+    """Takes an event for the engine. Never re-enters it: the driver queues the event."""
+
+    def __call__(self, event: Event, kept: Callable[[], None] | None = None) -> None:
+        """Take an event; `kept` is called once it and what it caused are durable."""
 
 
 class Clock(Protocol):

@@ -4,7 +4,7 @@ One rule governs this module: it reads and asks, and decides nothing but how old
 call, agent and lead goes through the journal like everything else.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import inf
 
 from structlog.typing import FilteringBoundLogger
@@ -147,25 +147,25 @@ class Threshold:
         self._earlier = earlier
         self._driver = driver
         self._log = log
-        self._held: list[Event] | None = []
+        self._held: list[tuple[Event, Callable[[], None] | None]] | None = []
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: Event, kept: Callable[[], None] | None = None) -> None:
         """Take news from the gateway."""
         if self._held is None:
-            self._driver.post(event)
+            self._driver.post(event, kept)
         else:
-            self._held.append(event)
+            self._held.append((event, kept))
 
     async def take_over(self, gateway: Gateway) -> None:
         """Ask the gateway what lives of an earlier run, and hand that to the engine before any news."""
         living = await gateway.living(self._earlier.asked)
         held, self._held = self._held or [], None
-        found = self._earlier.found(living, held)
+        found = self._earlier.found(living, [event for event, _ in held])
         if found is not None:
             self._driver.post(found)
             self._tell(found)
-        for event in held:
-            self._driver.post(event)
+        for event, kept in held:
+            self._driver.post(event, kept)
 
     def _tell(self, found: EarlierRunFound) -> None:
         states = [None if each.living is None else each.living.state for each in found.calls]
