@@ -22,7 +22,7 @@ from dialer.errors import StorageError
 from dialer.storage.proofs import check_keys
 from dialer.storage.sqlite import SqliteConnection, explained, open_file
 from dialer.storage.vault import Vault
-from dialer.storage.versions import SCHEMA_VERSION, found_version, has_table
+from dialer.storage.versions import SCHEMA_VERSION, found_version
 
 PAGES = 4_096  # copied at once; in between an interrupt is heard
 PART = 16 << 20  # bytes of a register's file in one row
@@ -75,7 +75,7 @@ def back_up(database: Path, registers: Path, target: Path, progress: Progress = 
                 f"database {database}: it is of schema version {version}: copy it with the dialer of that"
             )
         source.execute("BEGIN")  # one state of the database, whoever writes meanwhile
-        names = [name for (name,) in source.execute(_KEPT_FILES)] if has_table(source, "registries") else []
+        names = [name for (name,) in source.execute(_KEPT_FILES)] if source.has_table("registries") else []
         files = [registers / name for name in names]
         size = _size(source) + sum(file.stat().st_size for file in files if file.exists())
         require_room(target.parent, size, "the backup")
@@ -116,7 +116,7 @@ def read_backup(file: Path) -> Backup:
         raise StorageError(f"backup {file}: there is no such file")
     with explained(file), closing(read_only(file)) as connection:
         found_version(connection, str(file))
-        if not has_table(connection, "backup"):
+        if not connection.has_table("backup"):
             raise StorageError(f"backup {file}: expected a file that `dialer db backup` made, found a plain database")
         if (fault := first_fault(connection)) is not None:
             raise StorageError(f"backup {file}: it is damaged: {fault}: take another one")
@@ -164,7 +164,7 @@ def restore(
     require_room(database.parent, 2 * found.size, "the restored database")
     with closing(read_only(file)) as source, _beside(database, "database") as part:
         with explained(file):
-            if vault is not None and has_table(source, "keys"):
+            if vault is not None and source.has_table("keys"):
                 check_keys(source, vault, str(file))
         with explained(part), closing(open_file(part)) as copy:
             source.backup(copy, pages=PAGES, progress=lambda _, left, total: progress(total - left, total))

@@ -17,7 +17,7 @@ from dialer.storage.registries import Shelf, copies_in_use
 from dialer.storage.sqlite import SqliteConnection, explained
 from dialer.storage.upgrade import Step, steps_from
 from dialer.storage.vault import Vault
-from dialer.storage.versions import OLDEST, SCHEMA_VERSION, found_version, has_table
+from dialer.storage.versions import OLDEST, SCHEMA_VERSION, found_version
 
 REWRITTEN = 3
 """The last version whose step rewrites whole tables, and then the file: it takes room for three copies of it."""
@@ -71,7 +71,7 @@ def _look(
     result.rows = {
         table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         for table in _COUNTED
-        if has_table(connection, table)
+        if connection.has_table(table)
     }
     if result.found > SCHEMA_VERSION:
         result.faults.append(f"version: {result.found} is of a newer dialer: upgrade dialer, or name another path")
@@ -86,7 +86,7 @@ def _look(
             result.faults.append(
                 f"disk: an upgrade takes {result.needed:,} bytes beside the file, {result.free:,} are free"
             )
-    if has_table(connection, "keys"):
+    if connection.has_table("keys"):
         _look_at_sealed(connection, result, database, registers, open_vault)
 
 
@@ -105,7 +105,7 @@ def _look_at_sealed(
         result.faults.append(f"keys: {error}")
         return
     result.keys = "fit"
-    if not has_table(connection, "registries"):
+    if not connection.has_table("registries"):
         return
     shelf = Shelf(registers, vault)
     for kept in copies_in_use(connection, float("inf")):

@@ -37,10 +37,11 @@ class Connection(Protocol):
     """One connection, used by one thread at a time. Outside a transaction each statement is its own.
 
     `for_update` ends a SELECT whose rows are changed in the same transaction: " FOR UPDATE" where writers work side by
-    side, nothing where there is one at a time.
+    side, nothing where there is one at a time. `skip_claimed` does the same and passes over rows that others change.
     """
 
     for_update: str
+    skip_claimed: str
 
     def hold(self, name: str) -> None:
         """Keep every other transaction that holds the same name waiting until this one ends."""
@@ -59,6 +60,12 @@ class Connection(Protocol):
 
     def scrub(self) -> None:
         """Overwrite what deletions left beside the tables, as far as others who read allow it."""
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Add rows to a table, as fast as it goes."""
+
+    def has_table(self, name: str) -> bool:
+        """Say whether there is a table of this name."""
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Any:
         """Run a statement once for each row of values."""

@@ -33,7 +33,9 @@ def check_keys(connection: Connection, vault: Vault, name: str) -> None:
 def introduce(connection: Connection, vault: Vault) -> None:
     """Keep the proof of the key in use, within a transaction; once is enough."""
     values = (vault.key_id.hex(), vault.seal(vault.index(_WORD), _PLACE), time.time())
-    connection.execute("INSERT OR IGNORE INTO keys (key_id, proof, made_at) VALUES (?, ?, ?)", values)
+    connection.execute(
+        "INSERT INTO keys (key_id, proof, made_at) VALUES (?, ?, ?) ON CONFLICT (key_id) DO NOTHING", values
+    )
 
 
 def refuse_dropped(connection: Connection, key_id: bytes) -> None:

@@ -5,7 +5,7 @@ One rule governs this module: what SQLite complains of leaves as a `StorageError
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from typing import Any
 from dialer.errors import DatabaseUnfit, DiskFull, StorageError
 from dialer.storage.database import Connection
 from dialer.storage.proofs import check_keys, introduce
-from dialer.storage.upgrade import upgrade
+from dialer.storage.upgrade import Way, upgrade
 from dialer.storage.upgrade_to_3 import PLAIN_TEXT_LEFT
 from dialer.storage.vault import Vault
-from dialer.storage.versions import OLDEST, SCHEMA_VERSION, found_version, has_table, note_version
+from dialer.storage.versions import OLDEST, SCHEMA_VERSION, found_version, note_version, refuse_version
 
 BUSY_TIMEOUT_MS = 5000
 
@@ -61,6 +61,7 @@ class SqliteConnection(sqlite3.Connection):
     """A connection as `dialer.storage.database` wants it: one writer at a time needs no locks of its own."""
 
     for_update = ""
+    skip_claimed = ""
 
     def hold(self, name: str) -> None:
         """Do nothing: BEGIN IMMEDIATE keeps every other writer out."""
@@ -68,6 +69,16 @@ class SqliteConnection(sqlite3.Connection):
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> sqlite3.Cursor:
         """Run a SELECT; SQLite gives the rows of each a few at a time."""
         return self.execute(sql, parameters)
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Add rows, as fast as it goes."""
+        marks = ", ".join("?" * len(columns))
+        self.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+
+    def has_table(self, name: str) -> bool:
+        """Say whether there is a table of this name."""
+        found = self.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone()
+        return found is not None
 
     def contains(self, column: str) -> str:
         """Give the condition that a column has the value of one `?` in it."""
@@ -105,7 +116,7 @@ class SqliteDatabase:
         if not self.path.is_file():
             return False
         with explained(self.path), closing(open_file(self.path)) as connection:
-            return has_table(connection, "keys")
+            return connection.has_table("keys")
 
     def open_reader(self, vault: Vault) -> SqliteConnection:
         """Open an existing database for reading only."""
@@ -144,7 +155,7 @@ def _open_writer(path: Path, vault: Vault) -> SqliteConnection:
         connection = _connect(path)
         try:
             if _is_old(connection, path):
-                upgrade(str(path), vault, lambda: _connect(path))
+                upgrade(str(path), vault, _upgrading(path))
             _check_or_create(connection, path, vault)
             _scrub(connection, path)
         except BaseException:
@@ -171,6 +182,11 @@ def _connect(path: Path) -> SqliteConnection:
     return connection
 
 
+def _upgrading(path: Path) -> Way:
+    # Of its own accord SQLAlchemy begins nothing that a statement about tables would not end.
+    return Way(url="sqlite://", connect=lambda: _connect(path), begin="BEGIN IMMEDIATE", wrap=lambda driver: driver)
+
+
 def _is_old(connection: SqliteConnection, path: Path) -> bool:
     """Say whether there are tables of an earlier version, which can be brought up to date."""
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
@@ -187,7 +203,7 @@ def _open_reader(path: Path, vault: Vault) -> SqliteConnection:
         try:
             # Not mode=ro: the first reader after a clean shutdown has to make the WAL's index.
             connection.execute("PRAGMA query_only = ON")
-            _check(connection, path)
+            refuse_version(found_version(connection, str(path)), str(path))
             check_keys(connection, vault, str(path))
         except BaseException:
             connection.close()
@@ -220,7 +236,7 @@ def _check_or_create(connection: SqliteConnection, path: Path, vault: Vault) -> 
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             _create(connection)
         else:
-            _check(connection, path)
+            refuse_version(found_version(connection, str(path)), str(path))
             check_keys(connection, vault, str(path))
         note_version(connection, SCHEMA_VERSION)
         introduce(connection, vault)
@@ -252,16 +268,3 @@ def _create(connection: SqliteConnection) -> None:
         connection.execute(statement)
     meta = [("schema_version", SCHEMA_VERSION), ("next_lead_id", 1), ("next_call_id", 1)]
     connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta)
-
-
-def _check(connection: SqliteConnection, path: Path) -> None:
-    """Refuse a database that another program, or another version of this one, made."""
-    version = found_version(connection, str(path))
-    if version == SCHEMA_VERSION:
-        return
-    hint = "made by a newer dialer: upgrade dialer, or name another path"
-    if OLDEST <= version < SCHEMA_VERSION:
-        hint = "made by an earlier dialer: `dialer db upgrade` or `dialer run` bring it up to date in place"
-    elif version < SCHEMA_VERSION:
-        hint = "made by no released dialer: name another path"
-    raise DatabaseUnfit(f"database {path}: expected schema version {SCHEMA_VERSION}, found {version}, {hint}")

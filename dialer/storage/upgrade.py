@@ -4,12 +4,12 @@ One rule governs this module: all steps are one transaction, so that a crash at 
 whole or the new one. A step adds only what follows from what is there; every record still says what it said.
 """
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dialer.storage.database import Connection
 from dialer.storage.vault import Vault
 from dialer.storage.versions import found_version, note_version
 
@@ -27,21 +27,30 @@ class Step:
     what: str
 
 
-def upgrade(name: str, vault: Vault, connect: Callable[[], sqlite3.Connection]) -> None:
-    """Take every step that a database has still to take; do nothing when another process was faster.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How SQLAlchemy gets to a database: by a new connection of the driver's that `connect` makes.
 
-    `connect` gives a new connection in autocommit mode.
+    `begin` keeps other upgrades waiting, as the first statement. `wrap` makes of the driver's connection one of ours.
     """
+
+    url: str
+    connect: Callable[[], Any]
+    begin: str
+    wrap: Callable[[Any], Connection]
+
+
+def upgrade(name: str, vault: Vault, way: Way) -> None:
+    """Take every step that a database has still to take; do nothing when another process was faster."""
     # Both take half a second to import and are needed nowhere else.
     import sqlalchemy
     from alembic import command
 
-    engine = sqlalchemy.create_engine("sqlite://", creator=connect, poolclass=sqlalchemy.NullPool)
-    # Of its own accord SQLAlchemy begins nothing that a statement about tables would not end.
-    sqlalchemy.event.listen(engine, "begin", lambda each: each.exec_driver_sql("BEGIN IMMEDIATE"))
+    engine = sqlalchemy.create_engine(way.url, creator=way.connect, poolclass=sqlalchemy.NullPool)
+    sqlalchemy.event.listen(engine, "begin", lambda each: each.exec_driver_sql(way.begin))
     with engine.begin() as connection:
-        driver: Any = connection.connection.driver_connection
-        note_version(driver, found_version(driver, name))
+        ours = way.wrap(connection.connection.driver_connection)
+        note_version(ours, found_version(ours, name))
         command.upgrade(configuration(connection=connection, vault=vault), "head")
 
 

@@ -20,7 +20,7 @@ _MAKE = (
 def found_version(connection: Connection, name: str) -> int:
     """Read the version; raise DatabaseUnfit for a database of another program, or one with two minds about it."""
     row = None
-    if has_table(connection, "meta"):
+    if connection.has_table("meta"):
         row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     if row is None:
         raise DatabaseUnfit(f"database {name}: it holds no tables of dialer: name another path")
@@ -36,7 +36,7 @@ def found_version(connection: Connection, name: str) -> int:
 
 def noted_version(connection: Connection) -> str | None:
     """Read what Alembic noted; None when it never worked on this database, as none before version 3."""
-    if not has_table(connection, TABLE):
+    if not connection.has_table(TABLE):
         return None
     rows = connection.execute(f"SELECT version_num FROM {TABLE}").fetchall()
     return str(rows[0][0]) if len(rows) == 1 else f"{len(rows)} versions"
@@ -44,12 +44,18 @@ def noted_version(connection: Connection) -> str | None:
 
 def note_version(connection: Connection, version: int) -> None:
     """Note, as Alembic would, that the tables are those of a version; what is noted already stays."""
-    if not has_table(connection, TABLE):
+    if not connection.has_table(TABLE):
         connection.execute(_MAKE)
         connection.execute(f"INSERT INTO {TABLE} (version_num) VALUES (?)", (str(version),))
 
 
-def has_table(connection: Connection, name: str) -> bool:
-    """Say whether there is a table of this name."""
-    found = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone()
-    return found is not None
+def refuse_version(version: int, name: str) -> None:
+    """Raise DatabaseUnfit for tables that another program, or another version of this one, made."""
+    if version == SCHEMA_VERSION:
+        return
+    hint = "made by a newer dialer: upgrade dialer, or name another path"
+    if OLDEST <= version < SCHEMA_VERSION:
+        hint = "made by an earlier dialer: `dialer db upgrade` or `dialer run` bring it up to date in place"
+    elif version < SCHEMA_VERSION:
+        hint = "made by no released dialer: name another path"
+    raise DatabaseUnfit(f"database {name}: expected schema version {SCHEMA_VERSION}, found {version}, {hint}")

@@ -1,0 +1,184 @@
+"""A connection to a PostgreSQL server, as `dialer.storage.database` wants it: over psycopg, synchronous.
+
+One rule governs this module: a connection that was lost is made anew at its next use, never within a transaction. What
+a transaction had done is undone then; whether a COMMIT without an answer was carried out, its caller has to find out.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.types.numeric import NumericBinaryLoader
+
+FETCH = 2_000
+"""Rows of a stream that come over at once."""
+
+Raw = psycopg.Connection[Any]
+
+
+class _NumberLoader(NumericBinaryLoader):
+    """Reads a sum as the whole number that it is; PostgreSQL gives sums more digits than any number here has."""
+
+    def load(self, data: Any) -> Any:
+        """Give an int, or a float."""
+        number = super().load(data)
+        return int(number) if number == number.to_integral_value() else float(number)
+
+
+@lru_cache(maxsize=1_000)
+def translated(statement: str) -> str:
+    """Give a statement with psycopg's marks for values in place of `?`."""
+    return statement.replace("%", "%%").replace("?", "%s")
+
+
+class PostgresConnection:
+    """Runs statements on a connection that `connect` makes, and makes again when it was lost."""
+
+    for_update = " FOR UPDATE"
+    skip_claimed = " FOR UPDATE SKIP LOCKED"
+
+    def __init__(self, connect: Callable[[], Raw]) -> None:
+        self._connect = connect
+        self._raw = connect()
+        self._is_in_block = False
+        self._streams = 0  # ever begun
+        self._left: deque[str] = deque()  # streams of no transaction that their reader left before the end
+
+    def hold(self, name: str) -> None:
+        """Keep every other transaction that holds the same name waiting until this one ends."""
+        self.execute("SELECT pg_advisory_xact_lock(?)", (lock_number(name),))
+
+    def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
+        """Run a statement with a value for each `?`."""
+        return self._cursor().execute(_query(statement), parameters)
+
+    def executemany(self, statement: str, parameters: Iterable[Sequence[Any]], /) -> None:
+        """Run a statement once for each row of values; they go to the server together."""
+        self._cursor().executemany(_query(statement), parameters)
+
+    def stream(self, statement: str, parameters: Sequence[Any] = (), /) -> "Stream":
+        """Run a SELECT whose rows may be millions: they come a few at a time, as they stood when it began."""
+        while self._left:
+            self.execute(f"CLOSE {self._left.popleft()}")
+        self._streams += 1
+        name = f"stream_{self._streams}"
+        # In no transaction the server puts the rows aside: no reader keeps old rows from being swept while it thinks.
+        how = "NO SCROLL CURSOR" if self._is_in_block else "NO SCROLL CURSOR WITH HOLD"
+        self.execute(f"DECLARE {name} {how} FOR {statement}", parameters)
+        # Those of a transaction end with it.
+        return Stream(self, name, deque() if self._is_in_block else self._left)
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Add rows with COPY."""
+        with self._cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()) as target:
+            for row in rows:
+                target.write_row(row)
+
+    def has_table(self, name: str) -> bool:
+        """Say whether there is a table of this name."""
+        return self.execute("SELECT to_regclass(?)::text", (name,)).fetchone() != (None,)
+
+    def contains(self, column: str) -> str:
+        """Give the condition that a column, of text or of bytes, has the value of one `?` in it."""
+        return f"position(? IN {column}) > 0"
+
+    def shut(self, table: str) -> None:
+        """Wait for every transaction that has read a table, and keep others from it until this one ends."""
+        self.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+
+    def scrub(self) -> None:
+        """Do nothing: what was deleted goes with the server's next vacuum of the table."""
+
+    def close(self) -> None:
+        """Let go of it; an open transaction is undone."""
+        self._raw.close()
+
+    @contextmanager
+    def block(self, begin: str) -> Iterator[None]:
+        """Run a block between a statement that begins a transaction and its COMMIT."""
+        self.execute(begin)
+        raw, self._is_in_block = self._raw, True
+        try:
+            yield
+            if raw.info.transaction_status is pq.TransactionStatus.INERROR:
+                raise psycopg.errors.InFailedSqlTransaction("a statement of the transaction failed before")
+            self.execute("COMMIT")
+        except BaseException:
+            if not raw.closed and raw.info.transaction_status is not pq.TransactionStatus.IDLE:
+                _roll_back(raw)
+            raise
+        finally:
+            self._is_in_block = False
+
+    def _cursor(self) -> "psycopg.Cursor[Any]":
+        if self._raw.closed and not self._is_in_block:
+            self._raw = self._connect()
+            self._left = deque()
+        return self._raw.cursor(binary=True)
+
+
+class Stream:
+    """Rows that stay with the server until they are asked for."""
+
+    rowcount = -1  # not known before all rows came
+
+    def __init__(self, connection: PostgresConnection, name: str, left: deque[str]) -> None:
+        self._connection = connection
+        self._name = name
+        self._left = left
+        self._is_over = False
+
+    def __del__(self) -> None:
+        # No statement here: another one of this connection may be under way.
+        if not self._is_over:
+            self._left.append(self._name)
+
+    def fetchone(self) -> Any:
+        """Give the next row; None after the last."""
+        return next(iter(self.fetchmany(1)), None)
+
+    def fetchmany(self, size: int) -> list[Any]:
+        """Give up to `size` further rows."""
+        if self._is_over:
+            return []
+        rows = self._connection.execute(f"FETCH {size} FROM {self._name}").fetchall()
+        if len(rows) < size:
+            self._is_over = True
+            self._connection.execute(f"CLOSE {self._name}")
+        return rows
+
+    def fetchall(self) -> list[Any]:
+        """Give all further rows."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the further rows one by one."""
+        while rows := self.fetchmany(FETCH):
+            yield from rows
+
+
+def adapted(raw: Raw) -> Raw:
+    """Give a new connection the ways of reading values that the store expects."""
+    raw.adapters.register_loader("numeric", _NumberLoader)
+    return raw
+
+
+def lock_number(name: str) -> int:
+    """Give the number under which the server knows a name that is held."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
+
+
+def _query(statement: str) -> bytes:
+    return translated(statement).encode()
+
+
+def _roll_back(raw: Raw) -> None:
+    try:
+        raw.execute(b"ROLLBACK")
+    except psycopg.Error:
+        raw.close()  # the server undoes it
