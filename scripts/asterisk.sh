@@ -9,7 +9,7 @@
 #   asterisk.sh cli DIR COMMAND              one command of its console
 #
 # KEY=VAL: IP=127.0.0.1 HTTP=8088 SIP=5060 RTP0=10000 RTP1=14999 CARRIER=127.0.0.10:5060 AGENT_HOST=127.0.0.20:5060
-# AGENTS=10 (endpoints agent1 to agent10 at AGENT_HOST) USER=dialer SECRET=dialer-secret APP=dialer TIMERB=32000
+# AGENTS=10 (endpoints agent1 to agent10 at AGENT_HOST) USER=dialer SECRET=dialer-secret APP=dialer
 #
 # Nothing is installed and nothing but DIR is written; any number of instances run side by side, each on a loopback
 # address of its own. Asterisk runs with the C library that it came with.
@@ -38,12 +38,12 @@ install() {
 
 instance() {
     local cache dir=$2 each file i IP=127.0.0.1 HTTP=8088 SIP=5060 RTP0=10000 RTP1=14999 CARRIER=127.0.0.10:5060 \
-        AGENT_HOST=127.0.0.20:5060 AGENTS=10 USER=dialer SECRET=dialer-secret APP=dialer TIMERB=32000
+        AGENT_HOST=127.0.0.20:5060 AGENTS=10 USER=dialer SECRET=dialer-secret APP=dialer
     cache=$(readlink -f "$1")
     shift 2
     for each in "$@"; do
         case $each in
-            IP=* | HTTP=* | SIP=* | RTP0=* | RTP1=* | CARRIER=* | AGENT_HOST=* | AGENTS=* | USER=* | SECRET=* | APP=* | TIMERB=*)
+            IP=* | HTTP=* | SIP=* | RTP0=* | RTP1=* | CARRIER=* | AGENT_HOST=* | AGENTS=* | USER=* | SECRET=* | APP=*)
                 declare "$each" ;;
             *) fail "unknown setting $each" ;;
         esac
@@ -58,7 +58,7 @@ instance() {
         sed -e "s|@INST@|$dir|g; s|@ROOT@|$cache/asterisk|g; s|@MULTIARCH@|$(multiarch "$cache/asterisk")|g" \
             -e "s|@NAME@|$(basename "$dir")|g; s|@IP@|$IP|g; s|@HTTP@|$HTTP|g; s|@SIP@|$SIP|g; s|@RTP0@|$RTP0|g" \
             -e "s|@RTP1@|$RTP1|g; s|@CARRIER@|$CARRIER|g; s|@CARRIER_IP@|${CARRIER%:*}|g; s|@USER@|$USER|g" \
-            -e "s|@SECRET@|$SECRET|g; s|@APP@|$APP|g; s|@TIMERB@|$TIMERB|g" "$file" >"$dir/etc/$(basename "$file")"
+            -e "s|@SECRET@|$SECRET|g; s|@APP@|$APP|g" "$file" >"$dir/etc/$(basename "$file")"
     done
     {
         printf '[agent](!)\ntype = endpoint\ntransport = transport-udp\ncontext = dialer-agents\ndisallow = all\n'

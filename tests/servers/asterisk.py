@@ -1,0 +1,212 @@
+"""An Asterisk for tests with a telephone network around it: people and agents played by SIPp, on loopback only.
+
+One rule governs this module: the switch is as in production. Its configuration is that of `deploy/asterisk/`; only
+addresses, names and far ends are the test's. Every switch has a loopback address of its own, so all use the same ports.
+"""
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dialer.gateways.asterisk.settings import AgentSettings, AsteriskSettings
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = Path(__file__).parent / "sipp"
+USER, SECRET = "dialer", "dialer-secret"
+_SCRIPT = ROOT / "scripts" / "asterisk.sh"
+_START_S = 20.0
+_COUNT = itertools.count()
+
+
+def cache() -> Path:
+    """Give the folder with Asterisk and SIPp, unpacked when they are not there yet."""
+    said = subprocess.run(
+        [_SCRIPT, "install"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, text=True, timeout=280
+    )
+    return Path(said.stdout.strip())
+
+
+def loopback_address(net: int) -> str:
+    """Give a loopback address that no other process of this run uses, in 127.`net`.0.0/16."""
+    high, low = divmod((os.getpid() * 7 + next(_COUNT)) % 64_000 + 256, 256)
+    return f"127.{net}.{high}.{low}"
+
+
+@dataclass(slots=True)
+class Asterisk:
+    """A switch that can be killed, stopped, frozen and started again, as a machine would."""
+
+    folder: Path
+    agents: int = 30
+    ip: str = field(default_factory=lambda: loopback_address(16))
+    people_ip: str = field(default_factory=lambda: loopback_address(17))
+    agents_ip: str = field(default_factory=lambda: loopback_address(18))
+    _cache: Path = Path()
+    _process: subprocess.Popen[bytes] | None = None
+    _sipp: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        """Write its configuration."""
+        self._cache = cache()
+        settings = {
+            "IP": self.ip,
+            "CARRIER": f"{self.people_ip}:5060",
+            "AGENT_HOST": f"{self.agents_ip}:5060",
+            "AGENTS": self.agents,
+        }
+        pairs = [f"{key}={value}" for key, value in settings.items()]
+        subprocess.run([_SCRIPT, "instance", self._cache, self.folder, *pairs], check=True, stdin=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        """Start it, and return when its REST interface answers."""
+        for each in ("asterisk.ctl", "asterisk.pid"):
+            (self.folder / "run" / each).unlink(missing_ok=True)
+        with (self.folder / "log" / "stdout").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._run("asterisk"), "asterisk", "-f", "-C", str(self.folder / "etc" / "asterisk.conf")],
+                cwd=self.folder / "spool",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        until = time.monotonic() + _START_S
+        while True:
+            try:
+                self.ask("GET", "asterisk/info")
+                return
+            except OSError:
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(timeout=0.05)
+                is_over = self._process.poll() is not None or time.monotonic() > until
+                assert not is_over, f"Asterisk did not start: {self.log()[-3000:]}"
+
+    def _run(self, which: str) -> list[str]:
+        return ["setpriv", "--pdeathsig=KILL", str(ROOT / "scripts" / "debian.sh"), "run", str(self._cache / which)]
+
+    def kill(self) -> None:
+        """End it as a power cut would, with every call."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(timeout=30)
+        self._process = None
+
+    def freeze(self) -> None:
+        """Let it take connections and answer nothing, until `thaw`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """End it and the far ends around it."""
+        for each in self._sipp:
+            each.kill()
+            each.wait(timeout=30)
+        if self._process is not None:
+            self.kill()
+
+    def ask(self, method: str, path: str) -> Any:
+        """Ask its REST interface, beside the gateway."""
+        request = urllib.request.Request(f"http://{self.ip}:8088/ari/{path}", method=method)
+        request.add_header("Authorization", "Basic " + b64encode(f"{USER}:{SECRET}".encode()).decode())
+        with urllib.request.urlopen(request, timeout=5.0) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def channels(self) -> list[str]:
+        """Give the names of all channels that are up."""
+        return [each["id"] for each in self.ask("GET", "channels")]
+
+    def console(self, command: str) -> str:
+        """Give what its console says."""
+        said = subprocess.run(
+            [_SCRIPT, "cli", self.folder, command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+        return said.stdout
+
+    def log(self) -> str:
+        """What it wrote."""
+        texts = [self.folder / "log" / "stdout", self.folder / "log" / "full"]
+        return "\n".join(each.read_text(encoding="utf-8", errors="replace") for each in texts if each.exists())
+
+    @property
+    def sounds(self) -> Path:
+        """The folder of its messages and of what the far ends say."""
+        return self.folder / "sounds"
+
+    @property
+    def people_log(self) -> Path:
+        """What people did, line by line, as `people.xml` says."""
+        return self.folder / "people.log"
+
+    def settings(self, **changes: Any) -> AsteriskSettings:
+        """Give what a gateway needs to use it."""
+        given = {
+            "url": f"http://{self.ip}:8088",
+            "user": USER,
+            "password": SECRET,
+            "lost_message": self.sounds / "abandon.wav",
+            "agents": AgentSettings(ring_timeout_s=3.0),
+        }
+        return AsteriskSettings(**{**given, **changes})
+
+    # ------------------------------------------------------------------------------------------ far ends
+    def play_people(self, ear: tuple[str, int] | None = None) -> None:
+        """Let SIPp play everybody who can be called; `ear` is where they listen."""
+        ip, port = ear or (self.people_ip, 9)
+        keys = ["-key", "ear_ip", ip, "-key", "ear_port", str(port), "-trace_logs", "-log_file", str(self.people_log)]
+        self._play("people.xml", self.people_ip, keys)
+
+    def play_agents(self) -> None:
+        """Let SIPp play the telephones of all agents."""
+        self._play("agents.xml", self.agents_ip, [])
+
+    def _play(self, scenario: str, ip: str, more: list[str]) -> None:
+        command = [*self._run("sipp"), "sipp", "-sf", str(SCENARIOS / scenario), *more, "-i", ip, "-p", "5060"]
+        command += ["-mi", ip, "-mp", "20000", "-nostdin", "-watchdog_interval", "0", f"{self.ip}:5060"]
+        with (self.folder / f"{scenario}.out").open("ab") as out:
+            self._sipp.append(
+                subprocess.Popen(command, cwd=self.sounds, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            )
+
+
+def new_asterisk() -> Iterator[Asterisk]:
+    """Give a switch with people and agents around it; all of it ends afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="dialer-asterisk-"))
+    switch = Asterisk(folder)
+    try:
+        switch.prepare()
+        switch.start()
+        yield switch
+    finally:
+        switch.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def asterisk() -> Iterator[Asterisk]:
+    """A switch for one test alone, without far ends until they are asked to play."""
+    yield from new_asterisk()
