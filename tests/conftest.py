@@ -17,4 +17,9 @@ settings.load_profile("ci")  # `make soak` overrides it with --hypothesis-profil
 os.environ["PYTHONTZPATH"] = ""
 zoneinfo.reset_tzpath(to=[])
 
-pytest_plugins = ["tests.servers.asterisk", "tests.servers.mosquitto", "tests.servers.postgres"]
+pytest_plugins = [
+    "tests.servers.asterisk",
+    "tests.servers.databases",
+    "tests.servers.mosquitto",
+    "tests.servers.postgres",
+]
