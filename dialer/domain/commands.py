@@ -80,10 +80,14 @@ class ClaimLeads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeLeads:
-    """Make the campaign's leads due at `at` that a rule put off without an instant: what it lacked may be there now."""
+    """Make the campaign's leads due at `at` that a rule put off without an instant: what it lacked may be there now.
+
+    After a change of the rules, also those that one put off until an instant: see `dialer.domain.lead.UNTIL_DUE`.
+    """
 
     campaign: str
     at: float
+    is_rule_change: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,10 @@ class LeadState(StrEnum):
     FINISHED = "finished"  # never called again by this campaign; `reason` says why
 
 
+UNTIL_DUE = "until due: "
+"""Before the rule that put a pending lead off until an instant; a rule alone waits for something else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneNumber:
     """One number of a lead. `zones` holds every time zone in which its holder may plausibly be.

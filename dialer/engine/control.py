@@ -18,6 +18,7 @@ from dialer.domain.events import (
     StandingsChanged,
 )
 from dialer.domain.outcome import Outcome
+from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import CampaignChange
 from dialer.engine import agents, calls, dialing, leads, recovery, retry, standing
 from dialer.engine.campaign import ACTIONS, Campaign, CampaignState, new_campaign, new_regulator
@@ -58,6 +59,8 @@ def on_loaded(state: State, event: CampaignLoaded, now: float) -> Campaign:
     if before.seller != policy.seller:  # what is known of the people in hand is what they said to another
         withdraw_offers(state, campaign, now)
         on_law_event(state, StandingsChanged(reason="another seller"), now)
+    if _rules_of(before) != _rules_of(policy):
+        leads.renew(state, campaign, now, is_rule_change=True)
     if (before.pacing, before.abandonment) != (policy.pacing, policy.abandonment):
         base = 0.0 if campaign.regulator is None else campaign.regulator.base
         campaign.pacer, campaign.governor = fresh.pacer, fresh.governor
@@ -82,6 +85,14 @@ def on_lines_changed(state: State, event: LinesChanged, now: float) -> None:
         state.bucket.tokens = min(state.bucket.tokens, max(1.0, event.calls_per_second))
 
 
+def _rules_of(policy: CampaignPolicy) -> tuple[object, ...]:
+    """Give what the gate goes by in a campaign's file."""
+    return (
+        *(policy.purpose, policy.jurisdiction, policy.caller_id, policy.pacing.ring_timeout_s, policy.hours),
+        *(policy.retry, policy.numbers, policy.compliance, policy.abandonment),
+    )
+
+
 def on_law_event(state: State, event: LawEvent, now: float) -> None:
     """Take in what changes who may be called; all leads in hand are looked up anew, but for one person's refusal."""
     standing.on_law_event(state, event, now)
@@ -90,7 +101,7 @@ def on_law_event(state: State, event: LawEvent, now: float) -> None:
     for campaign in state.campaigns.values():
         if isinstance(event, LawLoaded):
             campaign.gate = Gate(campaign.policy, state.law)
-        leads.renew(state, campaign, now)
+        leads.renew(state, campaign, now, is_rule_change=isinstance(event, LawLoaded))
 
 
 def _share_budgets(state: State) -> None:

@@ -113,10 +113,10 @@ def release(state: State, campaign: Campaign) -> None:
     campaign.is_exhausted = False
 
 
-def renew(state: State, campaign: Campaign, now: float) -> None:
-    """Give back all leads in hand, and those on their way, and ask again: what is known of people has changed."""
+def renew(state: State, campaign: Campaign, now: float, *, is_rule_change: bool = False) -> None:
+    """Give back all leads in hand, and those on their way, and ask again: what is known, or ruled, has changed."""
     campaign.is_claim_outdated = campaign.is_claiming
-    state.out.append(WakeLeads(campaign=campaign.name, at=now))
+    state.out.append(WakeLeads(campaign=campaign.name, at=now, is_rule_change=is_rule_change))
     release(state, campaign)
     wake(state, campaign, now)
 
@@ -218,7 +218,7 @@ def refuse(state: State, campaign: Campaign, lead: Lead, verdict: Verdict, now: 
         at = min(now + _PUT_OFF_S, _asks_at(verdict))
         settle(state, campaign, retry.put_off(lead, at, verdict.rule))
     elif verdict.next_at is not None:
-        settle(state, campaign, retry.pending(lead, verdict.next_at))
+        settle(state, campaign, retry.put_off_until(lead, verdict.next_at, verdict.rule))
     elif verdict.rule in FINAL_RULES:
         settle(state, campaign, retry.finished(lead, verdict.rule))
     else:

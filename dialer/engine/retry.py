@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from dialer.compliance.gate import places
 from dialer.compliance.hours import is_zone, local_hour, opening
-from dialer.domain.lead import Callback, Lead, LeadState, PhoneNumber
+from dialer.domain.lead import UNTIL_DUE, Callback, Lead, LeadState, PhoneNumber
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy, DispositionPolicy, MissedCallback, NumberOrder
 
@@ -137,6 +137,11 @@ def pending(lead: Lead, due_at: float) -> Lead:
 def put_off(lead: Lead, due_at: float, rule: str) -> Lead:
     """Give the lead as waiting for what a rule lacks; it is looked at again at `due_at`, or when it is woken."""
     return replace(lead, state=LeadState.PENDING, due_at=due_at, reason=rule)
+
+
+def put_off_until(lead: Lead, due_at: float, rule: str) -> Lead:
+    """Give the lead as refused by a rule until `due_at`; it is looked at earlier if the rules change."""
+    return replace(lead, state=LeadState.PENDING, due_at=due_at, reason=f"{UNTIL_DUE}{rule}")
 
 
 def _with(lead: Lead, index: int, number: PhoneNumber) -> tuple[PhoneNumber, ...]:

@@ -27,7 +27,7 @@ from dialer.domain.commands import (
     WakeLeads,
 )
 from dialer.domain.events import CallDisposed, CampaignLoaded, Event, LeadsClaimed
-from dialer.domain.lead import Lead, LeadState
+from dialer.domain.lead import UNTIL_DUE, Lead, LeadState
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import AgentRecord, AgentSpan, Attempt, CampaignChange, PacingDecision, VerdictRecord
 from dialer.domain.standing import Consent, RegistryCopy, Standing
@@ -297,7 +297,8 @@ class MemoryStore:
         home = self._campaigns.get(command.campaign)
         for lead_id in () if home is None else home.lead_ids:
             row = self._rows[lead_id]
-            if home is not None and row.lead.state is LeadState.PENDING and row.lead.reason:
+            is_put_off = row.lead.reason and (command.is_rule_change or not row.lead.reason.startswith(UNTIL_DUE))
+            if home is not None and row.lead.state is LeadState.PENDING and is_put_off:
                 row.lead = replace(row.lead, due_at=command.at, reason="")
                 self._place(home, row)
 

@@ -23,7 +23,7 @@ from dialer.domain.commands import (
     WakeLeads,
 )
 from dialer.domain.events import CallDisposed
-from dialer.domain.lead import Lead
+from dialer.domain.lead import UNTIL_DUE, Lead
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import AgentRecord
 from dialer.engine.hopper import order_key
@@ -50,7 +50,8 @@ _DROP_WORD = "DELETE FROM words WHERE call_id = ?"
 _ADD_DECISION = insert("decisions", rows.DECISION_COLUMNS)
 _ADD_CHANGE = insert("changes", rows.CHANGE_COLUMNS)
 _BLOCK = insert("blocked", ("seller", "number_index", "reason", "at", "who"), verb="INSERT OR IGNORE")
-_WAKE = "UPDATE leads SET due_at = ?, reason = '' WHERE campaign = ? AND place = 1 AND reason <> ''"
+_WAKE_ALL = "UPDATE leads SET due_at = ?, reason = '' WHERE campaign = ? AND place = 1 AND reason <> ''"
+_WAKE = f"{_WAKE_ALL} AND substr(reason, 1, {len(UNTIL_DUE)}) <> '{UNTIL_DUE}'"
 _SAVE_CAMPAIGN = (
     "INSERT INTO campaigns (name, seller, digest, policy, open_leads) VALUES (?, ?, ?, ?, 0)"
     " ON CONFLICT (name) DO UPDATE SET seller = excluded.seller, digest = excluded.digest, policy = excluded.policy"
@@ -70,7 +71,7 @@ class Gathered:
         self._decisions: list[rows.Row] = []
         self._changes: list[rows.Row] = []
         self._blocked: list[rows.Row] = []
-        self._woken: dict[str, float] = {}  # campaign -> from when
+        self._woken: dict[tuple[str, bool], float] = {}  # campaign, and whether its rules changed -> from when
         self._last_call_id = 0
 
     def take(self, commands: Iterable[Command]) -> None:
@@ -97,7 +98,7 @@ class Gathered:
                 case RecordChange(change=change):
                     self._changes.append(rows.change_values(change))
                 case WakeLeads():
-                    self._woken[command.campaign] = command.at
+                    self._woken[command.campaign, command.is_rule_change] = command.at
                 case BlockPerson():
                     self._blocked += [
                         (command.seller, self._vault.index(e164), command.reason, command.at, command.who)
@@ -110,7 +111,8 @@ class Gathered:
         """Write everything, once."""
         for command in self._leads.values():
             save_lead(connection, command, self._vault)
-        connection.executemany(_WAKE, [(at, name) for name, at in self._woken.items()])
+        for (name, is_rule_change), at in self._woken.items():
+            connection.execute(_WAKE_ALL if is_rule_change else _WAKE, (at, name))
         present = [each for each in self._agents.values() if each.state != AgentState.LOGGED_OUT]
         gone = [each for each in self._agents.values() if each.state == AgentState.LOGGED_OUT]
         words = [word for word in self._words.values() if word is not None]

@@ -1,4 +1,4 @@
-"""One contract for every store: what a claim brings along of each person, and what was known at an earlier instant."""
+"""One contract for every store: what a claim brings along of each person, what was known earlier, who is woken."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dialer.domain.commands import BlockPerson, RecordAttempt, SaveLead
-from dialer.domain.lead import Lead, LeadState
+from dialer.domain.commands import BlockPerson, RecordAttempt, SaveLead, WakeLeads
+from dialer.domain.lead import UNTIL_DUE, Lead, LeadState
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
 from dialer.domain.standing import PAST_DAYS, Standing
@@ -333,3 +333,25 @@ def test_a_standing_is_kept_nowhere(store: AnyStore) -> None:
     kept = store.lead(lead.lead_id)
     assert kept is not None
     assert kept.standing is None
+
+
+def test_leads_that_a_rule_put_off_are_woken(store: AnyStore) -> None:
+    """For want of something: by any news; until an instant: by a change of the rules. A retry keeps its instant."""
+    load(store, make_lead(1), make_lead(2), make_lead(3))
+    for lead, reason in zip(
+        store.claim("spring", 3, 1000.0).leads, ("", "US.consent", f"{UNTIL_DUE}US.hours"), strict=True
+    ):
+        put_off = replace(lead, state=LeadState.PENDING, due_at=9000.0, reason=reason)
+        store.apply([SaveLead(lead=put_off, order_key=order_key(put_off, POLICY.list.order))])
+
+    def claimed_at(now: float) -> list[str]:
+        return [lead.numbers[0].e164[-4:] for lead in store.claim("spring", 5, now).leads]
+
+    store.apply([WakeLeads(campaign="autumn", at=1001.0, is_rule_change=True)])
+    assert claimed_at(1001.0) == []
+    store.apply([WakeLeads(campaign="spring", at=1001.0)])
+    assert claimed_at(1001.0) == ["0002"]
+    store.apply([WakeLeads(campaign="spring", at=1002.0, is_rule_change=True), WakeLeads(campaign="spring", at=1002.0)])
+    assert claimed_at(1001.0) == []
+    assert [each.reason for each in store.claim("spring", 5, 1002.0).leads] == [""]
+    assert claimed_at(9000.0) == ["0001"]

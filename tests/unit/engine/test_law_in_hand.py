@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialer.domain.commands import BlockPerson
+from dialer.domain.commands import BlockPerson, WakeLeads
 from dialer.domain.events import (
     CallDisposed,
     CallFailed,
@@ -17,9 +17,20 @@ from dialer.domain.events import (
 )
 from dialer.domain.law import CountedPer, Law
 from dialer.domain.outcome import Outcome
-from dialer.domain.policy import CampaignPolicy, PacingMode
-from tests.laws import ALL_DAY, attempt_rule, consent, consent_rule, copy_of, hours_rule, law, registry_rule, ruleset
-from tests.unit.engine.rig import AT, Rig, lead, policy
+from dialer.domain.policy import CampaignPolicy, HoursPolicy, PacingMode
+from tests.laws import (
+    ALL_DAY,
+    attempt_rule,
+    consent,
+    consent_rule,
+    copy_of,
+    hours_rule,
+    law,
+    registry_rule,
+    ruleset,
+    week,
+)
+from tests.unit.engine.rig import AT, Rig, lead, of, policy
 
 DAY_S = 86_400.0
 OURS, THEIRS = "Example Seller", "Another Seller"
@@ -130,6 +141,33 @@ def test_consent_that_arrives_is_acted_on_though_the_refusal_named_a_later_insta
     rig.send(StandingsChanged(reason="consents imported"))
     rig.wait(1.0)
     assert len(rig.placed()) == 1
+
+
+def test_a_wider_ruleset_is_acted_on_though_the_refusal_named_the_next_morning() -> None:
+    """Who was put off until the hours begin is looked at anew; a retry that was promised for later is not."""
+    rig = Rig(law=law(ruleset("GB", hours_rule(week((20, 21)), "GB.hours"))))
+    rig.load_leads(policy(), [lead(1), replace(lead(2), due_at=AT + 3600.0)])
+    rig.log_in("a", "b")
+    assert rig.placed() == []
+    assert rig.lead().reason == "until due: GB.hours"
+    rig.send(StandingsChanged(reason="consents imported"))
+    assert rig.lead().due_at > AT + 3600.0
+    rig.send(LawLoaded(law=asks()))
+    rig.wait(1.0)
+    assert [each.lead_id for each in rig.placed()] == [1]
+
+
+def test_a_campaign_file_with_wider_hours_is_acted_on_at_once() -> None:
+    """What the file says is a rule, too; a file that changes nothing of that kind wakes nobody."""
+    narrow = replace(policy(), hours=HoursPolicy(week=(((72_000, 75_600),),) * 7))
+    rig = Rig()
+    rig.load_leads(narrow, [lead(1)])
+    rig.log_in("a")
+    renamed = rig.send(CampaignLoaded(policy=replace(narrow, languages=("cy",))))
+    assert not of(renamed, WakeLeads) and rig.placed() == []
+    rig.send(CampaignLoaded(policy=policy()))
+    rig.wait(1.0)
+    assert [each.lead_id for each in rig.placed()] == [1]
 
 
 def test_a_register_that_arrives_frees_who_is_not_on_it() -> None:
