@@ -1,0 +1,198 @@
+"""Getting an engine's lease, keeping it and giving it back: a thread with a database connection of its own.
+
+One rule governs this module: whatever else the process is busy with, the lease is renewed every second; and once it may
+have run out, by a clock that goes on while the machine sleeps, `may_send` says no before anything else could tell.
+
+The same connection listens: daemons tell each other over it what has changed in the tables that they share.
+"""
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg
+
+from dialer.storage.ownership import CHANNEL, LEASE_S, NOW, RELEASED, Engine, Lease
+
+RENEW_S = 1.0
+TRY_S = 0.5
+MARGIN_S = 0.25
+"""A lease is taken to end so much earlier than it does."""
+
+_ADD = """INSERT INTO engines (engine_id, name, token, holder, until_at)
+    SELECT coalesce(max(engine_id) + 1, 0), %(name)s, 0, '', 0 FROM engines
+    WHERE NOT EXISTS (SELECT 1 FROM engines WHERE name = %(name)s)"""
+_TAKE = f"""UPDATE engines SET token = token + 1, holder = %(holder)s, until_at = {NOW} + %(lease_s)s
+    WHERE name = %(name)s AND until_at <= {NOW} RETURNING engine_id, token"""
+_RENEW = f"UPDATE engines SET until_at = {NOW} + %(lease_s)s WHERE engine_id = %(engine_id)s AND token = %(token)s"
+_RELEASE = "UPDATE engines SET until_at = 0, holder = '' WHERE engine_id = %(engine_id)s AND token = %(token)s"
+_LOOK = f"SELECT engine_id, name, token, holder, until_at - {NOW} FROM engines WHERE name = %(name)s"
+# Before a new engine gets its number: names are few, so one lock for all of them.
+_ALONE = "SELECT pg_advisory_xact_lock(hashtext('dialer engines'))"
+
+
+def boot_time() -> float:
+    """Give the seconds since the machine started, those included in which it slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Keeper(threading.Thread):
+    """Waits for the lease of an engine, then keeps it until told to stop or until another daemon has it.
+
+    The functions given are called from this thread: `on_owner` once it has the lease, `on_standby` when somebody else
+    has it, `on_told` with what another process announced (None: announcements may have been missed), `on_trouble` with
+    words when the database cannot be reached and with None when it can again, `on_end` with what ended the thread.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        name: str,
+        holder: str,
+        *,
+        on_owner: Callable[[Lease], None],
+        on_standby: Callable[[Engine], None],
+        on_told: Callable[[str | None], None],
+        on_trouble: Callable[[str | None], None],
+        on_end: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__(name=f"lease of {name}", daemon=True)
+        self._address = address
+        self._values: dict[str, Any] = {"name": name, "holder": holder, "lease_s": LEASE_S}
+        self._on_owner = on_owner
+        self._on_standby = on_standby
+        self._on_told = on_told
+        self._on_trouble = on_trouble
+        self._on_end = on_end
+        self._lease: Lease | None = None
+        self._sure_until = 0.0
+        self._is_stopping = False
+        self._has_trouble = False
+        self._renewed = threading.Event()
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+
+    def may_send(self) -> bool:
+        """Say whether the lease is ours for certain at this instant; where it is not, try first to renew it in time."""
+        if not self._is_sure and self._lease is not None and self.is_alive():
+            self._renewed.clear()
+            self._waker.send(b".")
+            self._renewed.wait(RENEW_S)
+        return self._is_sure
+
+    @property
+    def _is_sure(self) -> bool:
+        return boot_time() < self._sure_until
+
+    def stop(self) -> None:
+        """Give the lease back and end; the daemon orders nothing more by now."""
+        self._is_stopping = True
+        self._sure_until = 0.0
+        self._waker.send(b".")
+        self.join(LEASE_S)
+
+    # -------------------------------------------------------------------------------------- the thread
+    def run(self) -> None:
+        """Work until stopped."""
+        try:
+            while not self._is_stopping:
+                try:
+                    with self._connect() as connection:
+                        self._work(connection)
+                except psycopg.OperationalError as error:
+                    self._tell_trouble(str(error).strip())
+                    self._wait(TRY_S)
+        except BaseException as error:
+            self._sure_until = 0.0
+            self._on_end(error)
+        finally:
+            self._renewed.set()
+
+    def _connect(self) -> "psycopg.Connection[Any]":
+        return psycopg.connect(
+            self._address,
+            autocommit=True,
+            connect_timeout=2,
+            tcp_user_timeout=int(LEASE_S * 1000),
+            application_name=f"dialer lease {self._values['name']}",
+        )
+
+    def _work(self, connection: "psycopg.Connection[Any]") -> None:
+        connection.execute(f"LISTEN {CHANNEL}")
+        self._tell_trouble(None)
+        if self._lease is not None:
+            self._on_told(None)
+        while not self._is_stopping:
+            wait_s = self._try(connection) if self._lease is None else self._renew(connection, self._lease)
+            self._hear(connection, wait_s)
+        if self._lease is not None:
+            with connection.transaction():
+                connection.execute(_RELEASE, {"engine_id": self._lease.engine_id, "token": self._lease.token})
+                connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"{RELEASED} {self._lease.name}"))
+
+    def _try(self, connection: "psycopg.Connection[Any]") -> float:
+        """Take the lease if nobody has it; give the seconds after which to look again."""
+        asked_at = boot_time()
+        try:
+            taken = self._take(connection)
+        except pg.LockNotAvailable:
+            return 0.0  # a transaction of the owner that is gone holds the row: the server ends it
+        if taken is not None:
+            self._lease = taken
+            self._sure_until = asked_at + LEASE_S - MARGIN_S
+            self._on_owner(taken)
+            return RENEW_S
+        row = connection.execute(_LOOK, self._values).fetchone()
+        if row is None:
+            return 0.0
+        found = Engine(engine_id=row[0], name=row[1], token=row[2], holder=row[3], left_s=row[4])
+        self._on_standby(found)
+        return min(TRY_S, max(found.left_s, 0.0) + 0.01)
+
+    def _take(self, connection: "psycopg.Connection[Any]") -> Lease | None:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = '{int(TRY_S * 1000)}ms'")
+            if connection.execute(_LOOK, self._values).fetchone() is None:
+                connection.execute(_ALONE)
+                connection.execute(_ADD, self._values)
+            row = connection.execute(_TAKE, self._values).fetchone()
+        return None if row is None else Lease(engine_id=row[0], name=self._values["name"], token=row[1])
+
+    def _renew(self, connection: "psycopg.Connection[Any]", lease: Lease) -> float:
+        asked_at = boot_time()
+        values = {"engine_id": lease.engine_id, "token": lease.token, "lease_s": LEASE_S}
+        if connection.execute(_RENEW, values).rowcount == 0:
+            raise lease.lost
+        self._sure_until = asked_at + LEASE_S - MARGIN_S
+        self._renewed.set()
+        return RENEW_S
+
+    def _hear(self, connection: "psycopg.Connection[Any]", seconds: float) -> None:
+        """Pass on what is announced for so long; a lease that was given back ends the wait of a standby."""
+        until = boot_time() + seconds
+        while not self._is_stopping:
+            for notice in connection.notifies(timeout=0.0):
+                if self._lease is not None:
+                    self._on_told(notice.payload)
+                elif notice.payload == f"{RELEASED} {self._values['name']}":
+                    return
+            left_s = until - boot_time()
+            if left_s <= 0 or self._wait(left_s, connection.fileno()):
+                return
+
+    def _wait(self, seconds: float, *files: int) -> bool:
+        """Wait for news on files, or to be woken; say whether it was that."""
+        ready, _, _ = select.select([*files, self._woken.fileno()], [], [], seconds)
+        if self._woken.fileno() not in ready:
+            return False
+        self._woken.recv(1024)
+        return True
+
+    def _tell_trouble(self, why: str | None) -> None:
+        if (why is not None) != self._has_trouble:
+            self._has_trouble = why is not None
+            self._on_trouble(why)
