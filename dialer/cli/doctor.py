@@ -26,6 +26,7 @@ def doctor(
     from dialer.config.settings import load_settings
     from dialer.daemon.lock import daemon_at, only_daemon
     from dialer.daemon.stores import open_records, open_store
+    from dialer.errors import StorageError
     from dialer.storage.doctor import Doctor, mend
 
     settings = load_settings(config)
@@ -35,6 +36,8 @@ def doctor(
         has_daemon = daemon_at(settings.state_dir) is not None
         _end(examiner.examine(time.time(), has_daemon=has_daemon), [], as_json)
     with only_daemon(settings.state_dir), open_store(settings) as store:
+        if living := examiner.living():
+            raise StorageError(f"{'; '.join(living)}: at work on this database: stop it first")
         found = examiner.examine(time.time(), has_daemon=False)
         done = mend(store, found, time.time(), os_user())
         _end(examiner.examine(time.time(), has_daemon=False), done, as_json)

@@ -205,6 +205,7 @@ def mark_consents(
     if not parts:
         return
     hashes, codes, asked = (np.concatenate(part) for part in zip(*parts, strict=True))
+    codes = renumbered(codes)
     for low, high in limits.consent:
         quarters = (asked // QUARTER_S).astype(np.int64)
         sides = np.where(asked < low, 0, np.where(asked > high, 1, quarters))

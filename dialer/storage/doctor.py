@@ -4,7 +4,7 @@ One rule governs this module: the records are the truth (attempts, leads, the jo
 only counted from them is made anew. What is missing from the records is told, never invented.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -22,6 +22,7 @@ from dialer.storage.database import Connection, Database
 from dialer.storage.evidence import GENESIS, entries, last_link, link, trimmed
 from dialer.storage.evidence_bodies import DeedBody
 from dialer.storage.imports import ERASED
+from dialer.storage.ownership import NOW, begin_counting, engine_of, first_number, last_number, next_call_key
 from dialer.storage.store import HELD_BACK, Store
 from dialer.storage.vault import Vault
 from dialer.storage.writing import raise_counter
@@ -38,9 +39,14 @@ _UNKNOWN = f"""SELECT {_ATTEMPT} FROM attempts WHERE placed_at >= ? AND released
     AND (outcome = 'unknown' OR released_by = 'unknown') ORDER BY call_id"""
 _OPEN = "SELECT call_id, campaign, lead_id FROM attempts WHERE released_at IS NULL ORDER BY call_id"
 _STUCK = f"SELECT lead_id, campaign FROM leads WHERE place = 2 {HELD_BACK} ORDER BY lead_id"
+_ENGINES = "SELECT engine_id FROM engines ORDER BY engine_id"
+_ALIVE = f"SELECT engine_id, name, holder FROM engines WHERE until_at > {NOW} ORDER BY engine_id"
+_DIALED_BY = "SELECT name, engine_id FROM campaigns"
 _OPEN_LEADS = """SELECT name, open_leads, (SELECT count(*) FROM leads WHERE campaign = campaigns.name AND place <> 3)
     FROM campaigns ORDER BY name"""
-_LAST_CALL = "SELECT coalesce(max(call_id), 0) FROM attempts"
+_LAST_CALL = "SELECT coalesce(max(call_id), ?) FROM attempts WHERE call_id BETWEEN ? AND ?"
+_LAST_ENTRIES = "SELECT at, entry FROM journal WHERE seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?"
+_COUNTER = "SELECT value FROM meta WHERE key = ?"
 _MADE = f"""SELECT lead_id, campaign, attempts, made FROM leads JOIN (SELECT lead_id, campaign, count(*) AS made
     FROM attempts GROUP BY lead_id, campaign) AS counted USING (lead_id, campaign)
     WHERE attempts <> made AND reason <> '{ERASED}' ORDER BY lead_id"""
@@ -76,17 +82,24 @@ class Doctor:
         self._vault = vault
 
     def examine(self, now: float, *, has_daemon: bool) -> list[Finding]:
-        """Give all findings. With a daemon at work, what it holds (leads, calls) is as it should be."""
+        """Give all findings. With a daemon at work, what it holds (leads, calls) is as it should be.
+
+        Where daemons share the database, their leases say which of them are at work, and `has_daemon` nothing.
+        """
         with (
             self._database.explained(),
             closing(self._database.open_reader(self._vault)) as connection,
             self._database.snapshot(connection),
         ):
-            last = connection.execute("SELECT at FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-            since_at = (now if last is None else last[0]) - DAYS_S  # a simulated day may be any
+            engines = [engine_id for (engine_id,) in connection.execute(_ENGINES)]
+            since_at = self._last_at(connection, engines or [0], now) - DAYS_S
             found = list(self._unknown(connection, since_at))
-            if not has_daemon:
-                found += self._left_behind(connection)
+            if engines:
+                found += self._left_behind(connection, _held(connection))
+            elif not has_daemon:
+                found += self._left_behind(connection, frozenset())
+            for engine_id in engines or [0]:
+                found += self._ids(connection, engine_id)
             found += self._counts(connection)
             found += self._without_evidence(connection, since_at)
             found += self._chain(connection)
@@ -106,8 +119,22 @@ class Doctor:
                 call_id=attempt.call_id,
             )
 
-    def _left_behind(self, connection: Connection) -> Iterator[Finding]:
+    def living(self) -> list[str]:
+        """Name the engines that a daemon dials for, each with that daemon; none where daemons share no database."""
+        with self._database.explained(), closing(self._database.open_reader(self._vault)) as connection:
+            return [f"engine {name!r}: {holder}" for _, name, holder in _alive(connection)]
+
+    def _last_at(self, connection: Connection, engines: list[int], now: float) -> float:
+        """Give the instant of the last entry of any engine; a simulated day may be any."""
+        spans = [(first_number(engine_id), last_number(engine_id), 1) for engine_id in engines]
+        last = [row[0] for row in (connection.execute(_LAST_ENTRIES, span).fetchone() for span in spans) if row]
+        return max(last, default=now)
+
+    def _left_behind(self, connection: Connection, held: Collection[str]) -> Iterator[Finding]:
+        """Give the calls and leads of a daemon that is gone; `held` are the campaigns of those at work."""
         for call_id, campaign, lead_id in connection.execute(_OPEN):
+            if campaign in held:
+                continue
             yield Finding(
                 kind="open",
                 text=f"call {call_id}: has no end, and no daemon runs",
@@ -117,6 +144,8 @@ class Doctor:
                 call_id=call_id,
             )
         for lead_id, campaign in connection.execute(_STUCK):
+            if campaign in held:
+                continue
             yield Finding(
                 kind="stuck",
                 text=f"lead {lead_id}: taken by a daemon that does not run",
@@ -136,15 +165,6 @@ class Doctor:
                     is_mendable=True,
                     campaign=campaign,
                 )
-        following, used = _counter(connection), self._last_call(connection)
-        if following <= used:
-            yield Finding(
-                kind="next_call_id",
-                text=f"the next call would be number {following}, and {used} is in use already",
-                help="--mend goes on behind it",
-                is_mendable=True,
-                call_id=used,
-            )
         for lead_id, campaign, kept, made in connection.execute(_MADE):
             yield Finding(
                 kind="attempts",
@@ -155,10 +175,23 @@ class Doctor:
                 lead_id=lead_id,
             )
 
-    def _last_call(self, connection: Connection) -> int:
-        used: int = connection.execute(_LAST_CALL).fetchone()[0]
-        sealed = connection.execute("SELECT entry FROM journal ORDER BY seq DESC LIMIT ?", (ENTRIES,))
-        for (entry,) in sealed:
+    def _ids(self, connection: Connection, engine_id: int) -> Iterator[Finding]:
+        found = connection.execute(_COUNTER, (next_call_key(engine_id),)).fetchone()
+        following = first_number(engine_id) if found is None else found[0]
+        used = self._last_call(connection, first_number(engine_id), last_number(engine_id))
+        if following <= used:
+            yield Finding(
+                kind="next_call_id",
+                text=f"the next call would be number {following}, and {used} is in use already",
+                help="--mend goes on behind it",
+                is_mendable=True,
+                call_id=used,
+            )
+
+    def _last_call(self, connection: Connection, first: int, last: int) -> int:
+        """Give the last number of a call between two that was ever used; the one before the first when none was."""
+        used: int = connection.execute(_LAST_CALL, (first - 1, first, last)).fetchone()[0]
+        for _, entry in connection.execute(_LAST_ENTRIES, (first, last, ENTRIES)):
             orders = [each for each in rows.to_entry(entry, self._vault).commands if isinstance(each, PlaceCall)]
             used = max([used, *(order.call_id for order in orders)])
         return used
@@ -238,10 +271,13 @@ def _count_open(store: Store, found: list[Finding]) -> str:
 
 
 def _go_on_behind(store: Store, found: list[Finding]) -> str:
-    following = max(each.call_id or 0 for each in found) + 1
+    used = [each.call_id or 0 for each in found]
     with store.writing() as connection:
-        raise_counter(connection, "next_call_id", following)
-    return f"the next call is number {following}"
+        for call_id in used:
+            engine_id = engine_of(call_id)
+            begin_counting(connection, engine_id)
+            raise_counter(connection, next_call_key(engine_id), call_id + 1)
+    return f"the next call is number {', '.join(str(call_id + 1) for call_id in used)}"
 
 
 def _count_attempts(store: Store, found: list[Finding]) -> str:
@@ -269,6 +305,14 @@ def _add_evidence(store: Store, found: list[Finding]) -> str:
     return f"added {len(kept)} attempts to the evidence"
 
 
-def _counter(connection: Connection) -> int:
-    value: int = connection.execute("SELECT value FROM meta WHERE key = 'next_call_id'").fetchone()[0]
-    return value
+def _alive(connection: Connection) -> list[tuple[int, str, str]]:
+    """Give the engines whose lease has not run out, and who holds it, by the server's clock."""
+    if connection.execute(_ENGINES).fetchone() is None:
+        return []  # always so on SQLite, which has no such clock
+    return list(connection.execute(_ALIVE))
+
+
+def _held(connection: Connection) -> frozenset[str]:
+    """Name the campaigns that a daemon dials right now."""
+    alive = {engine_id for engine_id, _, _ in _alive(connection)}
+    return frozenset(name for name, engine_id in connection.execute(_DIALED_BY) if engine_id in alive)

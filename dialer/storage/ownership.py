@@ -16,8 +16,6 @@ from dialer.storage.database import Connection
 SPAN = 10**12
 """How many entries and calls an engine can number."""
 LEASE_S = 3.0
-CHANNEL = "dialer"
-"""Where daemons and commands announce what they changed."""
 RELEASED = "released"
 """The announcement that an engine's lease is free; its name follows."""
 
@@ -68,6 +66,11 @@ def first_number(engine_id: int) -> int:
 def last_number(engine_id: int) -> int:
     """Give the number of the last entry and call that an engine can have."""
     return (engine_id + 1) * SPAN
+
+
+def engine_of(number: int) -> int:
+    """Give the engine whose entry or call has a number."""
+    return (number - 1) // SPAN
 
 
 def next_call_key(engine_id: int) -> str:
