@@ -16,8 +16,8 @@ from dialer.leads.reader import digest_of, read_rows
 from dialer.leads.rejects import RejectsFile
 from dialer.leads.rows import ReadRow, to_lead
 from dialer.leads.source import Encoding, Row, RowSource, refuse
+from dialer.storage.importing import LeadImport
 from dialer.storage.imports import Added, ImportSession, ImportStore
-from dialer.storage.sqlite_import import SqliteImport
 
 PROGRESS_EVERY = 250
 
@@ -78,7 +78,7 @@ def import_list(
         counts = _Counts()
         with RejectsFile(path, source.headings) as rejects:
             with store.importing(policy, str(path), digest, now) as session:
-                if isinstance(session, SqliteImport) and path.stat().st_size >= large:
+                if isinstance(session, LeadImport) and path.stat().st_size >= large:
                     job = Job(columns=columns, policy=policy, now=now, keyring=session.keyring)
                     for rows, became in prepared(source.rows, job):
                         _take_many(rows, became, session, rejects, counts)
@@ -161,7 +161,7 @@ def _take(row: Row, read: ReadRow, session: ImportSession, rejects: RejectsFile,
 
 
 def _take_many(
-    rows: list[Row], became: list[PreparedRow], session: SqliteImport, rejects: RejectsFile, counts: _Counts
+    rows: list[Row], became: list[PreparedRow], session: LeadImport, rejects: RejectsFile, counts: _Counts
 ) -> None:
     """Bring rows that were read elsewhere to their ends, in order."""
     ends = iter(session.add_many([each.lead for each in became if each.lead is not None]))

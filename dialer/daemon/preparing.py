@@ -24,7 +24,7 @@ from dialer.leads.columns import ColumnMap
 from dialer.leads.numbers import Fault
 from dialer.leads.rows import to_lead
 from dialer.leads.source import Row
-from dialer.storage.sqlite_import import Prepared, prepare
+from dialer.storage.importing import Prepared, prepare
 from dialer.storage.vault import Keyring, Vault
 
 if TYPE_CHECKING:

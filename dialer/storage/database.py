@@ -46,11 +46,17 @@ class Connection(Protocol):
     def hold(self, name: str) -> None:
         """Keep every other transaction that holds the same name waiting until this one ends."""
 
+    def tell(self, words: str) -> None:
+        """Announce something to whoever listens, when the transaction ends."""
+
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
         """Run a statement with a value for each `?`."""
 
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor:
         """Run a SELECT whose rows may be millions: they come a few at a time, as they stood when it began."""
+
+    def among(self, column: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """Give the condition that a column has one of some values, and what to give for its `?`."""
 
     def contains(self, column: str) -> str:
         """Give the condition that a column, of text or of bytes, has the value of one `?` in it."""
@@ -63,6 +69,15 @@ class Connection(Protocol):
 
     def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Add rows to a table, as fast as it goes."""
+
+    def make_private(self, name: str, like: str, columns: Sequence[str]) -> None:
+        """Make an empty table for this connection alone: some columns of another table, of which the first is its key.
+
+        It may grow large, goes with the connection, and is not among what a crash brings back.
+        """
+
+    def glance(self) -> AbstractContextManager[None]:
+        """Run a block of a few look-ups, and of writing to private tables, at the cost of one."""
 
     def has_table(self, name: str) -> bool:
         """Say whether there is a table of this name."""

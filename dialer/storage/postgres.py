@@ -33,7 +33,8 @@ _WAYS: dict[str, Any] = {
 """How to connect, unless the address says otherwise."""
 # What is committed is on the disk, whatever the server does for others; and nobody waits for ever, least of all for
 # a process that was stopped in the middle of a transaction.
-_SETTINGS = """SET jit = off; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s';
+_SETTINGS = """SET jit = off; SET temp_buffers = '64MB';
+    SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"""
 _READ_ONLY = "SET default_transaction_read_only = on; SET idle_in_transaction_session_timeout = '10min'"
 _SCHEMA_LOCK = "schema"

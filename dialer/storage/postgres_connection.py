@@ -6,7 +6,7 @@ a transaction had done is undone then; whether a COMMIT without an answer was ca
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -15,6 +15,8 @@ import psycopg
 from psycopg import pq
 from psycopg.types.numeric import NumericBinaryLoader
 
+CHANNEL = "dialer"
+"""Where daemons and commands announce what they changed."""
 FETCH = 2_000
 """Rows of a stream that come over at once."""
 
@@ -53,6 +55,10 @@ class PostgresConnection:
         """Keep every other transaction that holds the same name waiting until this one ends."""
         self.execute("SELECT pg_advisory_xact_lock(?)", (lock_number(name),))
 
+    def tell(self, words: str) -> None:
+        """Announce something to whoever listens, when the transaction ends."""
+        self.execute("SELECT pg_notify(?, ?)", (CHANNEL, words))
+
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
         """Run a statement with a value for each `?`."""
         return self._cursor().execute(_query(statement), parameters)
@@ -79,9 +85,22 @@ class PostgresConnection:
             for row in rows:
                 target.write_row(row)
 
+    def make_private(self, name: str, like: str, columns: Sequence[str]) -> None:
+        """Make an empty table for this connection alone."""
+        self.execute(f"CREATE TEMPORARY TABLE {name} AS SELECT {', '.join(columns)} FROM {like} WHERE false")
+        self.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({columns[0]})")
+
+    def glance(self) -> AbstractContextManager[None]:
+        """Run a block of look-ups; each costs the same for itself."""
+        return nullcontext()
+
     def has_table(self, name: str) -> bool:
         """Say whether there is a table of this name."""
         return self.execute("SELECT to_regclass(?)::text", (name,)).fetchone() != (None,)
+
+    def among(self, column: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """Give the condition that a column has one of some values; it is the same however many there are."""
+        return f"{column} = ANY(?)", (list(values),)
 
     def contains(self, column: str) -> str:
         """Give the condition that a column, of text or of bytes, has the value of one `?` in it."""

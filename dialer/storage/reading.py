@@ -1,6 +1,6 @@
 """Reading leads, journal and records from a database, beside a daemon that writes it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import inf
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -22,18 +22,19 @@ from dialer.storage.evidence_file import EvidenceExport, Wanted, Written
 from dialer.storage.evidence_trim import Trim, plan_trim
 from dialer.storage.hindsight import Tried, tried_by, verdicts_near
 from dialer.storage.imports import ListCounts
+from dialer.storage.ownership import Lease, first_number, last_number
 from dialer.storage.registries import FOLDER, KeptCopy, Shelf, copies_in_use, kept_copies
 from dialer.storage.retained import Retained
 from dialer.storage.standing import Standings
 from dialer.storage.vault import Vault
 
 _LEAD = ", ".join(rows.LEAD_COLUMNS)
-_QUALIFIED_LEAD = ", ".join(f"leads.{name}" for name in rows.LEAD_COLUMNS)
 _ATTEMPT = ", ".join(rows.ATTEMPT_COLUMNS)
 _AGENT = ", ".join(rows.AGENT_COLUMNS)
 _SPAN = ", ".join(rows.SPAN_COLUMNS)
 _DECISION = ", ".join(rows.DECISION_COLUMNS)
 _CHANGE = ", ".join(rows.CHANGE_COLUMNS)
+_ALL = (1 << 63) - 1
 
 
 class Records:
@@ -42,6 +43,7 @@ class Records:
     def __init__(self, database: Database, vault: Vault) -> None:
         self.database = database
         self.vault = vault
+        self.lease: Lease | None = None  # of the engine that this process dials for; only its own things are looked at
         self._reader = database.open_reader(vault)
         self._shelf = Shelf(database.folder / FOLDER, vault)
         self._standings = Standings(vault, self._shelf)
@@ -64,6 +66,12 @@ class Records:
             for row in self._reader.execute(sql, parameters):  # noqa: UP028
                 yield row
 
+    def _stream(self, sql: str, *parameters: Any) -> Iterator[Any]:
+        """Give rows of which there may be millions."""
+        with self.database.explained():
+            for row in self._reader.stream(sql, parameters):  # noqa: UP028
+                yield row
+
     def _to_lead(self, row: rows.Row) -> Lead:
         return rows.to_lead(row, self.vault)
 
@@ -78,25 +86,27 @@ class Records:
 
     def find_number(self, e164: str, campaign: str | None = None) -> list[Lead]:
         """Give the leads that hold a number, at most one per campaign, by lead id."""
+        where, parameters = _of_campaign(campaign)
         found = self._rows(
-            f"SELECT {_QUALIFIED_LEAD} FROM lead_numbers JOIN leads USING (lead_id)"
-            " WHERE lead_numbers.number_index = ?1"
-            " AND (?2 IS NULL OR lead_numbers.campaign = ?2) ORDER BY lead_id",
+            f"SELECT {_LEAD} FROM leads WHERE {where} lead_id IN"
+            f" (SELECT lead_id FROM lead_numbers WHERE {where} number_index = ?) ORDER BY lead_id",
+            *parameters,
+            *parameters,
             self.vault.index(e164),
-            campaign,
         )
         return [self._to_lead(row) for row in found]
 
     def leads(self, campaign: str) -> Iterator[Lead]:
         """Give every lead of a campaign, by lead id."""
-        found = self._rows(f"SELECT {_LEAD} FROM leads WHERE campaign = ? ORDER BY lead_id", campaign)
+        found = self._stream(f"SELECT {_LEAD} FROM leads WHERE campaign = ? ORDER BY lead_id", campaign)
         return map(self._to_lead, found)
 
     def called_leads(self, campaign: str) -> Iterator[Lead]:
         """Give every lead of a campaign that was called, without the person: the places of its numbers and address."""
-        found = self._rows(
-            "SELECT lead_id, number_facts, zone, jurisdiction FROM leads WHERE campaign = ?1"
-            " AND lead_id IN (SELECT lead_id FROM attempts WHERE campaign = ?1)",
+        found = self._stream(
+            "SELECT lead_id, number_facts, zone, jurisdiction FROM leads WHERE campaign = ?"
+            " AND lead_id IN (SELECT lead_id FROM attempts WHERE campaign = ?)",
+            campaign,
             campaign,
         )
         for lead_id, facts, zone, jurisdiction in found:
@@ -107,7 +117,7 @@ class Records:
 
     def counts(self, campaign: str) -> ListCounts:
         """Count a campaign's leads."""
-        sums = "count(*), coalesce(sum(place <> 3), 0), coalesce(sum(attempts > 0), 0)"
+        sums = "count(*), count(CASE WHEN place <> 3 THEN 1 END), count(CASE WHEN attempts > 0 THEN 1 END)"
         loaded, still_open, tried = next(self._rows(f"SELECT {sums} FROM leads WHERE campaign = ?", campaign))
         return ListCounts(loaded=loaded, open=still_open, tried=tried)
 
@@ -190,19 +200,54 @@ class Records:
 
     # ---------------------------------------------------------------------------- journal
     def next_seq(self) -> int:
-        """Give the sequence number of the next journal entry; the first is 1."""
-        return int(next(self._rows("SELECT coalesce(max(seq), 0) + 1 FROM journal"))[0])
+        """Give the sequence number of the engine's next journal entry; the first is 1."""
+        first = first_number(self._engine_id)
+        found = self._rows(
+            "SELECT coalesce(max(seq) + 1, ?) FROM journal WHERE seq BETWEEN ? AND ?",
+            first,
+            first,
+            last_number(self._engine_id),
+        )
+        return int(next(found)[0])
+
+    @property
+    def origin(self) -> str:
+        """Who says what this process announces: its engine and token, or "-"."""
+        return "-" if self.lease is None else f"{self.lease.engine_id}.{self.lease.token}"
+
+    def has_claimed(self, keys: Collection[str]) -> bool:
+        """Say whether this engine has a lead in hand with one of the numbers that have these keyed hashes, in hex."""
+        own, values = self._own()
+        condition, numbers = self._reader.among("number_index", [bytes.fromhex(key) for key in keys])
+        found = self._rows(
+            "SELECT 1 FROM leads WHERE place = 2 AND lead_id IN"
+            f" (SELECT lead_id FROM lead_numbers WHERE {condition}) {own} LIMIT 1",
+            *numbers,
+            *values,
+        )
+        return any(True for _ in found)
+
+    @property
+    def _engine_id(self) -> int:
+        return 0 if self.lease is None else self.lease.engine_id
+
+    def _own(self) -> tuple[str, tuple[int, ...]]:
+        """Give the condition that narrows a query to campaigns of this engine, and its parameter."""
+        if self.lease is None:
+            return "", ()
+        return "AND campaign IN (SELECT name FROM campaigns WHERE engine_id = ?)", (self.lease.engine_id,)
 
     def entries(self, from_seq: int = 1) -> Iterator[Entry]:
         """Give the journal from a sequence number on, in order."""
-        found = self._rows("SELECT entry FROM journal WHERE seq >= ? ORDER BY seq", from_seq)
+        to_seq = _ALL if self.lease is None else last_number(self.lease.engine_id)
+        found = self._stream("SELECT entry FROM journal WHERE seq BETWEEN ? AND ? ORDER BY seq", from_seq, to_seq)
         return (rows.to_entry(entry, self.vault) for (entry,) in found)
 
     # ---------------------------------------------------------------------------- records
     def attempts(self, campaign: str | None, from_at: float, to_at: float) -> Iterator[Attempt]:
         """Give the attempts placed in the span, by instant and call id."""
         where, parameters = _of_campaign(campaign)
-        found = self._rows(
+        found = self._stream(
             f"SELECT {_ATTEMPT} FROM attempts WHERE {where} placed_at >= ? AND placed_at < ?"
             " ORDER BY placed_at, call_id",
             *parameters,
@@ -223,26 +268,30 @@ class Records:
 
     def open_attempts(self) -> Iterator[Attempt]:
         """Give the attempts that nobody has seen end, by call id."""
-        return map(
-            self._to_attempt, self._rows(f"SELECT {_ATTEMPT} FROM attempts WHERE released_at IS NULL ORDER BY call_id")
-        )
+        own, values = self._own()
+        found = self._rows(f"SELECT {_ATTEMPT} FROM attempts WHERE released_at IS NULL {own} ORDER BY call_id", *values)
+        return map(self._to_attempt, found)
 
     def undisposed(self, since_at: float) -> Iterator[Attempt]:
         """Give connects that are over without a word, by call id: those from `since_at` on, or still waited for."""
+        own, values = self._own()
         found = self._rows(
             f"SELECT {_ATTEMPT} FROM attempts WHERE bridged_at IS NOT NULL AND disposition IS NULL"
             " AND (released_at >= ? OR released_at IS NOT NULL AND lead_id IN"
-            " (SELECT lead_id FROM leads WHERE place = 2)) ORDER BY call_id",
+            f" (SELECT lead_id FROM leads WHERE place = 2)) {own} ORDER BY call_id",
             since_at,
+            *values,
         )
         return map(self._to_attempt, found)
 
     def disposed(self, since_at: float, limit: int) -> list[Attempt]:
         """Give the last connects, placed from `since_at` on, that are over and have their word, by call id."""
+        own, values = self._own()
         found = self._rows(
             f"SELECT {_ATTEMPT} FROM attempts WHERE placed_at >= ? AND bridged_at IS NOT NULL"
-            " AND disposition IS NOT NULL AND released_at IS NOT NULL ORDER BY placed_at DESC LIMIT ?",
+            f" AND disposition IS NOT NULL AND released_at IS NOT NULL {own} ORDER BY placed_at DESC LIMIT ?",
             since_at,
+            *values,
             limit,
         )
         return sorted(map(self._to_attempt, found), key=lambda attempt: attempt.call_id)
@@ -254,12 +303,13 @@ class Records:
 
     def agents(self) -> list[AgentRecord]:
         """Give the agents who are logged in, as they stood last, by name."""
-        return list(map(rows.to_agent, self._rows(f"SELECT {_AGENT} FROM agents ORDER BY agent_id")))
+        found = self._rows(f"SELECT {_AGENT} FROM agents WHERE engine_id = ? ORDER BY agent_id", self._engine_id)
+        return list(map(rows.to_agent, found))
 
     def agent_spans(self, campaign: str | None, from_at: float, to_at: float) -> Iterator[AgentSpan]:
         """Give the agents' spans that share an instant with the span asked for, whole, by their beginning."""
         where, parameters = _of_campaign(campaign)
-        found = self._rows(
+        found = self._stream(
             f"SELECT {_SPAN} FROM agent_spans WHERE {where} to_at >= ? AND from_at < ? AND (to_at > ? OR from_at >= ?)"
             " ORDER BY from_at, span_id",
             *parameters,
@@ -272,7 +322,7 @@ class Records:
 
     def decisions(self, campaign: str, from_at: float, to_at: float) -> Iterator[PacingDecision]:
         """Give a campaign's pacing decisions of the span, by instant."""
-        found = self._rows(
+        found = self._stream(
             f"SELECT {_DECISION} FROM decisions WHERE campaign = ? AND at >= ? AND at < ? ORDER BY at, decision_id",
             campaign,
             from_at,

@@ -66,6 +66,9 @@ class SqliteConnection(sqlite3.Connection):
     def hold(self, name: str) -> None:
         """Do nothing: BEGIN IMMEDIATE keeps every other writer out."""
 
+    def tell(self, words: str) -> None:
+        """Do nothing: no other daemon works on this file."""
+
     def stream(self, sql: str, parameters: Sequence[Any] = (), /) -> sqlite3.Cursor:
         """Run a SELECT; SQLite gives the rows of each a few at a time."""
         return self.execute(sql, parameters)
@@ -75,10 +78,33 @@ class SqliteConnection(sqlite3.Connection):
         marks = ", ".join("?" * len(columns))
         self.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
 
+    def make_private(self, name: str, like: str, columns: Sequence[str]) -> None:
+        """Make an empty table for this connection alone, in the temporary file that SQLite removes by itself."""
+        for setting in ("journal_mode = OFF", "cache_size = -65536"):
+            self.execute(f"PRAGMA temp.{setting}")
+        kinds = {row[1]: row[2] for row in self.execute(f"PRAGMA table_info({like})")}
+        made = ", ".join(f"{column} {kinds[column]}" for column in columns)
+        ending = "" if kinds[columns[0]] == "INTEGER" else "WITHOUT ROWID"
+        self.execute(f"CREATE TEMPORARY TABLE {name} ({made}, PRIMARY KEY ({columns[0]})) {ending}")
+
+    @contextmanager
+    def glance(self) -> Iterator[None]:
+        """Run a block of look-ups: each for itself costs twice the time, and too many in one keep the log from being
+        emptied."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.execute("COMMIT")
+
     def has_table(self, name: str) -> bool:
         """Say whether there is a table of this name."""
         found = self.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone()
         return found is not None
+
+    def among(self, column: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """Give the condition that a column has one of some values; SQLite takes 32,766 in a statement."""
+        return f"{column} IN ({', '.join('?' * len(values))})", values
 
     def contains(self, column: str) -> str:
         """Give the condition that a column has the value of one `?` in it."""
@@ -166,7 +192,14 @@ def _open_writer(path: Path, vault: Vault) -> SqliteConnection:
 
 def open_file(path: Path) -> SqliteConnection:
     """Connect to a file, whatever it is."""
-    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, factory=SqliteConnection)
+    # Used by one thread at a time, as every connection here, but not by one for ever: see dialer.daemon.writer.
+    return sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=SqliteConnection,
+    )
 
 
 def _connect(path: Path) -> SqliteConnection:

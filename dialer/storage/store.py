@@ -8,25 +8,29 @@ bounds the daemon. Every method is synchronous and keeps to one thread, so a wri
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
+from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from dialer.domain.commands import Command, PlaceCall
+from dialer.domain.commands import BlockPerson, Command, PlaceCall
 from dialer.domain.events import CampaignLoaded, Event, LeadsClaimed
 from dialer.domain.lead import Lead, LeadState
 from dialer.domain.policy import CampaignPolicy
-from dialer.errors import StorageError
-from dialer.storage import retained, rows
+from dialer.errors import DatabaseLost, StorageError
+from dialer.storage import ownership, retained, rows
+from dialer.storage.announcing import Kind, announce
 from dialer.storage.codec import Entry
 from dialer.storage.consents import ConsentImport
 from dialer.storage.database import Connection, Database
 from dialer.storage.evidence import EvidenceWriter, Memory, record
 from dialer.storage.evidence_bodies import Body
 from dialer.storage.evidence_trim import Trim, carry_out
+from dialer.storage.importing import LeadImport
 from dialer.storage.imports import DO_NOT_CALL
+from dialer.storage.ownership import Lease
 from dialer.storage.proofs import introduce, refuse_dropped
 from dialer.storage.reading import Records
 from dialer.storage.registries import KeptCopy, add_copy, drop_old
-from dialer.storage.sqlite_import import SqliteImport
 from dialer.storage.vault import Vault
 from dialer.storage.writing import Gathered, add_open_leads, counter, insert, register
 
@@ -35,17 +39,20 @@ if TYPE_CHECKING:
 
 _COLUMNS = ", ".join(rows.LEAD_COLUMNS)
 # The state as a literal: the partial indexes hold only for the condition they were made with.
-_WAKE = "UPDATE leads SET place = 0 WHERE campaign = ? AND place = 1 AND due_at <= ?"
-_FIRST_READY = f"SELECT {_COLUMNS} FROM leads WHERE campaign = ? AND place = 0 ORDER BY order_key LIMIT ?"
-_CLAIM = "UPDATE leads SET place = 2 WHERE lead_id = ?"
-_FINISH = "UPDATE leads SET place = 3, reason = ? WHERE lead_id = ?"
+_WAKE = """UPDATE leads SET place = 0 WHERE lead_id IN
+    (SELECT lead_id FROM leads WHERE campaign = ? AND place = 1 AND due_at <= ?{skip_claimed})"""
+_CLAIM = f"""WITH first AS MATERIALIZED
+    (SELECT lead_id FROM leads WHERE campaign = ? AND place = 0 ORDER BY order_key LIMIT ?{{skip_claimed}})
+    UPDATE leads SET place = 2 WHERE lead_id IN (SELECT lead_id FROM first) RETURNING {_COLUMNS}"""
+_ORDER_KEY = rows.LEAD_COLUMNS.index("order_key")
 # Not a lead on a call that nobody saw end, and none whose last call was a connect that waits for the agent's word.
 HELD_BACK = """AND lead_id NOT IN (SELECT lead_id FROM attempts WHERE released_at IS NULL)
     AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.lead_id = leads.lead_id AND bridged_at IS NOT NULL
         AND disposition IS NULL AND attempt_rank = leads.attempts)"""
-_RELEASE = f"UPDATE leads SET place = (due_at > 0) WHERE place = 2 {HELD_BACK}"
 _NEXT_DUE = "SELECT min(due_at) FROM leads WHERE campaign = ? AND place = 1"
-_BLOCKED = "SELECT 1 FROM blocked WHERE seller = ? AND number_index = ?"
+_GIVE_BACK = "UPDATE leads SET place = (CASE WHEN due_at > 0 THEN 1 ELSE 0 END) WHERE place = 2"
+_RELEASE = f"{_GIVE_BACK} {HELD_BACK}"
+_LAST_SEQ = "SELECT coalesce(max(seq), ?) FROM journal WHERE seq BETWEEN ? AND ?"
 _APPEND = insert("journal", ("seq", "at", "entry"))
 
 
@@ -55,6 +62,7 @@ class Store(Records):
     def __init__(self, database: Database, vault: Vault) -> None:
         self._writer = database.open_writer(vault)
         self._is_importing = False
+        self._unsure: dict[str, list[int]] = {}  # leads of claims of which nobody knows whether they were kept
         self._remembered = Memory()  # for the evidence
         super().__init__(database, vault)
 
@@ -67,8 +75,36 @@ class Store(Records):
     def _transaction(self) -> Iterator[Connection]:
         """Run a block as one transaction: durable at its end, undone by an exception."""
         with self.database.explained(), self.database.transaction(self._writer):
+            if self.lease is not None:
+                ownership.hold(self._writer, self.lease)
             refuse_dropped(self._writer, self.vault.key_id)
             yield self._writer
+
+    def own(self, lease: Lease) -> None:
+        """Work for an engine from now on: each transaction holds its lease, or raises LeaseLost."""
+        self.lease = lease
+        with self._transaction() as connection:
+            ownership.begin_counting(connection, lease.engine_id)
+
+    def take_campaign(self, policy: CampaignPolicy) -> None:
+        """Make a campaign this engine's, to dial it; raise StorageError while another engine has it.
+
+        Leads that the one before it had only claimed are given back.
+        """
+        if self.lease is None:
+            return
+        with self._transaction() as connection:
+            if self.policy(policy.name) is None:
+                register(connection, policy, self.vault)
+            if ownership.take_campaign(connection, self.lease, policy.name):
+                connection.execute(f"{_RELEASE} AND campaign = ?", (policy.name,))
+
+    def give_up_campaign(self, name: str) -> bool:
+        """Leave a campaign that is not loaded any more to other engines, once all its calls have ended; say whether."""
+        if self.lease is None:
+            return True
+        with self._transaction() as connection:
+            return ownership.give_up_campaign(connection, self.lease, name)
 
     def writing(self) -> AbstractContextManager[Connection]:
         """Run a block of plain statements as one transaction, for whoever mends by hand."""
@@ -89,43 +125,65 @@ class Store(Records):
 
     def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
         """Claim up to `count` due leads in selection order; leads with a blocked number are finished instead."""
-        with self._transaction() as connection:
-            found = connection.execute("SELECT seller FROM campaigns WHERE name = ?", (campaign,)).fetchone()
-            if found is None:
-                return LeadsClaimed(campaign=campaign, leads=(), next_due_at=None, open_leads=0)
-            connection.execute(_WAKE, (campaign, now))
-            leads: list[Lead] = []
-            while len(leads) < count:
-                asked = count - len(leads)
-                taken = connection.execute(_FIRST_READY, (campaign, asked)).fetchall()
-                leads += self._take(connection, found[0], [self._to_lead(row) for row in taken], now)
-                if len(taken) < asked:
-                    break
-            next_due_at = connection.execute(_NEXT_DUE, (campaign,)).fetchone()[0]
-            still_open = connection.execute("SELECT open_leads FROM campaigns WHERE name = ?", (campaign,)).fetchone()[
-                0
-            ]
+        taken: list[int] = []
+        try:
+            with self._transaction() as connection:
+                self._give_back(connection, campaign)
+                claimed = self._claim(connection, campaign, count, now, taken)
+        except DatabaseLost:
+            self._unsure.setdefault(campaign, []).extend(taken)
+            raise
+        self._unsure.pop(campaign, None)
+        return claimed
+
+    def _give_back(self, connection: Connection, campaign: str) -> None:
+        """Put back what a claim took whose end nobody heard of: it was never handed out."""
+        if unsure := self._unsure.get(campaign):
+            where, values = connection.among("lead_id", unsure)
+            connection.execute(f"{_GIVE_BACK} AND {where}", values)
+
+    def _claim(self, connection: Connection, campaign: str, count: int, now: float, ids: list[int]) -> LeadsClaimed:
+        """Claim within a transaction; `ids` takes what is claimed."""
+        found = connection.execute("SELECT seller FROM campaigns WHERE name = ?", (campaign,)).fetchone()
+        if found is None:
+            return LeadsClaimed(campaign=campaign, leads=(), next_due_at=None, open_leads=0)
+        how = {"skip_claimed": connection.skip_claimed}
+        connection.execute(_WAKE.format(**how), (campaign, now))
+        leads: list[Lead] = []
+        while len(leads) < count:
+            asked = count - len(leads)
+            taken = connection.execute(_CLAIM.format(**how), (campaign, asked)).fetchall()
+            ids += [row[0] for row in taken]
+            taken.sort(key=itemgetter(_ORDER_KEY))
+            leads += self._take(connection, found[0], [self._to_lead(row) for row in taken], now)
+            if len(taken) < asked:
+                break
+        next_due_at = connection.execute(_NEXT_DUE, (campaign,)).fetchone()[0]
+        still_open = connection.execute("SELECT open_leads FROM campaigns WHERE name = ?", (campaign,)).fetchone()[0]
         return LeadsClaimed(campaign=campaign, leads=tuple(leads), next_due_at=next_due_at, open_leads=still_open)
 
     def _take(self, connection: Connection, seller: str, leads: list[Lead], now: float) -> list[Lead]:
-        """Claim these leads, each with its standing, or finish those of them that have a blocked number."""
-        free = [lead for lead in leads if not self._has_blocked(connection, seller, lead)]
-        connection.executemany(_CLAIM, [(lead.lead_id,) for lead in free])
-        if len(free) < len(leads):
-            free_ids = {lead.lead_id for lead in free}
-            refused = [lead for lead in leads if lead.lead_id not in free_ids]
-            connection.executemany(_FINISH, [(DO_NOT_CALL, lead.lead_id) for lead in refused])
-            add_open_leads(connection, leads[0].campaign, -len(refused))
+        """Give claimed leads with their standings; finish those of them that have a blocked number."""
+        blocked = self._blocked(connection, seller, leads)
+        free = [lead for lead in leads if lead.lead_id not in blocked]
+        if blocked:
+            where, values = connection.among("lead_id", list(blocked))
+            connection.execute(f"UPDATE leads SET place = 3, reason = ? WHERE {where}", (DO_NOT_CALL, *values))
+            add_open_leads(connection, leads[0].campaign, -len(blocked))
         standings = self._standings.of(connection, free, seller, now, is_claim=True)
         return [
             replace(lead, state=LeadState.CLAIMED, standing=standing)
             for lead, standing in zip(free, standings, strict=True)
         ]
 
-    def _has_blocked(self, connection: Connection, seller: str, lead: Lead) -> bool:
-        """Say whether nobody of this seller may call one of the lead's numbers."""
-        indexes = (self.vault.index(number.e164) for number in lead.numbers)
-        return any(connection.execute(_BLOCKED, (seller, index)).fetchone() for index in indexes)
+    def _blocked(self, connection: Connection, seller: str, leads: list[Lead]) -> dict[int, None]:
+        """Give the leads with a number that nobody of this seller may call."""
+        holders = {self.vault.index(number.e164): lead.lead_id for lead in leads for number in lead.numbers}
+        if not holders:
+            return {}
+        where, values = connection.among("number_index", list(holders))
+        found = connection.execute(f"SELECT number_index FROM blocked WHERE seller = ? AND {where}", (seller, *values))
+        return {holders[index]: None for (index,) in found}
 
     def release_claims(self) -> int:
         """Put claimed leads back among the pending ones, as after a restart; give their number.
@@ -133,7 +191,8 @@ class Store(Records):
         Leads on calls stay, and those whose last call was a connect without a word: they are not to be called again.
         """
         with self._transaction() as connection:
-            return connection.execute(_RELEASE).rowcount
+            own, values = self._own()
+            return connection.execute(f"{_RELEASE} {own}", values).rowcount
 
     # ---------------------------------------------------------------------------- changes
     def apply(self, commands: Iterable[Command]) -> None:
@@ -142,17 +201,18 @@ class Store(Records):
         with self._transaction() as connection:
             evidence = EvidenceWriter(connection, self.vault, self._remembered)
             evidence.take(None, None, commands)
-            evidence.flush()
-            gathered = Gathered(self.vault)
+            gathered = Gathered(self.vault, self._engine_id)
             gathered.take(commands)
             gathered.flush(connection)
+            evidence.flush()
 
     def append(self, seq: int, now: float, event: Event | None, commands: Iterable[Command]) -> None:
         """Add one journal entry alone. `commit` adds it together with what it changes."""
         commands = tuple(commands)
+        entry = Entry(seq=seq, at=now, event=event, commands=commands)
         with self._transaction() as connection:
-            self._journal(connection, [Entry(seq=seq, at=now, event=event, commands=commands)])
-            gathered = Gathered(self.vault)
+            self._journal(connection, self._unwritten(connection, [entry]))
+            gathered = Gathered(self.vault, self._engine_id)
             gathered.take([command for command in commands if isinstance(command, PlaceCall)])
             gathered.flush(connection)
 
@@ -161,22 +221,41 @@ class Store(Records):
         self.commit_batch([Entry(seq=seq, at=now, event=event, commands=tuple(commands))])
 
     def commit_batch(self, entries: Iterable[Entry]) -> None:
-        """Append entries and apply their commands, in order, in one transaction; durable on return, or undone."""
+        """Append entries and apply their commands, in order, in one transaction; durable on return, or undone.
+
+        Entries that are there already, as after a commit whose answer was lost, change nothing.
+        """
         entries = list(entries)
         with self._transaction() as connection:
+            entries = self._unwritten(connection, entries)
+            self._refuse_foreign(connection, entries)
             self._journal(connection, entries)
             evidence = EvidenceWriter(connection, self.vault, self._remembered)
-            gathered = Gathered(self.vault)
+            gathered = Gathered(self.vault, self._engine_id)
             for entry in entries:
                 if type(entry.event) is CampaignLoaded:
                     # A new order changes the keys of leads that earlier entries saved.
                     gathered.flush(connection)
-                    gathered = Gathered(self.vault)
+                    gathered = Gathered(self.vault, self._engine_id)
                     register(connection, entry.event.policy, self.vault)
                 evidence.take(entry.at, entry.event, entry.commands)
                 gathered.take(entry.commands)
-            evidence.flush()
             gathered.flush(connection)
+            self._announce_refusals(connection, entries)
+            evidence.flush()  # last: whoever else writes evidence waits until this transaction ends
+
+    def _refuse_foreign(self, connection: Connection, entries: list[Entry]) -> None:
+        """Raise LeaseLost when a call is ordered of a campaign that another engine has come to dial."""
+        if self.lease is not None:
+            orders = (command for entry in entries for command in entry.commands if isinstance(command, PlaceCall))
+            ownership.refuse_foreign(connection, self.lease, (order.campaign for order in orders))
+
+    def _announce_refusals(self, connection: Connection, entries: list[Entry]) -> None:
+        """Let the daemons of other engines look again at leads of people who refused."""
+        blocks = (command for entry in entries for command in entry.commands if isinstance(command, BlockPerson))
+        keys = [self.vault.index(e164).hex() for block in blocks for e164 in block.numbers]
+        if keys:
+            announce(connection, self.origin, Kind.REFUSED, keys)
 
     def note(self, body: Body) -> None:
         """Keep in the evidence what a user did; durable on return."""
@@ -192,25 +271,34 @@ class Store(Records):
         with self._transaction() as connection:
             return retained.purge(connection, now)
 
+    def _unwritten(self, connection: Connection, entries: list[Entry]) -> list[Entry]:
+        """Give the entries that are to be written behind those that are there; the others have to be the same."""
+        first = ownership.first_number(self._engine_id)
+        last = connection.execute(_LAST_SEQ, (first - 1, first, ownership.last_number(self._engine_id))).fetchone()[0]
+        written = [entry for entry in entries if entry.seq <= last]
+        if written:
+            span = (written[0].seq, last)
+            there = dict(connection.execute("SELECT seq, entry FROM journal WHERE seq BETWEEN ? AND ?", span))
+            for entry in written:
+                if entry.seq not in there or rows.to_entry(there[entry.seq], self.vault) != entry:
+                    raise StorageError(f"journal: expected a sequence number above {last}, found {entry.seq}")
+        for before, entry in pairwise(entries):
+            if entry.seq <= before.seq:
+                raise StorageError(f"journal: expected a sequence number above {before.seq}, found {entry.seq}")
+        return entries[len(written) :]
+
     def _journal(self, connection: Connection, entries: list[Entry]) -> None:
-        """Write entries behind those that are there."""
-        last = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
-        lines: list[rows.Row] = []
-        for entry in entries:
-            if entry.seq <= last:
-                raise StorageError(f"journal: expected a sequence number above {last}, found {entry.seq}")
-            last = entry.seq
-            lines.append(rows.entry_values(entry, self.vault))
-        connection.executemany(_APPEND, lines)
+        if entries:
+            connection.executemany(_APPEND, [rows.entry_values(entry, self.vault) for entry in entries])
 
     def next_call_id(self) -> int:
         """Give the first call id that neither an attempt nor an order to dial ever used."""
         with self.database.explained():
-            return counter(self._writer, "next_call_id")
+            return counter(self._writer, ownership.next_call_key(self._engine_id))
 
     # ----------------------------------------------------------------------------- import
     @contextmanager
-    def importing(self, policy: CampaignPolicy, source: str, digest: str, now: float) -> Iterator[SqliteImport]:
+    def importing(self, policy: CampaignPolicy, source: str, digest: str, now: float) -> Iterator[LeadImport]:
         """Add leads, all or nothing: an exception or `rollback()` leaves the store as it was.
 
         Nothing is written until the session ends, so that a daemon can work beside it. Raises StorageError when another
@@ -221,12 +309,13 @@ class Store(Records):
         self._is_importing = True
         try:
             with self.database.explained(), closing(self.database.open_writer(self.vault)) as connection:
-                session = SqliteImport(connection, policy, self.vault)
+                session = LeadImport(connection, policy, self.vault)
                 yield session
-                session.close()
                 if not session.is_rolled_back:
                     with self.database.transaction(connection):
                         session.finish(source, digest, now)
+                        announce(connection, self.origin, Kind.IMPORTED, [policy.name])
+                        announce(connection, self.origin, Kind.PEOPLE)
         finally:
             self._is_importing = False
 
@@ -239,12 +328,14 @@ class Store(Records):
             with self.database.transaction(connection):
                 refuse_dropped(connection, session.key_id)
                 session.finish(source, who, now)
+                announce(connection, self.origin, Kind.PEOPLE)
 
     def add_registry(self, kept: KeptCopy, ordered: "Hashes") -> None:
         """Take a copy of a register into use, given `sorted_hashes` of its numbers."""
         self._shelf.write(kept.path, ordered)
         with self._transaction() as connection:
             add_copy(connection, kept)
+            announce(connection, self.origin, Kind.REGISTRY)
             old = drop_old(connection, kept.copy.registry)
         for name in old:
             self._shelf.remove(name)

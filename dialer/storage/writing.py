@@ -4,9 +4,10 @@ One rule governs this module: commands are gathered and written kind by kind, so
 pass over each table; the last word on a lead or an attempt is the one that stays.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from dialer.domain.agent import AgentState
 from dialer.domain.commands import (
@@ -32,24 +33,35 @@ from dialer.storage import rows
 from dialer.storage.consents import revoke
 from dialer.storage.database import Connection
 from dialer.storage.imports import ERASED, with_places
+from dialer.storage.ownership import next_call_key
 from dialer.storage.vault import Vault
 
 
-def insert(table: str, columns: tuple[str, ...], *, verb: str = "INSERT") -> str:
+def insert(table: str, columns: tuple[str, ...]) -> str:
     """Give the statement that inserts a row of these columns."""
-    return f"{verb} INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
+def upsert(table: str, columns: tuple[str, ...]) -> str:
+    """Give the statement that inserts a row, or takes the place of the row with the same first column."""
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    return f"{insert(table, columns)} ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}"
+
+
+_LEADS_AT_ONCE = 1_000
 _SAVE_LEAD = f"UPDATE leads SET {', '.join(f'{name} = ?' for name in rows.ENGINE_COLUMNS)} WHERE lead_id = ?"
-_SAVE_ATTEMPT = insert("attempts", rows.ATTEMPT_COLUMNS, verb="INSERT OR REPLACE")
+_SAVE_ATTEMPT = upsert("attempts", rows.ATTEMPT_COLUMNS)
 _ADD_SPAN = insert("agent_spans", rows.SPAN_COLUMNS)
-_SAVE_AGENT = insert("agents", rows.AGENT_COLUMNS, verb="INSERT OR REPLACE")
-_DROP_AGENT = "DELETE FROM agents WHERE agent_id = ?"
-_KEEP_WORD = insert("words", ("call_id", "word"), verb="INSERT OR REPLACE")
+_SAVE_AGENT = upsert("agents", (*rows.AGENT_COLUMNS, "engine_id"))
+_DROP_AGENT = "DELETE FROM agents WHERE agent_id = ? AND engine_id = ?"
+_KEEP_WORD = upsert("words", ("call_id", "word"))
 _DROP_WORD = "DELETE FROM words WHERE call_id = ?"
 _ADD_DECISION = insert("decisions", rows.DECISION_COLUMNS)
 _ADD_CHANGE = insert("changes", rows.CHANGE_COLUMNS)
-_BLOCK = insert("blocked", ("seller", "number_index", "reason", "at", "who"), verb="INSERT OR IGNORE")
+_BLOCK = (
+    insert("blocked", ("seller", "number_index", "reason", "at", "who"))
+    + " ON CONFLICT (seller, number_index) DO NOTHING"
+)
 _WAKE_ALL = "UPDATE leads SET due_at = ?, reason = '' WHERE campaign = ? AND place = 1 AND reason <> ''"
 _WAKE = f"{_WAKE_ALL} AND substr(reason, 1, {len(UNTIL_DUE)}) <> '{UNTIL_DUE}'"
 _SAVE_CAMPAIGN = (
@@ -59,10 +71,11 @@ _SAVE_CAMPAIGN = (
 
 
 class Gathered:
-    """What commands want kept, by kind, until `flush`."""
+    """What commands of an engine want kept, by kind, until `flush`."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, engine_id: int = 0) -> None:
         self._vault = vault
+        self._engine_id = engine_id
         self._leads: dict[int, SaveLead] = {}
         self._attempts: dict[int, rows.Row] = {}
         self._spans: list[rows.Row] = []
@@ -109,16 +122,15 @@ class Gathered:
 
     def flush(self, connection: Connection) -> None:
         """Write everything, once."""
-        for command in self._leads.values():
-            save_lead(connection, command, self._vault)
+        save_leads(connection, list(self._leads.values()), self._vault)
         for (name, is_rule_change), at in self._woken.items():
             connection.execute(_WAKE_ALL if is_rule_change else _WAKE, (at, name))
         present = [each for each in self._agents.values() if each.state != AgentState.LOGGED_OUT]
         gone = [each for each in self._agents.values() if each.state == AgentState.LOGGED_OUT]
         words = [word for word in self._words.values() if word is not None]
         for statement, values in (
-            (_SAVE_AGENT, [rows.agent_values(agent) for agent in present]),
-            (_DROP_AGENT, [(agent.agent_id,) for agent in gone]),
+            (_SAVE_AGENT, [(*rows.agent_values(agent), self._engine_id) for agent in present]),
+            (_DROP_AGENT, [(agent.agent_id, self._engine_id) for agent in gone]),
             (_KEEP_WORD, [rows.word_values(word, self._vault) for word in words]),
             (_DROP_WORD, [(call_id,) for call_id, word in self._words.items() if word is None]),
             (_SAVE_ATTEMPT, list(self._attempts.values())),
@@ -132,30 +144,63 @@ class Gathered:
         for seller, index, reason, at, who in self._blocked:
             revoke(connection, seller, [index], at, who=who, reason=reason)
         if self._last_call_id:
-            raise_counter(connection, "next_call_id", self._last_call_id + 1)
+            raise_counter(connection, next_call_key(self._engine_id), self._last_call_id + 1)
 
 
-def save_lead(connection: Connection, command: SaveLead, vault: Vault) -> None:
-    """Keep the engine's word on a lead. Numbers that an import added while it was claimed follow the others, and where
-    a number may be is the list's word.
+def save_leads(connection: Connection, commands: Sequence[SaveLead], vault: Vault) -> None:
+    """Keep the engine's word on leads, each named once. Numbers that an import added while one was claimed follow the
+    others, and where a number may be is the list's word.
 
     A lead whose person was erased stays as it is: the word is from before.
     """
-    lead = command.lead
+    lines: list[rows.Row] = []
+    opened: Counter[str] = Counter()
+    for start in range(0, len(commands), _LEADS_AT_ONCE):
+        chunk = commands[start : start + _LEADS_AT_ONCE]
+        stored = _stored(connection, chunk)
+        for command in chunk:
+            line = _saved(connection, command, stored.get(command.lead.lead_id), vault)
+            if line is not None:
+                was_finished = stored[command.lead.lead_id].place == rows.FINISHED
+                opened[command.lead.campaign] += was_finished - (line[0] == rows.FINISHED)
+                lines.append(line)
+    if lines:
+        connection.executemany(_SAVE_LEAD, lines)
+    for campaign, change in sorted(opened.items()):
+        add_open_leads(connection, campaign, change)
+
+
+class _Stored(NamedTuple):
+    """What of a lead in the store the engine's word on it has to fit."""
+
+    lead_id: int
+    campaign: str
+    place: int
+    number_count: int
+    reason: str
+    number_facts: str
+
+
+def _stored(connection: Connection, commands: Sequence[SaveLead]) -> dict[int, _Stored]:
+    """Give the leads as they are, to be changed. Whoever changes several takes them in the order of their ids."""
+    where, values = connection.among("lead_id", [command.lead.lead_id for command in commands])
     found = connection.execute(
-        "SELECT campaign, place, number_count, reason, number_facts FROM leads WHERE lead_id = ?", (lead.lead_id,)
-    ).fetchone()
-    if found is None or found[0] != lead.campaign:
+        f"SELECT {', '.join(_Stored._fields)} FROM leads WHERE {where} ORDER BY lead_id{connection.for_update}", values
+    )
+    return {row[0]: _Stored(*row) for row in found}
+
+
+def _saved(connection: Connection, command: SaveLead, stored: _Stored | None, vault: Vault) -> rows.Row | None:
+    """Give the values of _SAVE_LEAD; None for a lead that stays as it is."""
+    lead = command.lead
+    if stored is None or stored.campaign != lead.campaign:
         raise StorageError(f"lead {lead.lead_id} of campaign {lead.campaign!r}: not in the store, so not saved")
-    _, place, number_count, reason, facts = found
-    if reason == ERASED:
-        return
-    if number_count != len(lead.numbers):
+    if stored.reason == ERASED:
+        return None
+    if stored.number_count != len(lead.numbers):
         lead = _with_new_numbers(connection, lead, vault)
-    lead = with_places(lead, rows.to_number_facts(facts))
-    values = rows.engine_values(lead, command.order_key, vault)
-    connection.execute(_SAVE_LEAD, (*values, lead.lead_id))
-    add_open_leads(connection, lead.campaign, (place == rows.FINISHED) - (values[0] == rows.FINISHED))
+    lead = with_places(lead, rows.to_number_facts(stored.number_facts))
+    return (*rows.engine_values(lead, command.order_key, vault), lead.lead_id)
 
 
 def _with_new_numbers(connection: Connection, lead: Lead, vault: Vault) -> Lead:
@@ -179,12 +224,13 @@ def counter(connection: Connection, key: str) -> int:
 
 def raise_counter(connection: Connection, key: str, value: int) -> None:
     """Bring a counter up to `value`; it never goes back."""
-    connection.execute("UPDATE meta SET value = max(value, ?) WHERE key = ?", (value, key))
+    connection.execute("UPDATE meta SET value = ? WHERE key = ? AND value < ?", (value, key, value))
 
 
 def register(connection: Connection, policy: CampaignPolicy, vault: Vault) -> None:
     """Remember a campaign's seller, order and policy. A changed order holds for the leads that are here, too."""
-    found = connection.execute("SELECT policy FROM campaigns WHERE name = ?", (policy.name,)).fetchone()
+    sql = f"SELECT policy FROM campaigns WHERE name = ?{connection.for_update}"
+    found = connection.execute(sql, (policy.name,)).fetchone()
     column = rows.text(policy)
     if found is not None and found[0] == column:
         return
@@ -196,7 +242,8 @@ def register(connection: Connection, policy: CampaignPolicy, vault: Vault) -> No
 def _reorder(connection: Connection, policy: CampaignPolicy, vault: Vault) -> None:
     """Give every lead of a campaign that may still be called the key of a new order."""
     columns = ", ".join(rows.ORDER_COLUMNS)
-    found = connection.execute(f"SELECT {columns} FROM leads WHERE campaign = ? AND place <> 3", (policy.name,))
+    sql = f"SELECT {columns} FROM leads WHERE campaign = ? AND place <> 3 ORDER BY lead_id"
+    found = connection.stream(sql, (policy.name,))
     while chunk := found.fetchmany(10_000):
         leads = [rows.to_ordered(row, vault) for row in chunk]
         keys: list[tuple[Any, ...]] = [(order_key(lead, policy.list.order), lead.lead_id) for lead in leads]

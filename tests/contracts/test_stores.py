@@ -26,8 +26,8 @@ from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
 from dialer.storage.codec import Entry
 from dialer.storage.memory import MemoryStore
-from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
+from tests.servers.databases import a_database
 from tests.unit.storage.builders import (
     VAULT,
     make_attempt,
@@ -42,14 +42,14 @@ AnyStore = MemoryStore | Store
 POLICY = make_policy()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
     """An empty store of each kind."""
     if request.param == "memory":
         yield MemoryStore()
-    else:
-        with closing(Store(SqliteDatabase(tmp_path / "dialer.db"), VAULT)) as sqlite:
-            yield sqlite
+        return
+    with closing(Store(a_database(request, tmp_path), VAULT)) as made:
+        yield made
 
 
 def load(store: AnyStore, *candidates: Lead) -> list[str]:

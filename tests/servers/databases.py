@@ -12,6 +12,12 @@ from dialer.storage.sqlite import SqliteDatabase
 @pytest.fixture(params=["sqlite", "postgres"])
 def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """An empty database, on SQLite and on PostgreSQL; its registers' files lie in the test's folder."""
+    return a_database(request, tmp_path)
+
+
+def a_database(request: pytest.FixtureRequest, folder: Path) -> Database:
+    """An empty database of the kind that a fixture's parameter names."""
     if request.param == "sqlite":
-        return SqliteDatabase(tmp_path / "dialer.db")
-    return PostgresDatabase(request.getfixturevalue("postgres_address"), tmp_path)
+        return SqliteDatabase(folder / "dialer.db")
+    assert request.param == "postgres"
+    return PostgresDatabase(request.getfixturevalue("postgres_address"), folder)

@@ -201,18 +201,17 @@ def test_claims_never_scan_or_sort(path: Path) -> None:
     """Every statement of a claim finds its rows by an index, in the index's order."""
     with closing(loaded(path, 5)) as store:
         statements = (
-            store_module._WAKE,
-            store_module._FIRST_READY,
+            store_module._WAKE.format(skip_claimed=""),
+            store_module._CLAIM.format(skip_claimed=""),
             store_module._NEXT_DUE,
-            store_module._CLAIM,
             store_module._RELEASE,
-            store_module._BLOCKED,
         )
         for statement in statements:
             arguments = [("spring" if index == 0 else 1) for index in range(statement.count("?"))]
             plan = [row[3] for row in store._writer.execute(f"EXPLAIN QUERY PLAN {statement}", arguments)]
             assert not any("TEMP B-TREE" in step for step in plan), (statement, plan)
-            few = ("leads_claimed", "attempts_open", "SUBQUERY")  # partial indexes that hold but a few rows
+            # What was chosen by another step, and partial indexes that hold but a few rows.
+            few = ("leads_claimed", "attempts_open", "SUBQUERY", "MATERIALIZE first", "SCAN first")
             assert all(step.startswith("SEARCH") or any(each in step for each in few) for step in plan), plan
 
 

@@ -1,0 +1,271 @@
+"""Bringing a list into a database: all of it or nothing, and beside a daemon that dials.
+
+One rule governs this module: rows are gathered in private temporary tables, which go with their connection, and move
+over in one transaction at the end. Who else writes to what they change waits for that move only, never for the reading
+of the list. Temporary tables may go to the disk, too, so what is personal is sealed in them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from dialer.domain.lead import Lead
+from dialer.domain.policy import CampaignPolicy
+from dialer.domain.standing import Consent
+from dialer.engine.hopper import order_key
+from dialer.errors import StorageError
+from dialer.storage import rows
+from dialer.storage.consents import GATHERING, gather, keep_gathered
+from dialer.storage.database import Connection
+from dialer.storage.imports import ERASED, Added, Tally, distinct, merge, not_its_own, own_consents
+from dialer.storage.proofs import refuse_dropped
+from dialer.storage.vault import Keyring, Vault
+from dialer.storage.writing import add_open_leads, counter, insert, raise_counter, register, upsert
+
+MANY = 1_000
+"""Rows that are looked up, and kept, together."""
+_COLUMNS = ", ".join(rows.LEAD_COLUMNS)
+_NUMBERS = ("number_index", "lead_id")
+_KEEP_CHANGED = upsert("gathered_leads", rows.LEAD_COLUMNS)
+_IS_ERASED = f"""SELECT 1 FROM blocked WHERE seller = ? AND number_index = ? AND (reason = '{ERASED}'
+    OR EXISTS (SELECT 1 FROM lead_numbers JOIN leads USING (lead_id) JOIN campaigns ON campaigns.name = leads.campaign
+    WHERE lead_numbers.number_index = blocked.number_index AND leads.reason = '{ERASED}'
+    AND campaigns.seller = blocked.seller))"""
+"""Whether a person asked this seller to be erased; one whom a campaign's retention gave up is on no such list."""
+_CHANGED = f"SELECT {_COLUMNS} FROM gathered_leads WHERE lead_id < ? ORDER BY lead_id"
+_MERGE = f"""UPDATE leads SET {", ".join(f"{name} = ?" for name in rows.LIST_COLUMNS)},
+    {", ".join(f"{name} = ?" for name in rows.NUMBER_COLUMNS)}, order_key = ?, place = ? WHERE lead_id = ?"""
+_ADD_NUMBER = insert("lead_numbers", ("number_index", "campaign", "lead_id"))
+_MOVE_LEADS = f"""INSERT INTO leads ({_COLUMNS})
+    SELECT {_COLUMNS} FROM gathered_leads WHERE lead_id >= ? ORDER BY lead_id"""
+_MOVE_NUMBERS = """INSERT INTO lead_numbers (number_index, campaign, lead_id)
+    SELECT number_index, ?, lead_id FROM gathered_numbers WHERE lead_id >= ? ORDER BY number_index"""
+_COUNT_OPEN = "SELECT count(*) FROM gathered_leads WHERE lead_id >= ? AND place <> ?"
+_ADD_IMPORT = insert(
+    "imports", ("campaign", "source", "digest", "policy_digest", "at", "loaded", "merged", "unchanged")
+)
+_LAST_IMPORT = "SELECT coalesce(max(import_id), 0) FROM imports"
+
+
+class Prepared(NamedTuple):
+    """A lead that is sealed and ready to be kept, as `prepare` makes it, in another process too.
+
+    `values` are those of LEAD_COLUMNS without the lead's id, `indexes` the keyed hashes of its numbers.
+    """
+
+    values: rows.Row
+    indexes: tuple[bytes, ...]
+    consents: tuple[Consent, ...]
+
+
+_ORDER_KEY = 1 + rows.ENGINE_COLUMNS.index("order_key")
+_ID_DIGITS = 12  # with which an order key ends
+
+
+def prepare(candidate: Lead, consents: Iterable[Consent], policy: CampaignPolicy, vault: Vault) -> Prepared:
+    """Seal a row's lead, as if nobody had any of its numbers yet.
+
+    Its rank is made anew, with the key: the list's own is a plain hash of the number.
+    """
+    rank, numbers = vault.rank(candidate.campaign, candidate.numbers[0].e164), distinct(candidate.numbers)
+    lead = candidate
+    if (lead.lead_id, lead.shuffle, lead.numbers) != (0, rank, numbers):
+        lead = replace(candidate, lead_id=0, numbers=numbers, shuffle=rank)
+    values = rows.engine_values(lead, order_key(lead, policy.list.order), vault)
+    return Prepared(
+        values=(lead.campaign, *values, *rows.list_values(lead, vault)),
+        indexes=tuple([vault.index(number.e164) for number in lead.numbers]),
+        consents=tuple(own_consents(policy, consents)),
+    )
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What is known of the numbers of some rows, and what becomes of the rows.
+
+    `owners` says which lead has a number, `barred` which numbers nobody calls. `leads` are opened already; those of
+    `fresh`, new in this chunk, are sealed as they came.
+    """
+
+    owners: dict[bytes, int]
+    barred: set[bytes]
+    leads: dict[int, Lead]
+    fresh: dict[int, rows.Row] = field(default_factory=dict)
+    changed: dict[int, rows.Row] = field(default_factory=dict)
+    numbers: list[tuple[bytes, int]] = field(default_factory=list)
+    consents: list[Consent] = field(default_factory=list)
+
+
+class LeadImport:
+    """Leads on their way into a `Store`; see `Store.importing`, which owns connection and transaction."""
+
+    def __init__(self, connection: Connection, policy: CampaignPolicy, vault: Vault) -> None:
+        self.tally = Tally()
+        self.is_rolled_back = False
+        self._connection = connection
+        self._policy = policy
+        self._vault = vault
+        self._key_id = vault.key_id
+        connection.make_private("gathered_leads", "leads", rows.LEAD_COLUMNS)
+        connection.make_private("gathered_numbers", "lead_numbers", _NUMBERS)
+        connection.execute(GATHERING)
+        self._last_import = connection.execute(_LAST_IMPORT).fetchone()[0]
+        self._first_lead_id = self._next_lead_id = counter(connection, "next_lead_id")
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys with which to `prepare` leads for this import."""
+        return self._vault.keyring
+
+    def add(self, candidate: Lead, consents: Iterable[Consent] = ()) -> Added:
+        """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number."""
+        if candidate.campaign != self._policy.name or not candidate.numbers:
+            raise not_its_own(self._policy.name, candidate)
+        return self.add_many([prepare(candidate, consents, self._policy, self._vault)])[0]
+
+    def add_many(self, many: Sequence[Prepared]) -> list[Added]:
+        """Add prepared leads, in order, as `add` would; say what became of each.
+
+        Those whose numbers nobody has yet, nearly all of a list, are kept without being opened.
+        """
+        added: list[Added] = []
+        for start in range(0, len(many), MANY):
+            part = many[start : start + MANY]
+            with self._connection.glance():
+                chunk = self._look_up([index for each in part for index in each.indexes])
+                added += [self.tally.count(self._place(each, chunk)) for each in part]
+                self._keep(chunk)
+        return added
+
+    def rollback(self) -> None:
+        """Forget everything at the end, as a dry run does."""
+        self.is_rolled_back = True
+
+    def finish(self, source: str, digest: str, now: float) -> None:
+        """Move what was gathered to its place, within a transaction. Raises StorageError after another import."""
+        connection, name, first = self._connection, self._policy.name, self._first_lead_id
+        connection.hold("import")
+        if connection.execute(_LAST_IMPORT).fetchone()[0] != self._last_import:
+            raise StorageError("another import ended while this one ran: nothing was loaded; import again")
+        refuse_dropped(connection, self._key_id)
+        if not self._all("SELECT 1 FROM campaigns WHERE name = ?", name):
+            register(connection, self._policy, self._vault)
+        # What a daemon at work may wait for comes last.
+        connection.execute(_MOVE_LEADS, (first,))
+        connection.execute(_MOVE_NUMBERS, (name, first))
+        keep_gathered(connection, source, "", now)
+        changed = connection.stream(_CHANGED, (first,))
+        while part := changed.fetchmany(MANY):
+            self._merge({row[0]: rows.to_lead(row, self._vault) for row in part})
+        register(connection, self._policy, self._vault)
+        add_open_leads(connection, name, connection.execute(_COUNT_OPEN, (first, rows.FINISHED)).fetchone()[0])
+        raise_counter(connection, "next_lead_id", self._next_lead_id)
+        tally = self.tally
+        values = (name, source, digest, self._policy.digest, now, tally.loaded, tally.merged, tally.unchanged)
+        connection.execute(_ADD_IMPORT, values)
+
+    # ----------------------------------------------------------------------------- looking up
+    def _look_up(self, indexes: list[bytes]) -> _Chunk:
+        """Find who has these numbers: of this import, else of the store as it is now; and who is not to be called."""
+        where, values = self._connection.among("number_index", indexes)
+        name, seller = self._policy.name, self._policy.seller
+        owners: dict[bytes, int] = dict(
+            self._all(f"SELECT number_index, lead_id FROM lead_numbers WHERE {where} AND campaign = ?", *values, name)
+        )
+        owners.update(self._all(f"SELECT number_index, lead_id FROM gathered_numbers WHERE {where}", *values))
+        barred = self._all(f"SELECT number_index FROM blocked WHERE {where} AND seller = ?", *values, seller)
+        return _Chunk(owners=owners, barred={index for (index,) in barred}, leads=self._leads(set(owners.values())))
+
+    def _leads(self, ids: set[int]) -> dict[int, Lead]:
+        """Give leads as this import left them, else as they stand in the store."""
+        found: dict[int, Lead] = {}
+        for table in ("leads", "gathered_leads") if ids else ():
+            where, values = self._connection.among("lead_id", sorted(ids))
+            for row in self._all(f"SELECT {_COLUMNS} FROM {table} WHERE {where}", *values):
+                found[row[0]] = rows.to_lead(row, self._vault)
+        return found
+
+    def _all(self, sql: str, *values: object) -> list[rows.Row]:
+        return self._connection.execute(sql, values).fetchall()
+
+    # -------------------------------------------------------------------------------- placing
+    def _place(self, each: Prepared, chunk: _Chunk) -> Added:
+        """Decide what becomes of one row."""
+        lead_id = next((chunk.owners[index] for index in each.indexes if index in chunk.owners), None)
+        known = None if lead_id is None else self._known(lead_id, chunk)
+        if known is None:
+            if self._is_erased([index for index in each.indexes if index in chunk.barred]):
+                return "unchanged"
+            chunk.consents += each.consents
+            self._load(each, chunk)
+            return "loaded"
+        if known.reason == ERASED:
+            return "unchanged"
+        chunk.consents += each.consents
+        candidate = rows.to_lead((0, *each.values), self._vault)
+        pairs = zip(candidate.numbers, each.indexes, strict=True)
+        foreign = [n.e164 for n, index in pairs if chunk.owners.get(index) not in (None, known.lead_id)]
+        merged = merge(known, candidate, foreign)
+        if merged is known:
+            return "unchanged"
+        new = [(self._vault.index(number.e164), merged.lead_id) for number in merged.numbers[len(known.numbers) :]]
+        self._change(merged, new, chunk)
+        return "merged"
+
+    def _known(self, lead_id: int, chunk: _Chunk) -> Lead:
+        lead = chunk.leads.get(lead_id)
+        if lead is None:
+            lead = chunk.leads[lead_id] = rows.to_lead(chunk.fresh[lead_id], self._vault)
+        return lead
+
+    def _is_erased(self, barred: list[bytes]) -> bool:
+        """Whether a person whose numbers nobody has was erased, for good, for the seller."""
+        return any(self._all(_IS_ERASED, self._policy.seller, index) for index in barred)
+
+    def _load(self, each: Prepared, chunk: _Chunk) -> None:
+        """Keep a new lead; ids follow each other in the order of the list."""
+        lead_id = self._next_lead_id
+        self._next_lead_id += 1
+        key = each.values[_ORDER_KEY][:-_ID_DIGITS] + f"{lead_id:0{_ID_DIGITS}d}"
+        chunk.fresh[lead_id] = (lead_id, *each.values[:_ORDER_KEY], key, *each.values[_ORDER_KEY + 1 :])
+        numbers = [(index, lead_id) for index in each.indexes]
+        chunk.numbers += numbers
+        chunk.owners.update(numbers)
+
+    def _change(self, lead: Lead, new: list[tuple[bytes, int]], chunk: _Chunk) -> None:
+        """Keep a lead that a row added to, and those of its numbers that are new."""
+        values = rows.engine_values(lead, order_key(lead, self._policy.list.order), self._vault)
+        row = (lead.lead_id, lead.campaign, *values, *rows.list_values(lead, self._vault))
+        chunk.leads[lead.lead_id] = lead
+        (chunk.fresh if lead.lead_id in chunk.fresh else chunk.changed)[lead.lead_id] = row
+        chunk.numbers += new
+        chunk.owners.update(new)
+
+    def _keep(self, chunk: _Chunk) -> None:
+        """Gather what became of a chunk."""
+        self._connection.load("gathered_leads", rows.LEAD_COLUMNS, chunk.fresh.values())
+        self._connection.load("gathered_numbers", _NUMBERS, chunk.numbers)
+        if chunk.changed:
+            self._connection.executemany(_KEEP_CHANGED, chunk.changed.values())
+        if chunk.consents:
+            gather(self._connection, self._vault, chunk.consents)
+
+    # --------------------------------------------------------------------------------- moving
+    def _merge(self, gathered: dict[int, Lead]) -> None:
+        """Add what the list knows to leads of before, as they stand now: they may have been called since."""
+        connection = self._connection
+        where, values = connection.among("lead_id", list(gathered))
+        sql = f"SELECT {_COLUMNS} FROM leads WHERE {where} ORDER BY lead_id{connection.for_update}"
+        lines: list[rows.Row] = []
+        added: list[tuple[bytes, str, int]] = []
+        for row in self._all(sql, *values):
+            known = rows.to_lead(row, self._vault)
+            merged = merge(known, gathered[known.lead_id], ())
+            key = order_key(merged, self._policy.list.order)
+            numbers = rows.number_values(merged.numbers, self._vault)
+            lines.append((*rows.list_values(merged, self._vault), *numbers, key, rows.place_of(merged), merged.lead_id))
+            new = merged.numbers[len(known.numbers) :]
+            added += [(self._vault.index(number.e164), merged.campaign, merged.lead_id) for number in new]
+        connection.executemany(_MERGE, lines)
+        if added:
+            connection.executemany(_ADD_NUMBER, added)
