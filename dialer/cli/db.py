@@ -1,5 +1,6 @@
 """`dialer db`: look at the database, bring it up to date, copy it while the daemon dials, and bring a copy back."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from dialer.config.settings import Settings
     from dialer.storage.backup import Progress
     from dialer.storage.checkup import Checkup
+    from dialer.storage.sqlite import SqliteDatabase
     from dialer.storage.vault import Vault
 
 ConfigOption = Annotated[
@@ -60,15 +62,17 @@ def upgrade_db(
     if found.faults:
         raise StorageError("\n".join(found.faults))
     if not found.steps:
-        print(f"{settings.database}: schema version {found.found}: nothing to do")
+        print(f"{found.database}: schema version {found.found}: nothing to do")
         return
     _print_steps(found)
     if dry_run:
         print(f"To be able to go back, make a copy first: dialer db backup FILE --config {config}")
         return
+    if found.living:
+        raise StorageError(f"{'; '.join(found.living)}: at work on {found.database}: stop it first")
     with only_daemon(settings.state_dir):
         open_store(settings).close()
-    print(f"{settings.database}: upgraded from schema version {found.found} to {found.expected}")
+    print(f"{found.database}: upgraded from schema version {found.found} to {found.expected}")
 
 
 @db_app.command("backup")
@@ -78,14 +82,16 @@ def backup_db(
 ) -> None:
     """Copy the database and the registers to one file, while the daemon dials. The keys are NOT in it.
 
-    It is the state of one instant, checked after it was written, and readable by its owner only.
+    It is the state of one instant, checked after it was written, and readable by its owner only. For a database on a
+    PostgreSQL server it names the commands of PostgreSQL that do the same.
     """
     from dialer.config.settings import load_settings
     from dialer.storage.backup import back_up
     from dialer.storage.registries import FOLDER
 
     settings = load_settings(config)
-    made = back_up(settings.database, settings.database.parent / FOLDER, file.absolute(), _progress("copied"))
+    database = _file_of(settings, file)
+    made = back_up(database.path, database.folder / FOLDER, file.absolute(), _progress("copied"))
     content = f"schema version {made.schema_version}, {made.registers} register files, {made.size / 1e6:,.1f} MB"
     print(f"{file}: whole: {content}")
     print(
@@ -104,7 +110,8 @@ def restore_db(
 ) -> None:
     """Bring a backup to the place of the database, and its registers to theirs; refused while a daemon runs.
 
-    What happened after the backup was made is not in it: calls of that time are unknown to every cap and rule.
+    What happened after the backup was made is not in it: calls of that time are unknown to every cap and rule. For a
+    database on a PostgreSQL server it names the commands of PostgreSQL that do the same.
     """
     from dialer.config.settings import load_settings
     from dialer.daemon.lock import only_daemon
@@ -112,7 +119,7 @@ def restore_db(
     from dialer.storage.registries import FOLDER
 
     settings = load_settings(config)
-    database = settings.database
+    database = _file_of(settings, file).path
     was_there = database.exists()
     with only_daemon(settings.state_dir):
         vault = _known_vault(settings)
@@ -130,10 +137,29 @@ def _check_up(settings: "Settings") -> "Checkup":
     from dialer.daemon.stores import database_of
     from dialer.storage.checkup import check_up
     from dialer.storage.keyring import open_vault
-    from dialer.storage.registries import FOLDER
 
-    database = settings.database
-    return check_up(database, database.parent / FOLDER, lambda: open_vault(settings.keys_file, database_of(settings)))
+    database = database_of(settings)
+    return check_up(database, lambda: open_vault(settings.keys_file, database))
+
+
+def _file_of(settings: "Settings", copy: Path) -> "SqliteDatabase":
+    """Give the database where it is a file; else raise UsageError with what copies it, and what brings it back."""
+    from dialer.daemon.stores import database_of
+    from dialer.errors import UsageError
+    from dialer.storage.registries import FOLDER
+    from dialer.storage.sqlite import SqliteDatabase
+
+    database = database_of(settings)
+    if isinstance(database, SqliteDatabase):
+        return database
+    address, file = shlex.quote(database.name), shlex.quote(str(copy))
+    raise UsageError(
+        f"database {database.name}: a server's database is copied, and brought back, by PostgreSQL's own commands:\n"
+        f"  pg_dump --format=custom --file={file} {address}\n"
+        f"  pg_restore --clean --if-exists --no-owner --exit-on-error --single-transaction --dbname={address} {file}\n"
+        f"Stop every daemon before the second. Neither the keys ({settings.keys_file}) nor the registers' files "
+        f"({database.folder / FOLDER}) are in the copy: keep them apart from it. See docs/storage.md"
+    )
 
 
 def _known_vault(settings: "Settings") -> "Vault | None":
@@ -162,17 +188,20 @@ def _progress(what: str) -> "Progress":
 def _print_checkup(found: "Checkup") -> None:
     print(found.database)
     print(f"  schema version  {'unknown' if found.found is None else found.found}; this dialer's is {found.expected}")
-    print(f"  size            {found.size / 1e6:,.1f} MB; free on its disk: {found.free / 1e6:,.0f} MB")
+    free = "" if found.free is None else f"; free on its disk: {found.free / 1e6:,.0f} MB"
+    print(f"  size            {found.size / 1e6:,.1f} MB{free}")
     print(f"  rows            {', '.join(f'{table} {count:,}' for table, count in found.rows.items()) or 'unknown'}")
     print(f"  keys            {found.keys}")
     print(f"  registers       {found.registers} in use")
+    for engine in found.living:
+        print(f"  at work         {engine}")
     print(f"  wrong           {len(found.faults) or 'nothing'}")
     if found.steps:
         _print_steps(found)
 
 
 def _print_steps(found: "Checkup") -> None:
-    print(f"An upgrade takes {len(found.steps)} steps and up to {found.needed / 1e6:,.0f} MB beside the file:")
+    print(f"An upgrade takes {len(found.steps)} steps and up to {found.needed / 1e6:,.0f} MB beside what is there:")
     for step in found.steps:
         print(f"  {step.version}: {step.what}")
 

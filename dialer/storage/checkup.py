@@ -8,13 +8,15 @@ import shutil
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dialer.errors import DialerError, StorageError
 from dialer.storage.backup import first_fault, read_only
+from dialer.storage.database import Connection, Database
+from dialer.storage.doctor import living
+from dialer.storage.postgres import PostgresDatabase
 from dialer.storage.proofs import check_keys
-from dialer.storage.registries import Shelf, copies_in_use
-from dialer.storage.sqlite import SqliteConnection, explained
+from dialer.storage.registries import FOLDER, Shelf, copies_in_use
+from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.upgrade import Step, steps_from
 from dialer.storage.vault import Vault
 from dialer.storage.versions import OLDEST, SCHEMA_VERSION, found_version
@@ -28,10 +30,13 @@ _COUNTED = ("leads", "attempts", "journal")
 
 @dataclass(slots=True, kw_only=True)
 class Checkup:
-    """What a database is. `steps` are those it has still to take, `needed` and `free` bytes for and on its disk."""
+    """What a database is. `steps` are those it has still to take, `needed` and `free` bytes for and on its disk.
+
+    `free` is None where the disk is a server's. `living` names the engines that a daemon dials for, and where.
+    """
 
     database: str
-    size: int
+    size: int = 0
     expected: int = SCHEMA_VERSION
     found: int | None = None
     rows: dict[str, int] = field(default_factory=dict)
@@ -39,35 +44,45 @@ class Checkup:
     registers: int = 0
     steps: list[Step] = field(default_factory=list)
     needed: int = 0
-    free: int = 0
+    free: int | None = None
+    living: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
-def check_up(database: Path, registers: Path, open_vault: Callable[[], Vault]) -> Checkup:
+def check_up(database: Database, open_vault: Callable[[], Vault]) -> Checkup:
     """Look at a database; raise StorageError when there is none. `open_vault` is called only if something is sealed."""
-    if not database.is_file():
-        raise StorageError(f"database {database}: there is none yet; the daemon makes it, or `dialer leads import`")
-    result = Checkup(database=str(database), size=database.stat().st_size)
-    result.free = shutil.disk_usage(database.parent).free
-    try:
-        with explained(database), closing(read_only(database)) as connection:
-            _look(connection, result, database, registers, open_vault)
-    except StorageError as error:
-        result.faults.append(str(error))
+    result = Checkup(database=database.name)
+    with database.explained(), closing(_opened(database, result)) as connection:
+        try:
+            with database.explained():
+                _look(connection, result, database, open_vault)
+        except StorageError as error:
+            result.faults.append(str(error))
     return result
 
 
-def _look(
-    connection: SqliteConnection,
-    result: Checkup,
-    database: Path,
-    registers: Path,
-    open_vault: Callable[[], Vault],
-) -> None:
-    fault = first_fault(connection)
+def _opened(database: Database, result: Checkup) -> Connection:
+    """Open a database of whatever version, and say what only a file, or only a server, can tell of it."""
+    if isinstance(database, PostgresDatabase):
+        server = database.open_any()
+        result.size = int(server.execute("SELECT pg_database_size(current_database())").fetchall()[0][0])
+        return server
+    assert isinstance(database, SqliteDatabase)
+    if not database.path.is_file():
+        raise StorageError(
+            f"database {database.name}: there is none yet; the daemon makes it, or `dialer leads import`"
+        )
+    result.size = database.path.stat().st_size
+    result.free = shutil.disk_usage(database.folder).free
+    file = read_only(database.path)
+    fault = first_fault(file)
     if fault is not None:
         result.faults.append(f"integrity: {fault}")
-    result.found = found_version(connection, str(database))
+    return file
+
+
+def _look(connection: Connection, result: Checkup, database: Database, open_vault: Callable[[], Vault]) -> None:
+    result.found = found_version(connection, database.name)
     result.rows = {
         table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         for table in _COUNTED
@@ -82,24 +97,22 @@ def _look(
     result.steps = steps_from(result.found)
     if result.steps:
         result.needed = 3 * result.size + SMALL if result.found < REWRITTEN else SMALL
-        if result.free < result.needed:
+        if result.free is not None and result.free < result.needed:
             result.faults.append(
                 f"disk: an upgrade takes {result.needed:,} bytes beside the file, {result.free:,} are free"
             )
+    if connection.has_table("engines"):
+        result.living = [f"engine {name!r}: {holder}" for _, name, holder in living(connection)]
     if connection.has_table("keys"):
-        _look_at_sealed(connection, result, database, registers, open_vault)
+        _look_at_sealed(connection, result, database, open_vault)
 
 
 def _look_at_sealed(
-    connection: SqliteConnection,
-    result: Checkup,
-    database: Path,
-    registers: Path,
-    open_vault: Callable[[], Vault],
+    connection: Connection, result: Checkup, database: Database, open_vault: Callable[[], Vault]
 ) -> None:
     try:
         vault = open_vault()
-        check_keys(connection, vault, str(database))
+        check_keys(connection, vault, database.name)
     except DialerError as error:
         result.keys = "do not fit"
         result.faults.append(f"keys: {error}")
@@ -107,7 +120,7 @@ def _look_at_sealed(
     result.keys = "fit"
     if not connection.has_table("registries"):
         return
-    shelf = Shelf(registers, vault)
+    shelf = Shelf(database.folder / FOLDER, vault)
     for kept in copies_in_use(connection, float("inf")):
         result.registers += 1
         try:

@@ -122,7 +122,7 @@ class Doctor:
     def living(self) -> list[str]:
         """Name the engines that a daemon dials for, each with that daemon; none where daemons share no database."""
         with self._database.explained(), closing(self._database.open_reader(self._vault)) as connection:
-            return [f"engine {name!r}: {holder}" for _, name, holder in _alive(connection)]
+            return [f"engine {name!r}: {holder}" for _, name, holder in living(connection)]
 
     def _last_at(self, connection: Connection, engines: list[int], now: float) -> float:
         """Give the instant of the last entry of any engine; a simulated day may be any."""
@@ -305,7 +305,7 @@ def _add_evidence(store: Store, found: list[Finding]) -> str:
     return f"added {len(kept)} attempts to the evidence"
 
 
-def _alive(connection: Connection) -> list[tuple[int, str, str]]:
+def living(connection: Connection) -> list[tuple[int, str, str]]:
     """Give the engines whose lease has not run out, and who holds it, by the server's clock."""
     if connection.execute(_ENGINES).fetchone() is None:
         return []  # always so on SQLite, which has no such clock
@@ -314,5 +314,5 @@ def _alive(connection: Connection) -> list[tuple[int, str, str]]:
 
 def _held(connection: Connection) -> frozenset[str]:
     """Name the campaigns that a daemon dials right now."""
-    alive = {engine_id for engine_id, _, _ in _alive(connection)}
+    alive = {engine_id for engine_id, _, _ in living(connection)}
     return frozenset(name for name, engine_id in connection.execute(_DIALED_BY) if engine_id in alive)

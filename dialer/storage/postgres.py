@@ -77,12 +77,8 @@ class PostgresDatabase:
     def open_reader(self, vault: Vault) -> PostgresConnection:
         """Open an existing database for reading only."""
         with self.explained():
-            connection = PostgresConnection(self._connect_to_read)
+            connection = self.open_any()
             try:
-                if not connection.has_table("meta"):
-                    raise StorageError(
-                        f"database {self.name}: it is empty yet; the daemon fills it, or `dialer leads import`"
-                    )
                 refuse_version(found_version(connection, self.name), self.name)
                 check_keys(connection, vault, self.name)
             except BaseException:
@@ -102,6 +98,17 @@ class PostgresDatabase:
             except BaseException:
                 connection.close()
                 raise
+        return connection
+
+    def open_any(self) -> PostgresConnection:
+        """Open it to look at only, whatever version it is of; raise StorageError when there is nothing in it."""
+        with self.explained():
+            connection = PostgresConnection(self._connect_to_read)
+            if not connection.has_table("meta"):
+                connection.close()
+                raise StorageError(
+                    f"database {self.name}: it is empty yet; the daemon fills it, or `dialer leads import`"
+                )
         return connection
 
     def transaction(self, connection: Connection) -> AbstractContextManager[None]:
