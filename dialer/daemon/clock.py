@@ -21,8 +21,10 @@ STEP_S = 1.0
 class SystemClock:
     """Real time. It follows the machine's clock forward, as after a sleep, in which the monotonic clock stands still.
 
-    A step back is not followed: restart the daemon then.
+    A step back is not followed: restart the daemon then. Nobody can stop it.
     """
+
+    can_stop = False
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._loop = asyncio.get_running_loop()
@@ -49,9 +51,20 @@ class SystemClock:
     def hold(self, holder: str, at: float | None) -> None:
         """Do nothing: real time waits for nobody."""
 
+    def stop(self) -> None:
+        """Do nothing, likewise."""
+
+    def go_on(self) -> None:
+        """Do nothing, likewise."""
+
 
 class ScaledClock:
-    """Time that starts at `start_at`, runs `speed` times as fast as the wall and never passes a held instant."""
+    """Time that starts at `start_at`, runs `speed` times as fast as the wall and never passes a held instant.
+
+    Stopped, it stands still, and calls nobody back before it goes on.
+    """
+
+    can_stop = True
 
     def __init__(self, *, speed: float, start_at: float) -> None:
         if not (math.isfinite(speed) and speed > 0):
@@ -62,6 +75,8 @@ class ScaledClock:
         self._started_at = self._loop.time()
         self._reached_at = start_at
         self._holds: dict[str, float] = {}
+        self._is_stopped = False
+        self._put_off: list[tuple[asyncio.TimerHandle, Callable[[], None]]] = []  # due while time stood still
 
     def now(self) -> float:
         """The instant, in POSIX seconds UTC."""
@@ -73,10 +88,14 @@ class ScaledClock:
         """Call back at `at`, or at once when that is past; never within this call."""
 
         def reached() -> None:
+            if self._is_stopped:
+                self._put_off.append((handle, reached))
+                return
             self._reach(at)  # the loop may call a rounding error too early
             callback()
 
-        return self._loop.call_at(self._started_at + (at - self._start_at) / self._speed, reached)
+        handle = self._loop.call_at(self._started_at + (at - self._start_at) / self._speed, reached)
+        return handle
 
     async def sleep_until(self, at: float) -> None:
         """Return at `at` or as soon after it as the machine can."""
@@ -90,8 +109,27 @@ class ScaledClock:
         else:
             self._holds[holder] = at
 
+    def stop(self) -> None:
+        """Let time stand still from now on."""
+        self.now()
+        self._is_stopped = True
+
+    def go_on(self) -> None:
+        """Let time run again, and call back in the loop's next turn whoever was due meanwhile, in order."""
+        self._is_stopped = False
+        put_off, self._put_off = self._put_off, []
+        for handle, callback in put_off:
+            if not handle.cancelled():
+                self._loop.call_soon(self._late, handle, callback)
+
+    def _late(self, handle: asyncio.TimerHandle, callback: Callable[[], None]) -> None:
+        if not handle.cancelled():
+            callback()
+
     def _reach(self, at: float) -> None:
         """Move time forward to `at`, at most to the earliest hold, never back."""
+        if self._is_stopped:
+            return
         for held_at in self._holds.values():
             at = min(at, held_at)
         self._reached_at = max(self._reached_at, at)

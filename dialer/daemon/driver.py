@@ -1,48 +1,41 @@
 """The asyncio driver: the only task that touches the engine.
 
-The rule is journal, then act: a batch of events and all that they caused is committed before any order leaves for the
-gateway. At one instant outside events come before timers, and among themselves in order of arrival; an adapter's
-instant reply waits in the queue like all other news. A refusal that is handled before a call has left keeps it here.
+The rule is journal, then act: a batch of events and all that they caused is committed before any of its orders leaves.
+A thread writes, so the loop never waits for a disk: meanwhile the engine hears what happens further, a few batches
+ahead at most; then news waits in the queue, which is bounded, with the instants of its arrival. At one instant outside
+events come before timers, and among themselves in order of arrival; an adapter's instant reply waits in the queue like
+all other news. On a clock that can be stopped, time stands still while a batch is on its way to the disk and the engine
+is not ahead: that is why the simulator and the daemon on virtual time write the same journal.
 
-While the disk is full nothing can be committed, so no order leaves and the engine hears nothing: calls that are up go
-on, their news waits in the queue with the instants of its arrival, and the batch at hand is tried again.
+While the disk is full or the database lost nothing can be committed, so no order leaves and the engine hears nothing:
+calls that are up go on, their news waits, and the batch at hand is tried again.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from dialer.daemon.clock import DaemonClock
-from dialer.domain.commands import (
-    BlockPerson,
-    BridgeCall,
-    ClaimLeads,
-    Command,
-    HangUp,
-    OfferPreview,
-    PlaceCall,
-    PlayMessage,
-    RecordAttempt,
-)
-from dialer.domain.events import CallFailed, CallReleased, EarlierRunFound, Event, LeadsClaimed
-from dialer.domain.living import LivingState
-from dialer.domain.outcome import Outcome
+from dialer.daemon.outgoing import Outgoing
+from dialer.daemon.writer import Claimed, Failed, Kept, Ledger, Report, Stuck, Writer
+from dialer.domain.commands import ClaimLeads, Command
+from dialer.domain.events import CallReleased, Event
 from dialer.engine.engine import Engine
 from dialer.engine.status import EngineStatus
-from dialer.errors import DialerError, DiskFull, LeaseLost
+from dialer.errors import DatabaseLost, DialerError, DiskFull
 from dialer.ports import Gateway
 from dialer.storage.codec import Entry
 
+T = TypeVar("T")
+
 QUEUE_MAX = 100_000
-BATCH_MAX = 500  # entries in one commit
-ROUNDS_MAX = 64
-LATE_S = 30.0
-"""A call whose verdict is older than this when it could leave does not leave: it may not be allowed any more."""
+BATCH_MAX = 200  # entries handed over at once
+AHEAD_MAX = 4  # batches that may be on their way to the disk
 AGAIN_MIN_S = 0.5
 AGAIN_MAX_S = 5.0
-"""How long to wait before a full disk is tried again: at first, and at most."""
+"""How long to wait before a full disk or a lost database is tried again: at first, and at most."""
 
 
 class QueueOverflow(DialerError):
@@ -51,34 +44,31 @@ class QueueOverflow(DialerError):
     exit_code = 71
 
 
-class Ledger(Protocol):
-    """Leads, records and journal, written together."""
-
-    def commit_batch(self, entries: Iterable[Entry]) -> None:
-        """Append journal entries and apply their commands, in order; all of it is durable on return, or none."""
-
-    def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
-        """Claim up to `count` due leads in selection order."""
-
-
-TOO_LATE = "never sent: it could not be committed in time"
-
 Observer = Callable[[Entry], None]
 """Told of each journal entry after it is durable; for logs and figures. Must not raise and cannot change anything."""
-
-
-Kept = Callable[[], None]
+OnKept = Callable[[], None]
 """Called in the loop once an event, and what it caused, is durable. Must not raise."""
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """An event in the queue, with the instant at which it arrived."""
+    """An event in the queue, with the instant at which it arrived, and who wants to know that it is durable.
 
-    event: Event
+    Without an event it is a pulse.
+    """
+
+    event: Event | None
     at: float
-    kept: Kept | None = None
+    on_kept: OnKept | None = None
     done: asyncio.Future[None] | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Entries on their way to the disk, and the events of which somebody wants to know."""
+
+    entries: list[Entry] = field(default_factory=list)
+    asked: list[_Waiting] = field(default_factory=list)
 
 
 class Driver:
@@ -98,33 +88,31 @@ class Driver:
         may_send: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
-        self._ledger = ledger
-        self._gateway = gateway
+        self._writer = Writer(ledger, self._hear)
+        self._outgoing = Outgoing(gateway, may_send)
         self._clock = clock
         self._seq = next_seq
         self._observers = tuple(observers)
         self._queue_max = queue_max
         self._queue: deque[_Waiting] = deque()
+        self._ahead: deque[_Batch] = deque()  # handed over, and not durable yet
+        self._claims = 0  # handed over, and not answered yet
+        self._reports: deque[Report] = deque()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_at: float | None = None
         self._is_timer_due = False
         self._handled_at = clock.now()
-        self._calls: dict[int, None] = {}
-        self._settling: list[asyncio.Future[None]] = []
-        self._keeping: list[Kept] = []
         self._stopped: BaseException | None = None
-        self._unkept: list[Entry] = []  # handled, and not durable yet
-        self._unclaimed: list[ClaimLeads] = []  # ordered, and not carried out yet
         self._blocked: str | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self._again_s = AGAIN_MIN_S
         self._on_blocked = on_blocked
-        self._may_send = may_send
 
     # ---------------------------------------------------------------- for adapters, control and status
-    def post(self, event: Event, kept: Kept | None = None) -> None:
+    def post(self, event: Event, on_kept: OnKept | None = None) -> None:
         """Queue an event; it counts as arrived now. Never enters the engine. Raises QueueOverflow when nothing fits."""
-        self._push(event, kept, None)
+        self._push(event, on_kept, None)
 
     async def settle(self, event: Event) -> None:
         """Queue an event and return when it and what it caused are durable. Cancelled when the driver ends first."""
@@ -132,8 +120,22 @@ class Driver:
         self._push(event, None, done)
         await done
 
+    async def pulse(self) -> None:
+        """Return once what was queued before is handled and durable; while blocked, once a further try has failed.
+
+        For whoever watches over the driver: a loop that does not turn, an engine that hangs and a commit that never
+        returns let it wait for ever.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._push(None, None, done)
+        await done
+
+    async def write(self, work: Callable[[], T]) -> T:
+        """Run a function in the thread that owns the ledger, between commits; give what it gives, raise its error."""
+        return await self._writer.carry_out(work)
+
     def status(self) -> EngineStatus:
-        """Give the engine's state as it stands after the last batch."""
+        """Give the engine's state as it stands after the last event that was handled."""
         return self._engine.status(max(self._clock.now(), self._handled_at))
 
     def refusal(self, campaign: str, action: str) -> str | None:
@@ -149,81 +151,110 @@ class Driver:
         """Why nothing can be committed now, so that nothing starts; None while all is well."""
         return self._blocked
 
+    @property
+    def is_writing(self) -> bool:
+        """Something is on its way to the disk, and will arrive or fail without anybody doing anything more."""
+        return self._writer.is_at_work
+
+    @property
+    def queued(self) -> int:
+        """How many events wait for the engine."""
+        return len(self._queue)
+
+    @property
+    def ahead(self) -> int:
+        """How many batches the engine is ahead of the disk."""
+        return len(self._ahead)
+
     def order_hang_ups(self, reason: str) -> int:
         """Tell the gateway to end every call in flight; what comes of it reaches the engine like all other news."""
-        for call_id in self._calls:
-            self._gateway.send(HangUp(call_id=call_id, reason=reason))
-        return len(self._calls)
+        return self._outgoing.hang_up_all(reason)
 
     def declare_over(self, cause: str) -> int:
         """Take every call in flight as released: its gateway was told to hang up and never said that it did."""
-        calls = tuple(self._calls)
+        calls = self._outgoing.calls
         for call_id in calls:
             self.post(CallReleased(call_id=call_id, by="engine", cause=cause))
         return len(calls)
 
     # ---------------------------------------------------------------------------------------- the loop
     async def run(self) -> None:
-        """Work until cancelled. An error of the engine or the store ends it: nothing can be trusted after that."""
+        """Work until cancelled. An error of the engine or the store ends it: nothing can be trusted after that.
+
+        What was handed over by then is still written, as far as there is room.
+        """
+        self._writer.start()
         try:
             while True:
-                await self._turn()
                 self._work()
+                await self._turn()
         except BaseException as error:
             self._refuse_waiting(error)
             raise
         finally:
             self._disarm()
+            if self._retry is not None:
+                self._retry.cancel()
             self._clock.hold("driver", None)
+            self._clock.go_on()
+            await self._writer.finish()
 
     async def _turn(self) -> None:
-        """Sleep until there is news or the deadline comes; with work left, only let the others have a turn."""
+        """Sleep until there is news, the deadline comes or the disk answers; with work left, give others a turn."""
         if self._blocked is not None:
             self._disarm()
             self._clock.hold("driver", None)
-            await asyncio.sleep(self._again_s)
-            return
-        if self._queue:
+        elif self._has_room and self._queue:
             await asyncio.sleep(0)
             return
-        self._arm()
+        elif self._has_room:
+            self._arm()
         await self._wake.wait()
         self._wake.clear()
 
     def _work(self) -> None:
-        """Handle all that is queued, else the deadline that the timer announced.
+        """Let out what became durable, then handle a batch of what is queued, else the deadline that was announced.
 
-        The queue is emptied before the loop turns again: adapters get every order of this instant before they report.
-        Only a queue that feeds itself for `ROUNDS_MAX` batches (a million leads outside their hours) is left for the
-        next turn, so that control and call news are not kept waiting. The clock is held at its instant meanwhile.
+        On a clock that can be stopped the adapters get every order of an instant before they report: its timers wait
+        until the queue is empty and everything durable.
         """
-        if self._blocked is not None and not self._try_again():
-            return
-        if self._is_timer_due and not self._queue:
-            self._is_timer_due = False
-            self._act(self._handle_deadline())
-        for _ in range(ROUNDS_MAX):
-            if not self._queue or self._blocked is not None:
-                return
-            self._act(self._handle_queued())
+        is_quiet = not self._reports and not self._queue
+        while self._reports:
+            self._land(self._reports.popleft())
+        if self._blocked is None and self._has_room:
+            batch = self._handle_queued()
+            # Where instants can tie, an order that has just left may be answered before the deadline.
+            if self._is_timer_due and not self._queue and (is_quiet or not self._clock.can_stop):
+                self._is_timer_due = False
+                batch.entries += self._handle_deadline()
+            self._hand_over(batch)
+        if self._blocked is None and (self._ahead or self._claims):
+            self._clock.stop()
+        else:
+            self._clock.go_on()
 
-    def _handle_queued(self) -> list[Entry]:
+    @property
+    def _has_room(self) -> bool:
+        """The engine may hear more: it is not too far ahead of the disk."""
+        if self._clock.can_stop:
+            return not self._ahead and not self._claims
+        return len(self._ahead) < AHEAD_MAX
+
+    def _handle_queued(self) -> _Batch:
         """Handle what has arrived, up to a full batch or an entry that claims leads: a claim needs the rest kept."""
-        entries: list[Entry] = []
-        while self._queue and len(entries) < BATCH_MAX:
+        batch = _Batch()
+        while self._queue and len(batch.entries) < BATCH_MAX:
             waiting = self._queue.popleft()
-            if waiting.done is not None:
-                self._settling.append(waiting.done)
-            if waiting.kept is not None:
-                self._keeping.append(waiting.kept)
+            if waiting.done is not None or waiting.on_kept is not None:
+                batch.asked.append(waiting)
+            if waiting.event is None:
+                continue
             self._handled_at = max(self._handled_at, waiting.at)
-            if isinstance(waiting.event, EarlierRunFound):
-                self._calls |= dict.fromkeys(_up(waiting.event))
             entry = self._entry(waiting.event, self._engine.handle(waiting.event, self._handled_at))
-            entries.append(entry)
+            batch.entries.append(entry)
             if any(isinstance(command, ClaimLeads) for command in entry.commands):
                 break
-        return entries
+        return batch
 
     def _handle_deadline(self) -> list[Entry]:
         self._handled_at = max(self._handled_at, self._clock.now())
@@ -235,90 +266,75 @@ class Driver:
     def _entry(self, event: Event | None, commands: list[Command]) -> Entry:
         entry = Entry(seq=self._seq, at=self._handled_at, event=event, commands=tuple(commands))
         self._seq += 1
+        self._outgoing.note(entry)
         return entry
 
-    def _try_again(self) -> bool:
-        """Commit and claim what a full disk did not let in; say whether it does now."""
-        self._blocked = None
-        self._act(self._unkept)
-        while self._unclaimed and self._blocked is None:
-            order = self._unclaimed.pop(0)
-            self._claim(order)
-        if self._blocked is None:
+    # ------------------------------------------------------------------------------- to the disk and back
+    def _hand_over(self, batch: _Batch) -> None:
+        """Have a batch made durable, and its claims carried out behind it."""
+        if not batch.entries and not batch.asked:
+            return
+        self._ahead.append(batch)
+        self._writer.commit(batch.entries)
+        for entry in batch.entries:
+            for command in entry.commands:
+                if isinstance(command, ClaimLeads):
+                    self._claims += 1
+                    self._writer.claim(command, self._handled_at)
+
+    def _hear(self, report: Report) -> None:
+        self._reports.append(report)
+        self._wake.set()
+
+    def _land(self, report: Report) -> None:
+        match report:
+            case Stuck(error=error):
+                self._block(error)
+                return
+            case Failed(error=error):
+                raise error
+            case Claimed(answer=answer):
+                self._claims -= 1
+                self._queue.append(_Waiting(answer, self._now()))
+            case Kept(batches=batches):
+                self._let_out([self._ahead.popleft() for _ in range(batches)])
+        if self._blocked is not None:
+            self._blocked = None
             self._again_s = AGAIN_MIN_S
             self._on_blocked(None)
-        return self._blocked is None
 
-    def _block(self, error: DiskFull) -> None:
-        """Stop until there is room; the first failure is told, those after it only make the wait longer."""
-        if self._again_s == AGAIN_MIN_S:
-            self._on_blocked(str(error))
-        self._blocked = str(error)
-        self._again_s = min(self._again_s * 2.0, AGAIN_MAX_S)
-
-    def _act(self, entries: list[Entry]) -> None:
-        """Make the entries durable, then claim, then let the orders out, then tell who waits or watches."""
-        if not entries:
-            return
-        try:
-            self._ledger.commit_batch(entries)
-        except DiskFull as error:
-            self._unkept = entries
-            self._block(error)
-            return
-        self._unkept = []
-        if not self._may_send():
-            raise LeaseLost("another daemon may own these campaigns by now: no order leaves, start again as standby")
-        withheld = _refused_meanwhile(entries)
-        for entry in entries:
-            for command in entry.commands:
-                if isinstance(command, PlaceCall) and command.call_id in withheld:
-                    self._withhold(command, "refused before the call left")
-                elif isinstance(command, PlaceCall) and self._clock.now() - entry.at > LATE_S:
-                    self._withhold(command, TOO_LATE)
-                else:
-                    self._carry_out(command)
-        for done in self._settling:
-            if not done.done():
-                done.set_result(None)
-        self._settling.clear()
-        for kept in self._keeping:
-            kept()
-        self._keeping.clear()
+    def _let_out(self, batches: list[_Batch]) -> None:
+        """Send the orders of what is durable, then tell who waits or watches."""
+        entries = [entry for batch in batches for entry in batch.entries]
+        now = self._now()
+        for never in self._outgoing.let_out(entries, now) if entries else ():
+            self._queue.append(_Waiting(never, now))
+        for batch in batches:
+            for asked in batch.asked:
+                if asked.done is not None and not asked.done.done():
+                    asked.done.set_result(None)
+                if asked.on_kept is not None:
+                    asked.on_kept()
         for entry in entries:
             for observe in self._observers:
                 observe(entry)
 
-    def _withhold(self, order: PlaceCall, why: str) -> None:
-        """Tell the engine that a call it ordered never left."""
-        never = CallFailed(call_id=order.call_id, outcome=Outcome.CANCELLED, cause=why)
-        self._queue.append(_Waiting(never, self._handled_at))
-
-    def _carry_out(self, command: Command) -> None:
-        match command:
-            case ClaimLeads():
-                self._claim(command)
-            case PlaceCall(call_id=call_id):
-                self._calls[call_id] = None
-                self._gateway.send(command)
-            case RecordAttempt(attempt=attempt) if attempt.released_at is not None:
-                self._calls.pop(attempt.call_id, None)
-            case BridgeCall() | PlayMessage() | HangUp() | OfferPreview():
-                self._gateway.send(command)
-            case _:
-                pass  # a record: the ledger has it
-
-    def _claim(self, order: ClaimLeads) -> None:
-        try:
-            claimed = self._ledger.claim(order.campaign, order.count, self._handled_at)
-        except DiskFull as error:
-            self._unclaimed.append(order)
-            self._block(error)
-        else:
-            self._queue.append(_Waiting(claimed, self._handled_at))
+    def _block(self, error: DiskFull | DatabaseLost) -> None:
+        """Stop until there is room; the first failure is told, those after it only make the wait longer."""
+        if self._blocked is None:
+            self._on_blocked(str(error))
+        self._blocked = str(error)
+        for waiting in (*(asked for batch in self._ahead for asked in batch.asked), *self._queue):
+            if waiting.event is None and waiting.done is not None and not waiting.done.done():
+                waiting.done.set_result(None)
+        self._retry = asyncio.get_running_loop().call_later(self._again_s, self._writer.again)
+        self._again_s = min(self._again_s * 2.0, AGAIN_MAX_S)
 
     # -------------------------------------------------------------------------------- queue and timer
-    def _push(self, event: Event, kept: Kept | None, done: asyncio.Future[None] | None) -> None:
+    def _now(self) -> float:
+        return max(self._clock.now(), self._handled_at)
+
+    def _push(self, event: Event | None, on_kept: OnKept | None, done: asyncio.Future[None] | None) -> None:
         if self._stopped is not None:
             raise QueueOverflow(f"the driver has ended ({self._stopped!r}): {type(event).__name__} has no taker")
         if len(self._queue) >= self._queue_max:
@@ -326,7 +342,7 @@ class Driver:
                 f"{len(self._queue)} events wait for the engine: expected at most {self._queue_max}. "
                 "The machine is too slow for this floor, or an adapter repeats itself"
             )
-        self._queue.append(_Waiting(event, self._clock.now(), kept, done))
+        self._queue.append(_Waiting(event, self._clock.now(), on_kept, done))
         if self._blocked is None:
             self._clock.hold("driver", self._queue[0].at)
         self._wake.set()
@@ -356,27 +372,7 @@ class Driver:
     def _refuse_waiting(self, error: BaseException) -> None:
         """Tell everybody who waits in `settle` that nothing came of it."""
         self._stopped = error
-        unsettled = self._settling + [waiting.done for waiting in self._queue if waiting.done is not None]
-        for done in unsettled:
-            done.cancel()
-
-
-def _up(found: EarlierRunFound) -> list[int]:
-    """Give the calls of an earlier run that the gateway has up."""
-    up = [each.living for each in found.calls if each.living is not None]
-    return [call.call_id for call in up if call.state is not LivingState.NEVER]
-
-
-def _refused_meanwhile(entries: Iterable[Entry]) -> set[int]:
-    """Give the calls ordered in a batch to numbers that a refusal in the same batch names, of the same seller."""
-    commands = [command for entry in entries for command in entry.commands]
-    blocked = {
-        (command.seller, number)
-        for command in commands
-        if isinstance(command, BlockPerson)
-        for number in command.numbers
-    }
-    if not blocked:
-        return set()
-    attempts = [command.attempt for command in commands if isinstance(command, RecordAttempt)]
-    return {attempt.call_id for attempt in attempts if (attempt.seller, attempt.number) in blocked}
+        asked = [waiting for batch in self._ahead for waiting in batch.asked]
+        for waiting in (*asked, *self._queue):
+            if waiting.done is not None:
+                waiting.done.cancel()

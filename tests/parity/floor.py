@@ -27,6 +27,7 @@ from dialer.gateways.loopback import LoopbackGateway
 from dialer.ports import Network
 from dialer.storage.memory import MemoryStore
 from tests.laws import open_law
+from tests.parity import virtual
 
 START_AT = 1_773_100_800.0  # Tuesday 2026-03-10 00:00 UTC
 DRAIN_S = 600.0
@@ -108,6 +109,7 @@ async def daemon_run(policies: list[CampaignPolicy], network: Network, store: Me
     clock: DaemonClock = ScaledClock(speed=1.0, start_at=START_AT)
     engine, gateway = new_engine(), LoopbackGateway(network, clock)
     driver = Driver(engine, store, gateway, clock)
+    virtual.await_thread(lambda: driver.is_writing)
     driver.post(LawLoaded(law=open_law()))
     for campaign in policies:
         driver.post(CampaignLoaded(policy=campaign))

@@ -96,6 +96,7 @@ async def daemon_journal(campaign: CampaignPolicy, scenario: Scenario, seed: int
     gateway = LoopbackGateway(world, clock)
     engine = Engine(lines=network.lines, calls_per_second=network.calls_per_second, ends_at=shift.end_at)
     driver = Driver(engine, ledger, gateway, clock)
+    virtual.await_thread(lambda: driver.is_writing)
     driver.post(LawLoaded(law=no_law(campaign.jurisdiction)))
     driver.post(CampaignLoaded(policy=campaign))
     async with asyncio.TaskGroup() as group:
