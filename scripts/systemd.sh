@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 readonly ROOT=${CACHE:-.cache/servers}/systemd-252
 version=$("$1" --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p') || true
-if [ -z "${DIALER_UNPACKED:-}" ] && [ "${version:-0}" -ge 252 ]; then exec "$@"; fi
+if [ "${version:-0}" -ge 252 ]; then exec "$@"; fi
 
 scripts/debian.sh unpack "$ROOT" bookworm systemd >&2
 libraries=$(scripts/debian.sh libraries "$ROOT")

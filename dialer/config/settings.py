@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -21,6 +22,8 @@ KEYS_VARIABLE = "DIALER_KEYS"
 """The environment variable that names the keyring in place of config.toml."""
 
 SOCKET_PATH_BYTES_MAX = 107  # Linux keeps 108 bytes for the path of a Unix socket, the last one a NUL
+PORT_MAX = 65_535
+_ADDRESS = re.compile(r"([0-9.]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})")
 _VIEWER = re.compile(r"@?[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 
 
@@ -44,7 +47,8 @@ class Settings:
     """Everything in config.toml, with absolute paths.
 
     `rules` are the operator's own ruleset files; `full_view` the users and, with an @ in front, groups of the operating
-    system who may see whole telephone numbers; `engine` names what dials, for daemons that share a database.
+    system who may see whole telephone numbers; `engine` names what dials, for daemons that share a database;
+    `listen` is where the pages for probes and metrics are (None: nowhere).
     """
 
     state_dir: Path
@@ -61,6 +65,7 @@ class Settings:
     rules: tuple[Path, ...] = ()
     full_view: tuple[str, ...] = ()
     engine: str = "main"
+    listen: tuple[str, int] | None = None
 
 
 def _folder(value: str, info: ValidationInfo) -> str:
@@ -99,6 +104,18 @@ def _instant(value: object) -> float:
     if not 2000 <= instant.year < 2100:
         raise expected("an instant from 2000 to 2099")
     return instant.timestamp()
+
+
+def _listen(value: object) -> tuple[str, int]:
+    """Read an address of this machine and a port: "127.0.0.1:9464", "[::1]:9464"."""
+    what = 'an address of this machine and a port, such as "127.0.0.1:9464"'
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 1 <= int(found[2]) <= PORT_MAX:
+        raise expected(what)
+    try:
+        return str(ip_address(found[1].strip("[]"))), int(found[2])
+    except ValueError:
+        raise expected(what, hint="a number such as 127.0.0.1, not a name") from None
 
 
 def _viewers(values: list[str]) -> list[str]:
@@ -141,6 +158,12 @@ class LoopbackTable(TomlModel):
     start_at: Annotated[float, BeforeValidator(_instant)] | None = None
 
 
+class MetricsTable(TomlModel):
+    """[metrics]"""
+
+    listen: Annotated[tuple[str, int], BeforeValidator(_listen)] | None = None
+
+
 class ComplianceTable(TomlModel):
     """[compliance]"""
 
@@ -171,6 +194,7 @@ class SettingsTable(TomlModel):
     engine: EngineTable = EngineTable()
     gateway: GatewayTable = GatewayTable()
     loopback: LoopbackTable = LoopbackTable()
+    metrics: MetricsTable = MetricsTable()
     compliance: ComplianceTable = ComplianceTable()
     keys: KeysTable = KeysTable()
     privacy: PrivacyTable = PrivacyTable()
@@ -223,6 +247,7 @@ def load_settings(path: Path) -> Settings:
         rules=tuple(map(Path, table.compliance.rules)),
         full_view=tuple(table.privacy.full_view),
         engine=table.engine.name,
+        listen=table.metrics.listen,
     )
 
 

@@ -24,6 +24,11 @@ class People:
         self._driver = driver
         self._told: dict[str, RegistryCopy] = {}
 
+    @property
+    def copies(self) -> tuple[RegistryCopy, ...]:
+        """The copies of registers in use."""
+        return tuple(self._told.values())
+
     def begin(self) -> None:
         """Tell the engine of the registers' copies that are here at the start."""
         for copy in self._store.registry_copies():

@@ -28,6 +28,17 @@ def notify_reloading(*, environ: Mapping[str, str] = os.environ) -> bool:
     return notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", environ=environ)
 
 
+def watchdog_s(environ: Mapping[str, str] = os.environ, pid: int | None = None) -> float | None:
+    """Give the seconds after which systemd ends this process for want of a WATCHDOG=1; None: it does not watch."""
+    told = environ.get("WATCHDOG_USEC", "")
+    if not told.isdecimal() or int(told) == 0:
+        return None
+    whose = environ.get("WATCHDOG_PID")
+    if whose is not None and whose != str(os.getpid() if pid is None else pid):
+        return None
+    return int(told) / 1_000_000
+
+
 def is_service(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether systemd started this process: it names a journal stream or a notification socket."""
     return "JOURNAL_STREAM" in environ or "NOTIFY_SOCKET" in environ

@@ -92,6 +92,8 @@ def test_every_key_is_honoured(tmp_path: Path) -> None:
         agent_groups = ["a", "b"]
         speed = 60
         start_at = "2026-03-02T09:00:00+09:00"
+        [metrics]
+        listen = "[::1]:9464"
         [compliance]
         rules = ["house.toml"]
         [keys]
@@ -110,7 +112,7 @@ def test_every_key_is_honoured(tmp_path: Path) -> None:
     assert (loopback.world, loopback.seed, loopback.agents) == (tmp_path / "w.toml", 9, 3)
     assert (loopback.agent_groups, loopback.speed, loopback.start_at) == (("a", "b"), 60.0, 1772409600.0)
     assert (settings.rules, settings.keys_file) == ((tmp_path / "house.toml",), tmp_path / "ring.json")
-    assert settings.full_view == ("root", "@privacy")
+    assert (settings.full_view, settings.listen) == (("root", "@privacy"), ("::1", 9464))
 
 
 def test_the_environment_names_the_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +163,12 @@ def test_the_files_of_the_state_follow_its_folder(tmp_path: Path) -> None:
         ("loopback.start_at = 1999-12-31T00:00:00Z", "loopback.start_at"),
         ('compliance.rules = ["absent.toml"]', "compliance.rules[0]"),
         ('compliance.rules = ["config.toml", "config.toml"]', "compliance.rules[1]"),
+        ('metrics.listen = "localhost:9464"', "metrics.listen"),
+        ('metrics.listen = "127.0.0.1"', "metrics.listen"),
+        ('metrics.listen = "127.0.0.1:0"', "metrics.listen"),
+        ('metrics.listen = "127.0.0.1:65536"', "metrics.listen"),
+        ('metrics.listen = "300.0.0.1:9464"', "metrics.listen"),
+        ("metrics.listen = 9464", "metrics.listen"),
         ('keys.file = "campaigns"', "keys.file"),
         ('privacy.full_view = ["a", "a"]', "privacy.full_view[1]"),
         ('privacy.full_view = ["@"]', "privacy.full_view[0]"),

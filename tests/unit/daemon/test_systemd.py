@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from dialer.daemon.systemd import is_service, notify, notify_reloading
+from dialer.daemon.systemd import is_service, notify, notify_reloading, watchdog_s
 
 
 def test_lines_go_to_the_named_socket(tmp_path: Path) -> None:
@@ -38,3 +38,11 @@ def test_a_service_is_known_by_its_environment() -> None:
     assert is_service({"JOURNAL_STREAM": "8:1"})
     assert is_service({"NOTIFY_SOCKET": "/run/x"})
     assert not is_service({})
+
+
+def test_the_watchdog_is_this_process_alone() -> None:
+    """Its time is in microseconds; none, a strange one, or one meant for another process: nobody watches."""
+    assert watchdog_s({"WATCHDOG_USEC": "30000000"}, pid=7) == 30.0
+    assert watchdog_s({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, pid=7) == 30.0
+    assert watchdog_s({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, pid=7) is None
+    assert [watchdog_s(each, pid=7) for each in ({}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"})] == [None] * 3
