@@ -100,6 +100,9 @@ class Database(Protocol):
     def folder(self) -> Path:
         """Where the files lie that belong to it: the registers'."""
 
+    def require(self) -> None:
+        """Raise StorageError where there is none to read yet."""
+
     def has_sealed(self) -> bool:
         """Say whether there is a database with sealed values."""
 

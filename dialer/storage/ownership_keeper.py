@@ -16,7 +16,8 @@ from typing import Any
 import psycopg
 from psycopg import errors as pg
 
-from dialer.storage.ownership import CHANNEL, LEASE_S, NOW, RELEASED, Engine, Lease
+from dialer.storage.ownership import LEASE_S, NOW, RELEASED, Engine, Lease
+from dialer.storage.postgres_connection import CHANNEL
 
 RENEW_S = 1.0
 TRY_S = 0.5
@@ -24,8 +25,7 @@ MARGIN_S = 0.25
 """A lease is taken to end so much earlier than it does."""
 
 _ADD = """INSERT INTO engines (engine_id, name, token, holder, until_at)
-    SELECT coalesce(max(engine_id) + 1, 0), %(name)s, 0, '', 0 FROM engines
-    WHERE NOT EXISTS (SELECT 1 FROM engines WHERE name = %(name)s)"""
+    VALUES ((SELECT coalesce(max(engine_id) + 1, 0) FROM engines), %(name)s, 0, '', 0) ON CONFLICT (name) DO NOTHING"""
 _TAKE = f"""UPDATE engines SET token = token + 1, holder = %(holder)s, until_at = {NOW} + %(lease_s)s
     WHERE name = %(name)s AND until_at <= {NOW} RETURNING engine_id, token"""
 _RENEW = f"UPDATE engines SET until_at = {NOW} + %(lease_s)s WHERE engine_id = %(engine_id)s AND token = %(token)s"

@@ -61,6 +61,12 @@ class PostgresConnection:
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
         """Run a statement with a value for each `?`."""
+        try:
+            return self._cursor().execute(_query(statement), parameters)
+        except psycopg.OperationalError:
+            if self._is_in_block or not self._raw.closed:
+                raise
+        # The server was started anew since the last use: what only reads, or begins a block, is said again.
         return self._cursor().execute(_query(statement), parameters)
 
     def executemany(self, statement: str, parameters: Iterable[Sequence[Any]], /) -> None:

@@ -137,6 +137,11 @@ class SqliteDatabase:
         """The folder that the file is in."""
         return self.path.parent
 
+    def require(self) -> None:
+        """Raise StorageError where there is no such file yet."""
+        if not self.path.exists():
+            raise StorageError(f"database {self.name}: there is none yet; the daemon makes it, or `dialer leads import`")
+
     def has_sealed(self) -> bool:
         """Say whether there is a database with sealed values at the path."""
         if not self.path.is_file():
@@ -229,8 +234,7 @@ def _is_old(connection: SqliteConnection, path: Path) -> bool:
 
 def _open_reader(path: Path, vault: Vault) -> SqliteConnection:
     _refuse_folder(path)
-    if not path.exists():
-        raise StorageError(f"database {path}: there is none yet; the daemon makes it, or `dialer leads import`")
+    SqliteDatabase(path).require()
     with explained(path):
         connection = open_file(path)
         try:
