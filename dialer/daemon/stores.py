@@ -1,7 +1,8 @@
 """Opening the database that the settings name, with its keyring: what the daemon and every command share."""
 
+from pathlib import Path
+
 from dialer.config.settings import Settings
-from dialer.errors import StorageError
 from dialer.storage.database import Database
 from dialer.storage.keyring import open_vault
 from dialer.storage.reading import Records
@@ -11,7 +12,12 @@ from dialer.storage.store import Store
 
 def database_of(settings: Settings) -> Database:
     """Give the database that the settings name."""
-    return SqliteDatabase(settings.database)
+    if isinstance(settings.database, Path):
+        return SqliteDatabase(settings.database)
+    # psycopg takes a while to import, and most machines do without.
+    from dialer.storage.postgres import PostgresDatabase
+
+    return PostgresDatabase(settings.database, settings.state_dir)
 
 
 def open_store(settings: Settings) -> Store:
@@ -22,9 +28,6 @@ def open_store(settings: Settings) -> Store:
 
 def open_records(settings: Settings) -> Records:
     """Open the database for reading; raise StorageError when there is none."""
-    if not settings.database.exists():
-        raise StorageError(
-            f"database {settings.database}: there is none yet; the daemon makes it, or `dialer leads import`"
-        )
     database = database_of(settings)
+    database.require()
     return Records(database, open_vault(settings.keys_file, database))

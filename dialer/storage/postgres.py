@@ -69,6 +69,10 @@ class PostgresDatabase:
         """Its address; there is no password in it."""
         return self.address
 
+    def require(self) -> None:
+        """Raise StorageError where nothing is in it yet."""
+        self.open_any().close()
+
     def has_sealed(self) -> bool:
         """Say whether there is a database with sealed values."""
         with self.explained(), closing(PostgresConnection(self._connect)) as connection:

@@ -140,7 +140,9 @@ class SqliteDatabase:
     def require(self) -> None:
         """Raise StorageError where there is no such file yet."""
         if not self.path.exists():
-            raise StorageError(f"database {self.name}: there is none yet; the daemon makes it, or `dialer leads import`")
+            raise StorageError(
+                f"database {self.name}: there is none yet; the daemon makes it, or `dialer leads import`"
+            )
 
     def has_sealed(self) -> bool:
         """Say whether there is a database with sealed values at the path."""
