@@ -35,7 +35,7 @@ class Lists:
         self._progress = progress
         self._read: dict[tuple[str, str], tuple[str, str]] = {}  # (campaign, list) -> digests of both files
 
-    def take(self, policy: CampaignPolicy) -> None:
+    def take(self, policy: CampaignPolicy, progress: Progress) -> None:
         """Bring a campaign's lists into the store, except those that it has read under the same campaign file."""
         for file in policy.list.files:
             digests = (policy.digest, digest_of(Path(file)))
@@ -43,7 +43,7 @@ class Lists:
                 self._read[policy.name, file] = digests
                 self._log.info("list", campaign=policy.name, path=file, unchanged=True)
                 continue
-            self._imported(file, digests, import_list(file, policy, self._store, self._clock.now()))
+            self._imported(file, digests, import_list(file, policy, self._store, self._clock.now(), progress=progress))
 
     async def take_anew(self, policy: CampaignPolicy, *, is_dry_run: bool) -> bool:
         """Import those lists of a campaign that changed, while calls go on; say whether there was any.

@@ -21,15 +21,20 @@ from dialer.daemon.control import listen, serve
 from dialer.daemon.draining import Draining, StopRequests
 from dialer.daemon.driver import Driver
 from dialer.daemon.earlier import EarlierRun, Threshold
-from dialer.daemon.heartbeat import tell_systemd
+from dialer.daemon.gauges import Floor
+from dialer.daemon.health import Health, Phase
+from dialer.daemon.heartbeat import Reading, beat, tell_systemd
 from dialer.daemon.imports import ImportReport
 from dialer.daemon.law import read_law
 from dialer.daemon.lists import Lists
 from dialer.daemon.lock import only_daemon
 from dialer.daemon.logs import Narrator, make_logger
+from dialer.daemon.metrics import Metrics, TimedLedger
+from dialer.daemon.pages import served
 from dialer.daemon.people import People
 from dialer.daemon.registries import watch_ages
 from dialer.daemon.retention import erase_daily
+from dialer.daemon.steps import Steps
 from dialer.daemon.stores import open_store
 from dialer.daemon.supervision import child, first_crash, routed
 from dialer.domain.events import LawLoaded
@@ -63,16 +68,20 @@ class Service:
         self._has_signals = has_signals
         self._stops = StopRequests()
         self._reloading = asyncio.Event()
+        self._health = Health()
+        self._metrics = Metrics()
+        self._metrics.add(self._health)
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
         """Run until asked to stop and drained. Raises DialerError when it cannot start or a part of it fails."""
         with only_daemon(self._settings.state_dir):
-            store = open_store(self._settings)
-            try:
-                await self._run(store)
-            finally:
-                store.close()
+            async with served(self._settings.listen, self._health, self._metrics):
+                store = open_store(self._settings)
+                try:
+                    await self._run(store)
+                finally:
+                    store.close()
 
     def stop(self, reason: str) -> None:
         """Ask for the end: no new calls, live ones finish. Asked again: hang up at once."""
@@ -114,7 +123,7 @@ class Service:
         law = read_law(self._settings, self._started_at, self._log)
         lists = Lists(store, self._clock, self._log, on_import=self._on_import, progress=self._stop_import)
         for policy in policies:
-            lists.take(policy)
+            lists.take(policy, Reading(self._health))
         self._recover(store)
         gateway, adopt = self._make_gateway(self._clock, policies)
         self._driver = self._make_driver(store, gateway)
@@ -123,6 +132,7 @@ class Service:
         self._campaigns = Campaigns(
             self._settings, store, self._driver, self._clock, self._log, lists=lists, adopt=adopt, law=law
         )
+        self._show()
         self._driver.post(LawLoaded(law=law))
         self._people.begin()
         self._campaigns.begin(policies, self._earlier)
@@ -149,12 +159,20 @@ class Service:
         )
         return Driver(
             engine,
-            store,
+            TimedLedger(store, self._metrics),
             gateway,
             self._clock,
             next_seq=store.next_seq(),
-            observers=(self._narrator, self._watch),
+            observers=(Steps(self._log), self._narrator, self._metrics.observer(self._clock), self._watch),
             on_blocked=self._tell_blocked,
+        )
+
+    def _show(self) -> None:
+        """Show from now on what the parts say of themselves."""
+        campaigns, people = self._campaigns, self._people
+        self._health.blocked = lambda: self._driver.blocked
+        self._metrics.add(
+            Floor(self._metrics, self._driver, self._clock, law=lambda: campaigns.law, copies=lambda: people.copies)
         )
 
     async def _supervise(self, gateway: Gateway) -> None:
@@ -171,6 +189,7 @@ class Service:
                         ("gateway", gateway.run(threshold.hear)),
                         ("control", serve(listener, answers.answer)),
                         ("reload", self._reload_when_asked()),
+                        ("heartbeat", beat(self._driver, self._health)),
                         ("status", tell_systemd(self._driver)),
                         ("registries", watch_ages(lambda: self._campaigns.law, self._store, self._clock, self._log)),
                         ("retention", erase_daily(lambda: self._campaigns.law, self._store, self._clock, self._log)),
@@ -179,7 +198,9 @@ class Service:
                 await asyncio.sleep(0)  # every child has begun, and holds the clock for what it has to do first
                 await threshold.take_over(gateway)
                 self._begin()
-                await self._draining.drain(await self._stops.first())
+                reason = await self._stops.first()
+                self._health.phase = Phase.DRAINING
+                await self._draining.drain(reason)
                 for each in children:
                     each.cancel()
         except BaseExceptionGroup as crashes:
@@ -190,6 +211,7 @@ class Service:
     def _begin(self) -> None:
         """Let time run, and say that the daemon is ready."""
         self._clock.hold("start", None)
+        self._health.phase = Phase.RUNNING
         self.ready.set()
         names = list(self._campaigns.names)
         systemd.notify("READY=1", f"STATUS={len(names)} campaigns loaded")
