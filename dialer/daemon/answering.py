@@ -49,7 +49,7 @@ class Answers:
             case CampaignRequest(name=name, action=action, reason=reason):
                 return await self._control(name, action, reason, who)
             case KeysRequest():
-                key_id = self._store.renew_keys()
+                key_id = await self._driver.write(self._store.renew_keys)
                 self._log.info("keyring read", sealing_with=key_id, who=who)
                 return {"key": key_id}
             case _:
