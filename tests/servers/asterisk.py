@@ -4,6 +4,7 @@ One rule governs this module: the switch is as in production. Its configuration 
 addresses, names and far ends are the test's. Every switch has a loopback address of its own, so all use the same ports.
 """
 
+import asyncio
 import itertools
 import json
 import os
@@ -71,6 +72,10 @@ class Asterisk:
         }
         pairs = [f"{key}={value}" for key, value in settings.items()]
         subprocess.run([_SCRIPT, "instance", self._cache, self.folder, *pairs], check=True, stdin=subprocess.DEVNULL)
+        with (self.folder / "etc" / "pjsip_agents.conf").open("a", encoding="utf-8") as file:
+            for name in ("busy1", "away1"):  # as `sipp/agents.xml` plays them
+                file.write(f"[{name}](agent)\naors = {name}\n[{name}]\ntype = aor\n")
+                file.write(f"contact = sip:{name}@{self.agents_ip}:5060\n")
 
     def start(self) -> None:
         """Start it, and return when its REST interface answers."""
@@ -134,6 +139,21 @@ class Asterisk:
     def channels(self) -> list[str]:
         """Give the names of all channels that are up."""
         return [each["id"] for each in self.ask("GET", "channels")]
+
+    def hang_up(self, channel: str) -> None:
+        """End a channel, beside the gateway."""
+        with suppress(urllib.error.HTTPError):
+            self.ask("DELETE", f"channels/{channel}")
+
+    async def silence(self, but: str = "nothing") -> None:
+        """Wait until no channel is up, but those whose name begins so."""
+        async with asyncio.timeout(_START_S):
+            while any(not each.startswith(but) for each in self.channels()):
+                await asyncio.sleep(0)
+
+    def api(self, part: str) -> Any:
+        """Give the interface's own description of a part of itself."""
+        return json.loads((self._cache / f"asterisk/usr/share/asterisk/rest-api/{part}.json").read_text())
 
     def console(self, command: str) -> str:
         """Give what its console says."""

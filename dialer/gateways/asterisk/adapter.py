@@ -29,6 +29,18 @@ AGAIN_MIN_S = 0.1
 AGAIN_MAX_S = 2.0
 """How long to wait before Asterisk is tried again: at first, and at most."""
 
+HANDLED = (
+    "ChannelStateChange",
+    "Dial",
+    "StasisStart",
+    "ChannelHangupRequest",
+    "ChannelDestroyed",
+    "PlaybackFinished",
+    "ChannelDtmfReceived",
+    "ApplicationReplaced",
+)
+"""The events that are acted on; others say nothing to a dialer."""
+
 
 class ApplicationTaken(DialerError):
     """Another program took the application over: two gateways would fight for every call."""
@@ -59,16 +71,22 @@ class AsteriskGateway:
         self._is_running = False
         self._since_at: float | None = None
         self._stream: asyncio.Task[None] | None = None
-        self._handlers: dict[str, Callable[[Event], None]] = {
-            "ChannelStateChange": self._state_changed,
-            "Dial": self._dialed,
-            "StasisStart": self._began,
-            "ChannelHangupRequest": self._hangup_requested,
-            "ChannelDestroyed": self._destroyed,
-            "PlaybackFinished": self._played,
-            "ChannelDtmfReceived": self._pressed,
-            "ApplicationReplaced": self._replaced,
-        }
+        self._handlers = dict(
+            zip(
+                HANDLED,
+                (
+                    self._state_changed,
+                    self._dialed,
+                    self._began,
+                    self._hangup_requested,
+                    self._destroyed,
+                    self._played,
+                    self._pressed,
+                    self._replaced,
+                ),
+                strict=True,
+            )
+        )
 
     @property
     def is_up(self) -> bool:
