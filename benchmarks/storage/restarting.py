@@ -8,8 +8,7 @@ from typing import Any
 
 from dialer.cli.daemon import loopback_factory
 from dialer.config.settings import load_settings
-from dialer.daemon.clock import DaemonClock
-from dialer.daemon.service import Service
+from dialer.daemon.service import Run, Service
 from dialer.domain.commands import PlaceCall
 from dialer.domain.events import AgentLoggedIn, AgentReadied
 from dialer.domain.policy import CampaignPolicy
@@ -50,8 +49,8 @@ def restart(config: Path) -> float:
     make = loopback_factory(settings)
     watched: list[_Watched] = []
 
-    def make_watched(clock: DaemonClock, policies: list[CampaignPolicy]) -> Any:
-        gateway, adopt = make(clock, policies)
+    def make_watched(run: Run, policies: list[CampaignPolicy]) -> Any:
+        gateway, adopt = make(run, policies)
         watched.append(_Watched(gateway, service))
         return watched[0], adopt
 

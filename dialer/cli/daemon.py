@@ -34,14 +34,38 @@ def run(config: ConfigOption = CONFIG) -> None:
     settings = load_settings(config)
 
     async def serve() -> None:
-        await Service(settings, loopback_factory(settings)).run()
+        factory = remote_factory(settings) if settings.trunks else loopback_factory(settings)
+        await Service(settings, factory).run()
 
     asyncio.run(serve())
 
 
+def remote_factory(settings: "Settings") -> "GatewayFactory":
+    """Say how to reach the gateways behind the broker."""
+    from dialer.cli.gateway import address_of
+    from dialer.daemon.service import Run
+    from dialer.domain.policy import CampaignPolicy
+    from dialer.gateways.mqtt import MqttGateway, Trunk
+    from dialer.ports import Gateway
+
+    broker = settings.broker
+    assert broker is not None
+    trunks = [
+        Trunk(name=each.name, lines=each.lines, calls_per_second=each.calls_per_second) for each in settings.trunks
+    ]
+
+    def make(run: Run, policies: list[CampaignPolicy]) -> "tuple[Gateway, Adopt]":
+        gateway = MqttGateway(
+            trunks, address_of(broker), run.clock, run.log, engine=settings.engine, token=run.token, owns=run.owns
+        )
+        return gateway, lambda policy: None
+
+    return make
+
+
 def loopback_factory(settings: "Settings") -> "GatewayFactory":
     """Say how to make the loopback gateway: a simulated network, with agents where the settings ask for some."""
-    from dialer.daemon.clock import DaemonClock
+    from dialer.daemon.service import Run
     from dialer.domain.policy import CampaignPolicy
     from dialer.gateways.loopback import LoopbackGateway
     from dialer.ports import Gateway
@@ -51,17 +75,17 @@ def loopback_factory(settings: "Settings") -> "GatewayFactory":
     loopback = settings.loopback
     scenario = load_world(DEFAULT_WORLD if loopback.world is None else str(loopback.world))
 
-    def make(clock: DaemonClock, policies: list[CampaignPolicy]) -> "tuple[Gateway, Adopt]":
+    def make(run: Run, policies: list[CampaignPolicy]) -> "tuple[Gateway, Adopt]":
         named = tuple(dict.fromkeys(group for policy in policies for group in policy.agents.groups))
         world = World(
             scenario,
             policies,
             seed=loopback.seed,
-            start_at=clock.now(),
+            start_at=run.clock.now(),
             agents=loopback.agents,
             agent_groups=loopback.agent_groups or named,
         )
-        return LoopbackGateway(world, clock), world.set_policy
+        return LoopbackGateway(world, run.clock), world.set_policy
 
     return make
 

@@ -20,6 +20,7 @@ from dialer.cli.db import db_app
 from dialer.cli.demo import demo
 from dialer.cli.doctor import doctor
 from dialer.cli.evidence import evidence_app
+from dialer.cli.gateway import gateway_app
 from dialer.cli.journal import journal_app
 from dialer.cli.keys import keys_app
 from dialer.cli.leads import leads_app
@@ -138,6 +139,7 @@ app.add_typer(consent_app, name="consent", rich_help_panel="Prepare")
 app.add_typer(registry_app, name="registry", rich_help_panel="Prepare")
 app.add_typer(rules_app, name="rules", rich_help_panel="Prepare")
 app.command(rich_help_panel="Run")(run)
+app.add_typer(gateway_app, name="gateway", rich_help_panel="Run")
 app.command(rich_help_panel="Run")(status)
 app.add_typer(campaign_app, name="campaign", rich_help_panel="Run")
 app.add_typer(keys_app, name="keys", rich_help_panel="Run")

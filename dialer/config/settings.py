@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from dialer.config.broker import BrokerSettings, BrokerTable, broker_settings
 from dialer.config.credentials import KEYS, credential
 from dialer.config.faults import ConfigFaults, Fault, quoted, shown
 from dialer.config.toml_file import TomlFile, TomlModel, expected
@@ -45,10 +46,20 @@ class LoopbackSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything in config.toml, with absolute paths.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkSettings:
+    """A gateway to reach over the broker: its name, how many calls at once and how many a second."""
+
+    name: str
+    lines: int
+    calls_per_second: float
+
+
 
     `rules` are the operator's own ruleset files; `full_view` the users and, with an @ in front, groups of the operating
     system who may see whole telephone numbers; `engine` names what dials, for daemons that share a database;
-    `listen` is where the pages for probes and metrics are (None: nowhere).
+    `listen` is where the pages for probes and metrics are (None: nowhere). `trunks` are the gateways behind `broker`;
+    with none the loopback gateway dials.
     """
 
     state_dir: Path
@@ -69,6 +80,8 @@ class Settings:
 
 
 def _folder(value: str, info: ValidationInfo) -> str:
+    trunks: tuple[TrunkSettings, ...] = ()
+    broker: BrokerSettings | None = None
     path = resolved(value, info)
     if os.path.exists(path) and not os.path.isdir(path):
         raise expected("a folder, or a path where one can be made", hint=f"{shown(path)} is a file")
@@ -174,6 +187,14 @@ class KeysTable(TomlModel):
     """[keys]"""
 
     file: Annotated[str, AfterValidator(_file)] | None = None
+class TrunkTable(TomlModel):
+    """[gateways.NAME]"""
+
+    kind: Literal["mqtt"] = "mqtt"
+    lines: Annotated[int, Field(ge=1, le=10_000)] = 60
+    calls_per_second: Annotated[float, Field(ge=0.1, le=1000)] = 10.0
+
+
 
 
 class PrivacyTable(TomlModel):
@@ -220,6 +241,8 @@ def load_settings(path: Path) -> Settings:
     file = TomlFile.read(path)
     if {"name", "seller"} <= file.values.keys():
         # One fault instead of one for each of its keys: the files were mixed up.
+    gateways: dict[Name, TrunkTable] = Field(default_factory=dict)
+    broker: BrokerTable = BrokerTable()
         hint = f"name config.toml instead; to check this campaign: `dialer check config.toml {shown(path)}`"
         fault = file.fault((), expected="the daemon's configuration", found="a campaign file", hint=hint)
         raise ConfigFaults([fault])
@@ -233,9 +256,20 @@ def load_settings(path: Path) -> Settings:
         drain_timeout_s=table.drain_timeout_s,
         log_level=table.log.level,
         log_format=table.log.format,
-        lines=table.gateway.lines,
-        calls_per_second=table.gateway.calls_per_second,
+        lines=sum(each.lines for each in table.gateways.values()) or table.gateway.lines,
+        calls_per_second=sum(each.calls_per_second for each in table.gateways.values())
+        or table.gateway.calls_per_second,
         loopback=LoopbackSettings(
+    @model_validator(mode="after")
+    def _gateways_fit(self) -> Self:
+        if self.gateways and "gateway" in self.model_fields_set:
+            hint = "each of [gateways.NAME] has lines and calls_per_second of its own"
+            raise expected("[gateway] or [gateways.NAME], not both", key=("gateway",), hint=hint)
+        if self.gateways and self.loopback.speed != 1.0:
+            hint = "gateways behind a broker live in real time"
+            raise expected("1 where there are [gateways.NAME]", key=("loopback", "speed"), hint=hint)
+        return self
+
             world=None if loopback.world is None else Path(loopback.world),
             seed=loopback.seed,
             agents=loopback.agents,
@@ -265,3 +299,8 @@ def _keys_file(path: Path, table: SettingsTable) -> Path:
         fault = Fault(file=shown(path), line=None, key="keys.file", expected=wanted, found=quoted(named), hint=hint)
         raise ConfigFaults([fault])
     return Path(named)
+        trunks=tuple(
+            TrunkSettings(name=name, lines=each.lines, calls_per_second=each.calls_per_second)
+            for name, each in table.gateways.items()
+        ),
+        broker=broker_settings(table.broker) if table.gateways else None,

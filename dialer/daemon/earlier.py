@@ -11,6 +11,8 @@ from structlog.typing import FilteringBoundLogger
 
 from dialer.daemon.driver import Driver
 from dialer.domain.events import (
+    AgentLoggedIn,
+    AgentReadied,
     CallFailed,
     CallReleased,
     CampaignControlled,
@@ -66,6 +68,10 @@ class EarlierRun:
     def asked(self) -> Mapping[int, float]:
         """The calls without an end, and when they were ordered."""
         return {attempt.call_id: attempt.placed_at for attempt in self._attempts}
+
+    def knows(self, agent_id: str) -> bool:
+        """Whether an agent was logged in when the earlier run ended."""
+        return any(agent.agent_id == agent_id for agent in self._agents)
 
     def policies_beside(self, loaded: Collection[str]) -> list[CampaignPolicy]:
         """Give the last policies of campaigns that are not loaded any more and have calls or connects to settle."""
@@ -164,6 +170,11 @@ class Threshold:
         if found is not None:
             self._driver.post(found)
             self._tell(found)
+        for desk in living.desks:
+            if not self._earlier.knows(desk.agent_id):
+                self._driver.post(AgentLoggedIn(agent_id=desk.agent_id, groups=desk.groups))
+                if desk.is_ready:
+                    self._driver.post(AgentReadied(agent_id=desk.agent_id))
         for event, kept in held:
             self._driver.post(event, kept)
 

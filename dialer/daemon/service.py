@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TextIO
 
 import dialer
@@ -28,7 +29,7 @@ from dialer.daemon.imports import ImportReport
 from dialer.daemon.law import read_law
 from dialer.daemon.lists import Lists
 from dialer.daemon.lock import only_daemon
-from dialer.daemon.logs import Narrator, make_logger
+from dialer.daemon.logs import Logger, Narrator, make_logger
 from dialer.daemon.metrics import Metrics, TimedLedger
 from dialer.daemon.pages import served
 from dialer.daemon.people import People
@@ -45,7 +46,23 @@ from dialer.ports import Gateway
 from dialer.storage.codec import Entry
 from dialer.storage.store import Store
 
-GatewayFactory = Callable[[DaemonClock, list[CampaignPolicy]], tuple[Gateway, Adopt]]
+from dialer.storage.ownership import engine_of
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a gateway is told of the run that it is made for.
+
+    `token` grows from run to run of one engine, on whichever machine; `owns` says of a call's id whether it is this
+    engine's.
+    """
+
+    clock: DaemonClock
+    log: Logger
+    token: int
+    owns: Callable[[int], bool]
+
+
+GatewayFactory = Callable[[Run, list[CampaignPolicy]], tuple[Gateway, Adopt]]
 """Makes the gateway for the campaigns at the start, and says whom to tell of a campaign that is loaded later."""
 
 
@@ -125,7 +142,7 @@ class Service:
         for policy in policies:
             lists.take(policy, Reading(self._health))
         self._recover(store)
-        gateway, adopt = self._make_gateway(self._clock, policies)
+        gateway, adopt = self._make_gateway(self._as_run(store), policies)
         self._driver = self._make_driver(store, gateway)
         self._people = People(store, self._driver)
         self._draining = Draining(self._driver, self._stops, self._log, timeout_s=self._settings.drain_timeout_s)
@@ -170,6 +187,16 @@ class Service:
     def _show(self) -> None:
         """Show from now on what the parts say of themselves."""
         campaigns, people = self._campaigns, self._people
+    def _as_run(self, store: Store) -> Run:
+        """Say what this run is: each one begins with entries of its own, so their number is a fencing token, too."""
+        engine = engine_of(store.next_call_id())
+        return Run(
+            clock=self._clock,
+            log=self._log,
+            token=store.next_seq(),
+            owns=lambda call_id: engine_of(call_id) == engine,
+        )
+
         self._health.blocked = lambda: self._driver.blocked
         self._metrics.add(
             Floor(self._metrics, self._driver, self._clock, law=lambda: campaigns.law, copies=lambda: people.copies)

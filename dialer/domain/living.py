@@ -40,11 +40,22 @@ class LivingCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """An agent at a desk of the gateway's: in which groups, and whether they asked for work last."""
+
+    agent_id: str
+    groups: tuple[str, ...]
+    is_ready: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Living:
     """All calls that a gateway has up, the orders it never got of those it was asked about, and who is at a desk.
 
-    `agents` None: the desks are not the gateway's, and everybody is taken to be where they were.
+    `agents` None: the desks are not the gateway's, and everybody is taken to be where they were. `desks` are those of
+    them whose wishes the gateway remembers: who is not on record logs in with these.
     """
 
     calls: tuple[LivingCall, ...] = ()
     agents: tuple[str, ...] | None = None
+    desks: tuple[Desk, ...] = ()

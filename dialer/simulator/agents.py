@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from dialer.simulator.world import Line, World
 
 
+_GUESTS_FROM = 1_000_000  # numbers that no agent of a team has
+
+
 class Doing(Enum):
     """What an agent is doing, as the agent sees it."""
 
@@ -55,6 +58,7 @@ class Agent:
         "away_until_at",
         "call",
         "doing",
+        "is_guest",
         "is_last",
         "is_owed",
         "leaving",
@@ -71,6 +75,7 @@ class Agent:
         self.number = number
         self.speed = speed
         self.doing = Doing.OUT
+        self.is_guest = False  # a person at a desk of their own: only their line is simulated
         self.rank = 0  # calls taken
         self.turn = 0  # breaks, missed calls and previews so far
         self.version = 0  # a plan made under an older version is void
@@ -119,6 +124,7 @@ class Agents:
         self._turns = streams.purpose("agent turn")
         self._leaves = streams.purpose("agent leave")
         self._agents: dict[str, Agent] = {}
+        self._guests: dict[str, Agent] = {}
         traits = streams.purpose("agent")
         for number in range(1, count + 1):
             u_login, u_speed, *_ = traits.draw(number)
@@ -132,6 +138,14 @@ class Agents:
     def find(self, agent_id: str) -> Agent | None:
         """The agent of that name, if there is one."""
         return self._agents.get(agent_id)
+
+    def guest(self, agent_id: str) -> Agent:
+        """Whoever works at a desk elsewhere, under a name that none of the team has: free until joined."""
+        guest = self._guests.get(agent_id)
+        if guest is None:
+            guest = self._guests[agent_id] = Agent(_GUESTS_FROM + len(self._guests), 1.0)
+            guest.agent_id, guest.doing, guest.is_guest = agent_id, Doing.FREE, True
+        return guest
 
     def present(self) -> tuple[str, ...]:
         """Who is at a desk, on a break included."""
@@ -253,6 +267,9 @@ class Agents:
 
     def stay_away(self, agent: Agent, at: float) -> None:
         """Leave an agent who missed a call or an offer away from the desk for a while."""
+        if agent.is_guest:
+            agent.doing = Doing.FREE
+            return
         u, *_ = self._turns.draw(agent.number, self._next_turn(agent))
         agent.away_s = max(agent.away_s, ticked(self._back_after_s(u)))
         self._begin_break(agent, at)
@@ -287,6 +304,9 @@ class Agents:
 
     def wrap_up(self, agent: Agent, line: "Line", at: float) -> None:
         """Begin an agent's wrap-up; it never outlasts the campaign's limit."""
+        if agent.is_guest:
+            agent.doing = Doing.FREE
+            return
         agent.doing, agent.call = Doing.WRAPPING, line
         agent.version += 1
         _, _, u_wrap_up, *_ = self._calls.draw(agent.number, agent.rank)

@@ -5,6 +5,7 @@ submitted; what follows from it becomes news when its instant is asked for. Late
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Any
 
@@ -101,7 +102,11 @@ def living_call(line: Line) -> LivingCall:
 
 
 class World:
-    """Implements `dialer.ports.Network`. `agents` agents, members of `agent_groups`, log in from `start_at` on."""
+    """Implements `dialer.ports.Network`. `agents` agents, members of `agent_groups`, log in from `start_at` on.
+
+    An open world serves others than its own, too: a campaign that it was not told of is called like the first of
+    `policies`, and an agent whom it does not simulate is joined and let go, and says nothing.
+    """
 
     def __init__(
         self,
@@ -112,10 +117,12 @@ class World:
         start_at: float,
         agents: int = 0,
         agent_groups: tuple[str, ...] = (),
+        is_open: bool = False,
     ) -> None:
         streams = Streams(seed)
         self.scenario = scenario
         self._start_at = start_at
+        self._is_open = is_open
         self.people_called_machine = 0  # the truth behind the detector's word: silent calls nobody reports
         self.machines_called_human = 0
         self._people = People(scenario, streams)
@@ -213,6 +220,9 @@ class World:
 
     def _known(self, campaign: str) -> tuple[CampaignPolicy, Choices, Hours]:
         known = self._policies.get(campaign)
+        if known is None and self._is_open and self._policies:
+            self.set_policy(replace(next(iter(self._policies.values()))[0], name=campaign))
+            known = self._policies[campaign]
         if known is None:
             raise UsageError(
                 f"expected a campaign that the simulated agents know ({', '.join(self._policies) or 'none'}), "
@@ -316,6 +326,8 @@ class World:
 
     def _join(self, order: BridgeCall, now: float) -> None:
         line, agent = self._lines.get(order.call_id), self.agents.find(order.agent_id)
+        if agent is None and self._is_open:
+            agent = self.agents.guest(order.agent_id)
         if line is not None and line.agent is not None and line.agent is agent:
             return  # the same order again
         cause = ""

@@ -1,0 +1,92 @@
+"""The configuration of a gateway process: its name on the broker, its lines, and what is behind it.
+
+One rule governs this module: paths are relative to the folder of the file that names them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dialer.config.broker import BrokerSettings, BrokerTable, broker_settings
+from dialer.config.toml_file import TomlFile, TomlModel
+from dialer.config.values import DistinctFiles, ExistingFile, Name, Names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedSettings:
+    """A telephone network of simulated people, and simulated agents at its desks.
+
+    `campaigns` are files from which the agents know their dispositions and wrap-up limits. `world` None: the built-in.
+    """
+
+    world: Path | None
+    seed: int
+    agents: int
+    agent_groups: tuple[str, ...]
+    campaigns: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """Everything in a gateway.toml for the loopback gateway."""
+
+    name: str
+    lines: int
+    log_level: str
+    log_format: str
+    broker: BrokerSettings
+    simulated: SimulatedSettings
+
+
+class LogTable(TomlModel):
+    """[log]"""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class SimulatedTable(TomlModel):
+    """[loopback]"""
+
+    world: ExistingFile | None = None
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 1
+    agents: Annotated[int, Field(ge=0, le=10_000)] = 0
+    agent_groups: Names | None = None
+    campaigns: DistinctFiles = Field(default_factory=list)
+
+
+class GatewayFileTable(TomlModel):
+    """What every gateway.toml has."""
+
+    name: Name
+    lines: Annotated[int, Field(ge=1, le=10_000)] = 60
+    log: LogTable = LogTable()
+    broker: BrokerTable = BrokerTable()
+
+
+class LoopbackFileTable(GatewayFileTable):
+    """A whole gateway.toml for `dialer gateway loopback`."""
+
+    loopback: SimulatedTable = SimulatedTable()
+
+
+def load_loopback_gateway(path: Path) -> GatewaySettings:
+    """Read a gateway.toml for the loopback gateway; raise ConfigFaults with every fault in it."""
+    table = TomlFile.read(path).check(LoopbackFileTable)
+    simulated = table.loopback
+    return GatewaySettings(
+        name=table.name,
+        lines=table.lines,
+        log_level=table.log.level,
+        log_format=table.log.format,
+        broker=broker_settings(table.broker),
+        simulated=SimulatedSettings(
+            world=None if simulated.world is None else Path(simulated.world),
+            seed=simulated.seed,
+            agents=simulated.agents,
+            agent_groups=tuple(simulated.agent_groups or ()),
+            campaigns=tuple(map(Path, simulated.campaigns)),
+        ),
+    )

@@ -1,0 +1,457 @@
+"""The engine's side of the contract: all gateways behind one broker, as one `Gateway`.
+
+One rule governs this module: it never guesses. An order is durable in the journal before it is published, and what
+became of it is what its gateway says; news is acknowledged only when what it caused is durable. The engine is told of
+lines as gateways come and go, and of nothing else that did not happen at a telephone.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
+
+from dialer.domain.commands import BridgeCall, DeskCommand, GatewayCommand, HangUp, OfferPreview, PlaceCall, PlayMessage
+from dialer.domain.events import (
+    AgentLoggedIn,
+    AgentLoggedOut,
+    AgentReadied,
+    BridgeFailed,
+    CallFailed,
+    CallReleased,
+    Event,
+    LinesChanged,
+)
+from dialer.domain.living import Desk, Living
+from dialer.domain.outcome import Outcome
+from dialer.gateways import contract
+from dialer.gateways.broker import Address, Incoming, Link, Outgoing
+from dialer.gateways.contract import VERSION, Malformed
+from dialer.gateways.drops import Drops
+from dialer.gateways.remote import Question, Remote, merged
+from dialer.gateways.translating import event_of, wish_of
+from dialer.pacing.bucket import Bucket
+from dialer.ports import Clock, Sink
+
+PLACE_S = 10.0
+BRIDGE_S = 8.0
+PLAY_S = 30.0
+"""How old an order may be when it arrives. A verdict holds for 30 s, and the engine waits 10 s for a bridge."""
+HANG_UP_S = 3600
+LOOK_S = 0.25
+PING_S = 1.0
+LIVING_S = 10.0
+"""How long a start waits for every gateway to say what is up; what an absent one had is of unknown fate."""
+
+NO_LINE = "never sent: no gateway has a free line"
+_ENDS = contract.Failed | contract.Released
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trunk:
+    """A gateway to use: its name on the broker, how many calls at once and how many a second."""
+
+    name: str
+    lines: int
+    calls_per_second: float
+
+
+class MqttGateway:
+    """A `Gateway` over any number of gateways that speak the contract.
+
+    `token` grows from run to run of this engine: gateways obey the highest that they have seen. `owns` says of a call's
+    id whether it is one of this engine's.
+    """
+
+    def __init__(
+        self,
+        trunks: Iterable[Trunk],
+        address: Address,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        *,
+        engine: str,
+        token: int,
+        owns: Callable[[int], bool] = lambda call_id: True,
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        self._engine = engine
+        self._token = token
+        self._owns = owns
+        self.remotes = {
+            trunk.name: Remote(trunk.name, trunk.lines, Bucket(rate=trunk.calls_per_second)) for trunk in trunks
+        }
+        self._by_topic = {contract.gateway_topic(name, "events"): each for name, each in self.remotes.items()}
+        self._by_state = {contract.gateway_topic(name, "state"): each for name, each in self.remotes.items()}
+        self._of_call: dict[int, Remote] = {}
+        self._of_agent: dict[str, Remote] = {}
+        self._traces: dict[int, str] = {}
+        self._numbers = count(1)
+        self._requests = count(1)
+        self._sink: Sink | None = None
+        self._lines = (
+            sum(each.lines_max for each in self.remotes.values()),
+            sum(each.bucket.rate for each in self.remotes.values()),
+        )  # what the engine starts with
+        self._has_begun = False
+        self._living: asyncio.Future[None] | None = None
+        self._asked: Mapping[int, float] = {}
+        self._answers: dict[str, contract.Snapshot] = {}
+        self._pinged_at = 0.0
+        self.drops = Drops(log)
+        self._link = Link(
+            address,
+            client_id=f"dialer-engine-{engine}",
+            will=self._state("offline"),
+            subscriptions=(*self._by_topic, *self._by_state),
+            on_message=self._take,
+            on_up=self._up,
+            on_down=self._down,
+            log=log,
+        )
+
+    # ------------------------------------------------------------------------------------------ the port
+    async def run(self, sink: Sink) -> None:
+        """Work until cancelled; say farewell to the broker at the end."""
+        self._sink = sink
+        link = asyncio.ensure_future(self._link.run())
+        look = asyncio.ensure_future(self._look_regularly())
+        try:
+            await asyncio.wait([link, look], return_when=asyncio.FIRST_COMPLETED)
+            for each in (link, look):
+                if each.done():
+                    await each
+        finally:
+            look.cancel()
+            self._sink = None
+            self._link.publish(self._state("offline"))
+            await self._link.flush(1.0)
+            link.cancel()
+            await asyncio.wait([link, look])
+
+    def send(self, command: GatewayCommand | DeskCommand) -> None:
+        """Publish an order to the gateway that it concerns; one to dial, to the gateway with the most free lines."""
+        match command:
+            case PlaceCall():
+                self._place(command)
+            case BridgeCall(call_id=call_id, agent_id=agent_id):
+                self._order(self._of_call.get(call_id), contract.Bridge, BRIDGE_S, call_id=call_id, agent_id=agent_id)
+            case PlayMessage(call_id=call_id, message=message):
+                self._order(self._of_call.get(call_id), contract.Play, PLAY_S, call_id=call_id, message=message)
+            case HangUp(call_id=call_id, reason=reason):
+                self._order(self._of_call.get(call_id), contract.HangUp, None, call_id=call_id, reason=reason[:500])
+            case OfferPreview():
+                self._order(
+                    self._of_agent.get(command.agent_id),
+                    contract.Offer,
+                    command.expires_at - self._clock.now(),
+                    agent_id=command.agent_id,
+                    campaign=command.campaign,
+                    lead_id=command.lead_id,
+                )
+
+    async def living(self, asked: Mapping[int, float]) -> Living:
+        """Say what is up at all gateways, once each has answered; after a while without those that do not."""
+        self._asked = asked
+        self._living = asyncio.get_running_loop().create_future()
+        for remote in self.remotes.values():
+            remote.is_present, remote.question = False, None
+        try:
+            await asyncio.wait_for(self._living, LIVING_S)
+        except TimeoutError:
+            silent = [name for name in self.remotes if name not in self._answers]
+            self._log.error("gateways silent at the start", gateways=silent, waited_s=LIVING_S)
+        self._living = None
+        answers = [(self.remotes[name], answer) for name, answer in self._answers.items()]
+        calls = merged(answers, is_whole=len(answers) == len(self.remotes))
+        has_desks = any(answer.desks is not None for _, answer in answers)
+        desks = {each.agent_id: each for _, answer in answers for each in answer.desks or ()}
+        self._answers.clear()
+        self._has_begun = True
+        self._tell_lines()
+        return Living(
+            calls=tuple(calls),
+            agents=tuple(desks) if has_desks else None,
+            desks=tuple(
+                Desk(agent_id=each.agent_id, groups=each.groups, is_ready=each.is_ready) for each in desks.values()
+            ),
+        )
+
+    # ------------------------------------------------------------------------------------------- orders
+    def _place(self, command: PlaceCall) -> None:
+        now = self._clock.now()
+        free = [each for each in self.remotes.values() if each.lines_free > 0]
+        if not free:
+            never = CallFailed(call_id=command.call_id, outcome=Outcome.CANCELLED, cause=NO_LINE)
+            asyncio.get_running_loop().call_soon(self._report, never)
+            return
+        remote = max(free, key=lambda each: (each.bucket.allowed(now) > 0, each.lines_free / each.lines))
+        remote.place(command.call_id, now)
+        self._of_call[command.call_id] = remote
+        self._traces[command.call_id] = contract.trace_of(command.campaign, command.lead_id, command.call_id)
+        self._order(
+            remote,
+            contract.Place,
+            PLACE_S,
+            call_id=command.call_id,
+            campaign=command.campaign,
+            lead_id=command.lead_id,
+            to=command.number,
+            ring_timeout_s=command.ring_timeout_s,
+            caller_id=command.caller_id,
+            agent_id=command.agent_id,
+            has_detector=command.has_detector,
+        )
+
+    def _order(
+        self, remote: Remote | None, kind: Callable[..., contract.Order], good_s: float | None, **what: Any
+    ) -> None:
+        """Publish an order that is good for so long; one for nobody is dropped: its call is over or of unknown fate."""
+        if remote is None:
+            return
+        expires_at = None if good_s is None else self._clock.now() + good_s + remote.ahead_s
+        order = kind(
+            v=VERSION,
+            engine=self._engine,
+            token=self._token,
+            number=next(self._numbers),
+            expires_at=expires_at,
+            **what,
+        )
+        trace = self._traces.get(what.get("call_id", 0))
+        self._link.publish(
+            Outgoing(
+                topic=contract.gateway_topic(remote.name, "commands"),
+                payload=contract.encode(order),
+                expires_s=HANG_UP_S if good_s is None else max(1, round(good_s)),
+                user=() if trace is None else (("trace", trace),),
+            )
+        )
+
+    # --------------------------------------------------------------------------------------------- news
+    def _take(self, message: Incoming) -> None:
+        """Take a message from the broker; whatever is wrong with it, it is dropped, counted and acknowledged."""
+        try:
+            remote = self._by_topic.get(message.topic)
+            if remote is not None:
+                self._take_report(remote, contract.decode(contract.REPORTS, message.payload), message)
+                return
+            remote = self._by_state.get(message.topic)
+            if remote is not None:
+                self._take_state(remote, contract.decode(contract.GATEWAY_STATES, message.payload))
+        except Malformed as error:
+            self.drops.count("malformed", message.topic, str(error))
+        message.ack()
+
+    def _take_report(self, remote: Remote, report: contract.Report, message: Incoming) -> None:
+        now = self._clock.now()
+        if isinstance(report, contract.Pong):
+            if report.engine == self._engine:
+                remote.pong(report, now)
+                self._ask_if_due(remote, now)
+            message.ack()
+            return
+        for news in remote.sequence.take(report, message.ack, now):
+            self._apply(remote, news)
+
+    def _take_state(self, remote: Remote, state: contract.GatewayState) -> None:
+        if state.gateway != remote.name:
+            raise Malformed(f"expected the state of {remote.name}")
+        if state.status == "offline":
+            remote.answered_at = None
+            self._lose_silent()
+            return
+        remote.lines_there = state.lines
+        if remote.sequence.epoch is not None and state.epoch != remote.sequence.epoch:
+            for news in remote.sequence.begin(state.epoch):
+                self._apply(remote, news)
+            remote.is_present, remote.question = False, None  # another life: what is up has to be asked anew
+        self._tell_lines()
+
+    def _apply(self, remote: Remote, news: contract.News) -> None:
+        """Hand what a piece of news means to the engine; it is acknowledged when the last of that is durable."""
+        events = self._events(remote, news)
+        kept = partial(remote.sequence.keep, news)
+        if not events:
+            kept()
+        for rank, event in enumerate(events, start=1):
+            self._report(event, kept if rank == len(events) else None)
+
+    def _events(self, remote: Remote, news: contract.News) -> list[Event]:
+        if isinstance(news, contract.AgentNews):
+            event = wish_of(news.agent_id, news.said, remote.ahead_s)
+            if isinstance(event, AgentLoggedIn):
+                self._of_agent[news.agent_id] = remote
+            elif isinstance(event, AgentLoggedOut):
+                self._of_agent.pop(news.agent_id, None)
+            return [event]
+        if isinstance(news, contract.Snapshot):
+            return self._settle(remote, news)
+        if isinstance(news, contract.Refused):
+            return self._refused(remote, news)
+        if self._of_call.get(news.call_id, remote) is not remote:
+            self.drops.count("another gateway's call", contract.gateway_topic(remote.name, "events"))
+            return []
+        if news.call_id not in self._of_call and self._living is None:
+            self.drops.count("unknown call", contract.gateway_topic(remote.name, "events"))
+            return []
+        is_over = isinstance(news, _ENDS)
+        remote.heard(news.call_id, is_over=is_over)
+        if is_over:
+            self._forget(news.call_id)
+        return [event_of(news, remote.ahead_s)]
+
+    def _refused(self, remote: Remote, news: contract.Refused) -> list[Event]:
+        """Say what it means that an order was not carried out."""
+        call_id = news.call_id
+        if news.token != self._token or call_id is None or self._of_call.get(call_id) is not remote:
+            return []
+        self._log.warning("order refused", gateway=remote.name, order=news.order, reason=news.reason, call_id=call_id)
+        if news.order == "place":
+            remote.heard(call_id, is_over=True)
+            self._forget(call_id)
+            cause = f"never sent: refused by the gateway ({news.reason})"
+            return [CallFailed(call_id=call_id, outcome=Outcome.CANCELLED, cause=cause)]
+        if news.order == "bridge" and news.agent_id is not None:
+            return [BridgeFailed(call_id=call_id, agent_id=news.agent_id, cause=f"the order was {news.reason}")]
+        return []
+
+    def _forget(self, call_id: int) -> None:
+        self._of_call.pop(call_id, None)
+        self._traces.pop(call_id, None)
+
+    def _report(self, event: Event, kept: Callable[[], None] | None = None) -> None:
+        if self._sink is not None:
+            self._sink(event, kept)
+
+    # -------------------------------------------------------------------------------- presence and snapshots
+    def _up(self) -> None:
+        self._link.publish(self._state("online"))
+        self._ping()
+
+    def _down(self) -> None:
+        for remote in self.remotes.values():
+            remote.answered_at = remote.question = None
+        self._lose_silent()
+
+    async def _look_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now = self._clock.now()
+            for remote in self.remotes.values():
+                for news in remote.sequence.look(now):
+                    self._apply(remote, news)
+                if remote.answered_at is not None:
+                    self._ask_if_due(remote, now)
+            self._lose_silent()
+            if self._link.is_up and now - self._pinged_at >= PING_S:
+                self._ping()
+
+    def _ping(self) -> None:
+        self._pinged_at = now = self._clock.now()
+        for name in self.remotes:
+            ping = contract.Ping(v=VERSION, engine=self._engine, token=self._token, number=0, at=now)
+            topic = contract.gateway_topic(name, "commands")
+            self._link.publish(Outgoing(topic=topic, payload=contract.encode(ping), expires_s=5))
+
+    def _lose_silent(self) -> None:
+        now = self._clock.now()
+        for remote in self.remotes.values():
+            if remote.is_present and remote.is_silent(now):
+                remote.is_present, remote.question = False, None
+                self._log.warning("gateway lost", gateway=remote.name, calls=len(remote.calls))
+        self._tell_lines()
+
+    def _ask_if_due(self, remote: Remote, now: float) -> None:
+        """Ask a gateway what is up."""
+        if not self._link.is_up or remote.is_silent(now) or not remote.wants_asking(now):
+            return
+        asked = dict(remote.calls) if self._living is None else dict(self._asked) | remote.calls
+        request = f"{self._token}-{next(self._requests)}"
+        remote.question = Question(request, asked, now)
+        remote.asked_at = now
+        remote.sequence.has_gap = False
+        calls = tuple(
+            contract.Asked(call_id=call_id, placed_at=placed_at + remote.ahead_s)
+            for call_id, placed_at in asked.items()
+        )
+        self._order(remote, contract.Tell, None, request=request, calls=calls)
+
+    def _settle(self, remote: Remote, snapshot: contract.Snapshot) -> list[Event]:
+        """Take an answer, once it is whole: at a start for `living`, later for whatever was missed meanwhile."""
+        question = remote.question
+        if question is None or question.request != snapshot.request:
+            return []
+        whole = question.answer(snapshot)
+        if whole is None:
+            return []
+        remote.question = None
+        events: list[Event] = []
+        if self._living is not None:
+            events += self._settle_start(remote, question, whole)
+            self._of_agent |= {desk.agent_id: remote for desk in whole.desks or ()}
+        else:
+            news, strangers = remote.settled(question, whole)
+            events += [*news, *self._moved(remote, whole)]
+            for event in news:
+                if isinstance(event, CallFailed | CallReleased):
+                    self._forget(event.call_id)
+            for call_id in strangers:
+                if self._owns(call_id):
+                    self._order(
+                        remote, contract.HangUp, None, call_id=call_id, reason="no attempt of ours is on this line"
+                    )
+        if not remote.is_present:
+            remote.is_present = True
+            self._log.info(
+                "gateway present", gateway=remote.name, calls=len(whole.up), ahead_s=round(remote.ahead_s, 3)
+            )
+            self._tell_lines()
+        return events
+
+    def _moved(self, remote: Remote, whole: contract.Snapshot) -> list[Event]:
+        """Log in who is at a desk there and was not known to be, and out who is not there any more."""
+        if whole.desks is None:
+            return []
+        events: list[Event] = []
+        for desk in whole.desks:
+            if desk.agent_id not in self._of_agent:
+                self._of_agent[desk.agent_id] = remote
+                events.append(AgentLoggedIn(agent_id=desk.agent_id, groups=desk.groups))
+                if desk.is_ready:
+                    events.append(AgentReadied(agent_id=desk.agent_id))
+        there = {desk.agent_id for desk in whole.desks}
+        for agent_id in [each for each, at in self._of_agent.items() if at is remote and each not in there]:
+            del self._of_agent[agent_id]
+            events.append(AgentLoggedOut(agent_id=agent_id))
+        return events
+
+    def _settle_start(self, remote: Remote, question: Question, whole: contract.Snapshot) -> list[Event]:
+        """Keep an answer for `living`. What ended meanwhile is told as news: the start knows how to take it."""
+        ours = [each for each in whole.up if self._owns(each.call_id)]
+        for each in ours:
+            self._of_call[each.call_id] = remote
+            remote.calls[each.call_id] = question.asked.get(each.call_id, question.at)
+        self._answers[remote.name] = whole
+        if len(self._answers) == len(self.remotes) and self._living is not None and not self._living.done():
+            self._living.set_result(None)
+        return [event_of(news, remote.ahead_s) for each in whole.ended for news in each.news]
+
+    def _lines_now(self) -> tuple[int, float]:
+        there = [each for each in self.remotes.values() if each.lines > 0]
+        return sum(each.lines for each in there), sum(each.bucket.rate for each in there)
+
+    def _tell_lines(self) -> None:
+        """Tell the engine how many lines there are, when that has changed."""
+        lines = self._lines_now()
+        if self._has_begun and lines != self._lines:
+            self._lines = lines
+            self._report(LinesChanged(lines=lines[0], calls_per_second=lines[1]))
+
+    def _state(self, status: Any) -> Outgoing:
+        state = contract.EngineState(v=VERSION, engine=self._engine, status=status, token=self._token)
+        return Outgoing(topic=contract.engine_topic(self._engine), payload=contract.encode(state), retain=True)
