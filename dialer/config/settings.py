@@ -44,9 +44,6 @@ class LoopbackSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Everything in config.toml, with absolute paths.
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrunkSettings:
     """A gateway to reach over the broker: its name, how many calls at once and how many a second."""
 
@@ -55,6 +52,9 @@ class TrunkSettings:
     calls_per_second: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything in config.toml, with absolute paths.
 
     `rules` are the operator's own ruleset files; `full_view` the users and, with an @ in front, groups of the operating
     system who may see whole telephone numbers; `engine` names what dials, for daemons that share a database;
@@ -77,11 +77,11 @@ class TrunkSettings:
     full_view: tuple[str, ...] = ()
     engine: str = "main"
     listen: tuple[str, int] | None = None
+    trunks: tuple[TrunkSettings, ...] = ()
+    broker: BrokerSettings | None = None
 
 
 def _folder(value: str, info: ValidationInfo) -> str:
-    trunks: tuple[TrunkSettings, ...] = ()
-    broker: BrokerSettings | None = None
     path = resolved(value, info)
     if os.path.exists(path) and not os.path.isdir(path):
         raise expected("a folder, or a path where one can be made", hint=f"{shown(path)} is a file")
@@ -160,6 +160,14 @@ class GatewayTable(TomlModel):
     calls_per_second: Annotated[float, Field(ge=0.1, le=1000)] = 10.0
 
 
+class TrunkTable(TomlModel):
+    """[gateways.NAME]"""
+
+    kind: Literal["mqtt"] = "mqtt"
+    lines: Annotated[int, Field(ge=1, le=10_000)] = 60
+    calls_per_second: Annotated[float, Field(ge=0.1, le=1000)] = 10.0
+
+
 class LoopbackTable(TomlModel):
     """[loopback]"""
 
@@ -187,14 +195,6 @@ class KeysTable(TomlModel):
     """[keys]"""
 
     file: Annotated[str, AfterValidator(_file)] | None = None
-class TrunkTable(TomlModel):
-    """[gateways.NAME]"""
-
-    kind: Literal["mqtt"] = "mqtt"
-    lines: Annotated[int, Field(ge=1, le=10_000)] = 60
-    calls_per_second: Annotated[float, Field(ge=0.1, le=1000)] = 10.0
-
-
 
 
 class PrivacyTable(TomlModel):
@@ -214,6 +214,8 @@ class SettingsTable(TomlModel):
     log: LogTable = LogTable()
     engine: EngineTable = EngineTable()
     gateway: GatewayTable = GatewayTable()
+    gateways: dict[Name, TrunkTable] = Field(default_factory=dict)
+    broker: BrokerTable = BrokerTable()
     loopback: LoopbackTable = LoopbackTable()
     metrics: MetricsTable = MetricsTable()
     compliance: ComplianceTable = ComplianceTable()
@@ -230,6 +232,16 @@ class SettingsTable(TomlModel):
             raise expected(what, key=(key,), hint=hint)
         return self
 
+    @model_validator(mode="after")
+    def _gateways_fit(self) -> Self:
+        if self.gateways and "gateway" in self.model_fields_set:
+            hint = "each of [gateways.NAME] has lines and calls_per_second of its own"
+            raise expected("[gateway] or [gateways.NAME], not both", key=("gateway",), hint=hint)
+        if self.gateways and self.loopback.speed != 1.0:
+            hint = "gateways behind a broker live in real time"
+            raise expected("1 where there are [gateways.NAME]", key=("loopback", "speed"), hint=hint)
+        return self
+
     @property
     def socket_path(self) -> Path:
         """The control socket's absolute path."""
@@ -241,8 +253,6 @@ def load_settings(path: Path) -> Settings:
     file = TomlFile.read(path)
     if {"name", "seller"} <= file.values.keys():
         # One fault instead of one for each of its keys: the files were mixed up.
-    gateways: dict[Name, TrunkTable] = Field(default_factory=dict)
-    broker: BrokerTable = BrokerTable()
         hint = f"name config.toml instead; to check this campaign: `dialer check config.toml {shown(path)}`"
         fault = file.fault((), expected="the daemon's configuration", found="a campaign file", hint=hint)
         raise ConfigFaults([fault])
@@ -260,16 +270,6 @@ def load_settings(path: Path) -> Settings:
         calls_per_second=sum(each.calls_per_second for each in table.gateways.values())
         or table.gateway.calls_per_second,
         loopback=LoopbackSettings(
-    @model_validator(mode="after")
-    def _gateways_fit(self) -> Self:
-        if self.gateways and "gateway" in self.model_fields_set:
-            hint = "each of [gateways.NAME] has lines and calls_per_second of its own"
-            raise expected("[gateway] or [gateways.NAME], not both", key=("gateway",), hint=hint)
-        if self.gateways and self.loopback.speed != 1.0:
-            hint = "gateways behind a broker live in real time"
-            raise expected("1 where there are [gateways.NAME]", key=("loopback", "speed"), hint=hint)
-        return self
-
             world=None if loopback.world is None else Path(loopback.world),
             seed=loopback.seed,
             agents=loopback.agents,
@@ -282,6 +282,11 @@ def load_settings(path: Path) -> Settings:
         full_view=tuple(table.privacy.full_view),
         engine=table.engine.name,
         listen=table.metrics.listen,
+        trunks=tuple(
+            TrunkSettings(name=name, lines=each.lines, calls_per_second=each.calls_per_second)
+            for name, each in table.gateways.items()
+        ),
+        broker=broker_settings(table.broker) if table.gateways else None,
     )
 
 
@@ -299,8 +304,3 @@ def _keys_file(path: Path, table: SettingsTable) -> Path:
         fault = Fault(file=shown(path), line=None, key="keys.file", expected=wanted, found=quoted(named), hint=hint)
         raise ConfigFaults([fault])
     return Path(named)
-        trunks=tuple(
-            TrunkSettings(name=name, lines=each.lines, calls_per_second=each.calls_per_second)
-            for name, each in table.gateways.items()
-        ),
-        broker=broker_settings(table.broker) if table.gateways else None,

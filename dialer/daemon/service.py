@@ -44,9 +44,9 @@ from dialer.engine.engine import Engine
 from dialer.errors import DialerError, ListError
 from dialer.ports import Gateway
 from dialer.storage.codec import Entry
+from dialer.storage.ownership import engine_of
 from dialer.storage.store import Store
 
-from dialer.storage.ownership import engine_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -168,6 +168,16 @@ class Service:
             self._log.info("claims released", leads=released)
         self._earlier = EarlierRun(store, self._clock.now())
 
+    def _as_run(self, store: Store) -> Run:
+        """Say what this run is: each one begins with entries of its own, so their number is a fencing token, too."""
+        engine = engine_of(store.next_call_id())
+        return Run(
+            clock=self._clock,
+            log=self._log,
+            token=store.next_seq(),
+            owns=lambda call_id: engine_of(call_id) == engine,
+        )
+
     def _make_driver(self, store: Store, gateway: Gateway) -> Driver:
         engine = Engine(
             lines=self._settings.lines,
@@ -187,16 +197,6 @@ class Service:
     def _show(self) -> None:
         """Show from now on what the parts say of themselves."""
         campaigns, people = self._campaigns, self._people
-    def _as_run(self, store: Store) -> Run:
-        """Say what this run is: each one begins with entries of its own, so their number is a fencing token, too."""
-        engine = engine_of(store.next_call_id())
-        return Run(
-            clock=self._clock,
-            log=self._log,
-            token=store.next_seq(),
-            owns=lambda call_id: engine_of(call_id) == engine,
-        )
-
         self._health.blocked = lambda: self._driver.blocked
         self._metrics.add(
             Floor(self._metrics, self._driver, self._clock, law=lambda: campaigns.law, copies=lambda: people.copies)
