@@ -36,6 +36,7 @@ class Line:
 
     def __init__(self, gateway: AsteriskGateway) -> None:
         self.gateway = gateway
+        self.running: asyncio.Future[None] | None = None
         self.news: list[tuple[float, Event]] = []
         self._changed = asyncio.Event()
 
@@ -70,6 +71,12 @@ class Line:
         self.send(order(call_id, last_digits, has_detector=has_detector))
         await self.hears(CallClassified, call_id)
 
+    async def ended(self) -> None:
+        """Wait for the gateway's end; raise what ended it."""
+        assert self.running is not None
+        async with asyncio.timeout(WAIT_S):
+            await asyncio.shield(self.running)
+
     def ends(self) -> list[int]:
         """Give the calls that were reported over, in order."""
         return [event.call_id for _, event in self.news if isinstance(event, CallFailed | CallReleased)]
@@ -80,7 +87,7 @@ async def at_work(settings: AsteriskSettings) -> AsyncIterator[Line]:
     """Run a gateway that is connected, until the block ends. Its calls are kept."""
     gateway = AsteriskGateway(settings, time.time, structlog.get_logger(), lines=20, calls_per_second=10.0)
     line = Line(gateway)
-    running = asyncio.ensure_future(gateway.run(line.hear))
+    line.running = running = asyncio.ensure_future(gateway.run(line.hear))
     try:
         connected = asyncio.ensure_future(gateway.living({}))
         await asyncio.wait([connected, running], timeout=WAIT_S, return_when=asyncio.FIRST_COMPLETED)

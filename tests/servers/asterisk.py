@@ -151,6 +151,12 @@ class Asterisk:
             while any(not each.startswith(but) for each in self.channels()):
                 await asyncio.sleep(0)
 
+    async def reaches(self, path: str, text: str) -> None:
+        """Wait until the answer to a question holds a text."""
+        async with asyncio.timeout(_START_S):
+            while text not in json.dumps(await asyncio.to_thread(self.ask, "GET", path)):
+                await asyncio.sleep(0)
+
     def api(self, part: str) -> Any:
         """Give the interface's own description of a part of itself."""
         return json.loads((self._cache / f"asterisk/usr/share/asterisk/rest-api/{part}.json").read_text())

@@ -74,7 +74,7 @@ class Ari:
                 params={"app": self.app},
                 heartbeat=HEARTBEAT_S,
                 max_msg_size=EVENT_BYTES_MAX,
-                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+                timeout=aiohttp.ClientWSTimeout(ws_close=0.2),
             )
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (401, 403):

@@ -118,9 +118,9 @@ class Dialing:
         folder = switch.settings.messages_dir
         path = playable(Path(message) if folder is None else folder / Path(message).name)
         playback = switch.names.message(call.call_id)
-        if await switch.ask("POST", f"channels/{channel}/play/{playback}", media=f"sound:{path}"):
-            await switch.keep(call)
-        elif call.call_id in switch.calls:
+        await switch.keep(call)  # first, for a channel that plays takes no other order
+        is_played = await switch.ask("POST", f"channels/{channel}/play/{playback}", media=f"sound:{path}")
+        if not is_played and call.call_id in switch.calls:
             self._unheard(call)
 
     def _unheard(self, call: Call) -> None:
