@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.errors import KeysError, StorageError
+from dialer.storage.database import Database
 from dialer.storage.registries import HASH_BYTES, KEPT_COPIES, Shelf, sorted_hashes
-from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 from dialer.storage.vault import Keyring, Vault
 from tests.unit.storage.builders import VAULT, make_number
@@ -103,9 +103,9 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         Shelf(folder, VAULT).write("us-dnc-1.bin", sorted_hashes(hashes_of(NUMBERS)))
 
 
-def test_the_copy_of_an_instant_is_the_last_one_imported_by_then(tmp_path: Path) -> None:
+def test_the_copy_of_an_instant_is_the_last_one_imported_by_then(any_database: Database) -> None:
     """Before the first there was none."""
-    with Store(SqliteDatabase(tmp_path / "dialer.db"), VAULT) as store:
+    with Store(any_database, VAULT) as store:
         register(store, "us-dnc", NUMBERS[:1], version="a", imported_at=100.0)
         register(store, "us-dnc", NUMBERS[:2], version="b", imported_at=200.0)
         register(store, "gb-tps", NUMBERS[:1], version="c", imported_at=150.0)
@@ -113,13 +113,13 @@ def test_the_copy_of_an_instant_is_the_last_one_imported_by_then(tmp_path: Path)
     assert found == [[], ["a"], ["c", "a"], ["c", "b"]]
 
 
-def test_the_last_copies_of_each_register_are_kept(tmp_path: Path) -> None:
+def test_the_last_copies_of_each_register_are_kept(any_database: Database) -> None:
     """Older files go, their rows stay; another register's are not touched."""
-    with Store(SqliteDatabase(tmp_path / "dialer.db"), VAULT) as store:
+    with Store(any_database, VAULT) as store:
         register(store, "gb-tps", NUMBERS[:1], version="only")
         for version in range(KEPT_COPIES + 3):
             register(store, "us-dnc", NUMBERS[:1], version=f"v{version}", imported_at=float(version))
-        files = sorted(path.name for path in (tmp_path / "registries").iterdir())
+        files = sorted(path.name for path in (any_database.folder / "registries").iterdir())
         assert len(files) == KEPT_COPIES + 1
         assert "gb-tps-only.bin" in files
         kept = store.kept_copies("us-dnc")
