@@ -220,19 +220,14 @@ def _refuse(settings: "Settings", seller: str, e164: str, reason: str) -> int:
     import time
 
     from dialer.cli.access import os_user
+    from dialer.daemon.control import RefusedRequest
     from dialer.daemon.lock import only_daemon
-    from dialer.daemon.people import numbers_of
+    from dialer.daemon.people import refuse_without_daemon
     from dialer.daemon.stores import open_store
-    from dialer.domain.commands import BlockPerson
-    from dialer.domain.events import PersonRefused
 
-    who, now = os_user(), time.time()
+    refused = RefusedRequest(seller=seller, number=e164, reason=reason)
     with only_daemon(settings.state_dir), open_store(settings) as store:
-        numbers = numbers_of(store, seller, e164)
-        event = PersonRefused(seller=seller, numbers=numbers, reason=reason, who=who)
-        block = BlockPerson(seller=seller, numbers=numbers, reason=reason, at=now, who=who)
-        store.commit(store.next_seq(), now, event, [block])
-    return len(numbers)
+        return refuse_without_daemon(store, refused, os_user(), time.time())
 
 
 def _law(settings: "Settings", now: float, extra: Path | None = None) -> "Law":

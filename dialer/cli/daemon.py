@@ -58,6 +58,7 @@ def remote_factory(settings: "Settings") -> "GatewayFactory":
         gateway = MqttGateway(
             trunks, address_of(broker), run.clock, run.log, engine=settings.engine, token=run.token, owns=run.owns
         )
+        run.audiences.append(gateway)
         return gateway, lambda policy: None
 
     return make
@@ -123,7 +124,7 @@ def list_campaigns(config: ConfigOption = CONFIG, as_json: JsonOption = False) -
     """List the campaigns of the running daemon."""
     from dialer.daemon.control import StatusRequest
 
-    answer = _ask(config, StatusRequest())
+    answer = _ask_who_dials(config, StatusRequest())
     if as_json:
         _print_json(answer["status"]["campaigns"])
     else:
@@ -136,7 +137,7 @@ def show_campaign(name: NameArgument, config: ConfigOption = CONFIG, as_json: Js
     from dialer.daemon.control import StatusRequest
     from dialer.errors import UsageError
 
-    answer = _ask(config, StatusRequest())
+    answer = _ask_who_dials(config, StatusRequest())
     campaigns = {each["name"]: each for each in answer["status"]["campaigns"]}
     if name not in campaigns:
         raise UsageError(f"no campaign {name!r}: expected one of {', '.join(campaigns) or 'none loaded'}")
@@ -201,6 +202,24 @@ def _ask(config: Path, request: Any) -> dict[str, Any]:
     return ask(load_settings(config).control_socket, request)
 
 
+def _ask_who_dials(config: Path, request: Any) -> dict[str, Any]:
+    """Ask for the status; raise ControlError where the daemon stands by: it has no campaigns."""
+    from dialer.errors import ControlError
+
+    answer = _ask(config, request)
+    if "standby" in answer:
+        raise ControlError(standby_line(answer["standby"]))
+    return answer
+
+
+def standby_line(standby: dict[str, Any]) -> str:
+    """Say for whom a daemon stands by."""
+    return (
+        f"standby for engine {standby['engine']!r}, for {standby['for_s']:.0f} s: {standby['holder']} dials; "
+        "this daemon takes over when that one ends"
+    )
+
+
 def _print_json(value: object) -> None:
     import msgspec
 
@@ -212,6 +231,9 @@ def _print_campaigns(answer: dict[str, Any]) -> None:
 
     from dialer.cli.tables import console_for, table_of, without
 
+    if "standby" in answer:
+        print(standby_line(answer["standby"]))
+        return
     console = console_for(sys.stdout)
     current = answer["status"]
     console.print(f"{_instant(answer['now'])} UTC, {current['lines_used']} of {current['lines']} lines in use")

@@ -25,12 +25,16 @@ BEATS = 3.0
 
 async def beat(driver: Driver, health: Health) -> None:
     """Take the pulse again and again, and say each time that it came, until cancelled."""
-    limit_s = systemd.watchdog_s()
-    every_s = BEAT_EVERY_S if limit_s is None else min(BEAT_EVERY_S, limit_s / BEATS)
     while True:
         await driver.pulse()
         tell_progress(health)
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(beat_every_s())
+
+
+def beat_every_s() -> float:
+    """Give how often to say so."""
+    limit_s = systemd.watchdog_s()
+    return BEAT_EVERY_S if limit_s is None else min(BEAT_EVERY_S, limit_s / BEATS)
 
 
 def tell_progress(health: Health) -> None:

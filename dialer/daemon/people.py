@@ -4,14 +4,24 @@ One rule governs this module: what another process changed in the store is asked
 in force when the answer is given.
 """
 
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from dialer.daemon.control import RefusedRequest, RegistryRequest, StandingsRequest
 from dialer.daemon.driver import Driver
 from dialer.domain.commands import BlockPerson
 from dialer.domain.events import PersonRefused, RegistryLoaded, StandingsChanged
 from dialer.domain.standing import RegistryCopy
 from dialer.storage.codec import Entry
+from dialer.storage.ownership_keeper import leased
+from dialer.storage.postgres import PostgresDatabase
 from dialer.storage.reading import Records
 from dialer.storage.store import Store
+
+COMMANDS = "commands"
+"""The engine whose journal commands write, where daemons share a database."""
 
 PersonRequest = RefusedRequest | StandingsRequest | RegistryRequest
 
@@ -51,6 +61,16 @@ class People:
                     )
                     self._driver.post(refused)
 
+    def look_for_copies(self) -> None:
+        """Tell the engine of copies of registers that came into use meanwhile."""
+        for copy in self._new_copies():
+            self._driver.post(RegistryLoaded(copy=copy))
+
+    def _new_copies(self) -> list[RegistryCopy]:
+        news = [copy for copy in self._store.registry_copies() if self._told.get(copy.registry) != copy]
+        self._told |= {copy.registry: copy for copy in news}
+        return news
+
     async def answer(self, request: PersonRequest, who: str) -> dict[str, object]:
         """Carry out a request for a user."""
         match request:
@@ -62,11 +82,39 @@ class People:
                 await self._driver.settle(StandingsChanged(reason=reason))
                 return {}
             case RegistryRequest():
-                news = [copy for copy in self._store.registry_copies() if self._told.get(copy.registry) != copy]
+                news = self._new_copies()
                 for copy in news:
-                    self._told[copy.registry] = copy
                     await self._driver.settle(RegistryLoaded(copy=copy))
                 return {"registries": [copy.registry for copy in news]}
+
+
+def refuse_without_daemon(store: Store, refused: RefusedRequest, who: str, now: float) -> int:
+    """Take a refusal down where no daemon dials; it is in journal and evidence as with one. Count the numbers."""
+    with for_a_moment(store):
+        numbers = numbers_of(store, refused.seller, refused.number)
+        event = PersonRefused(seller=refused.seller, numbers=numbers, reason=refused.reason, who=who)
+        block = BlockPerson(seller=refused.seller, numbers=numbers, reason=refused.reason, at=now, who=who)
+        store.commit(store.next_seq(), now, event, [block])
+    return len(numbers)
+
+
+@contextmanager
+def for_a_moment(store: Store) -> Iterator[None]:
+    """Let a store write a journal: on a database that is shared, that of an engine which no daemon dials for."""
+    if not isinstance(store.database, PostgresDatabase):
+        yield
+        return
+    with leased(store.database.address, COMMANDS, holder()) as lease:
+        store.own(lease)
+        try:
+            yield
+        finally:
+            store.lease = None
+
+
+def holder() -> str:
+    """Say which process this is, for others that wait for it."""
+    return f"{socket.gethostname()}, process {os.getpid()}"
 
 
 def numbers_of(store: Records, seller: str, number: str) -> tuple[str, ...]:

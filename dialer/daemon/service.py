@@ -8,14 +8,15 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import TextIO
 
 import dialer
 from dialer.config.settings import Settings
 from dialer.daemon import systemd
 from dialer.daemon.answering import Answers
+from dialer.daemon.audiences import show_regularly
 from dialer.daemon.campaigns import Adopt, Campaigns, load_policies
 from dialer.daemon.clock import DaemonClock, make_clock
 from dialer.daemon.control import listen, serve
@@ -31,10 +32,12 @@ from dialer.daemon.lists import Lists
 from dialer.daemon.lock import only_daemon
 from dialer.daemon.logs import Logger, Narrator, make_logger
 from dialer.daemon.metrics import Metrics, TimedLedger
+from dialer.daemon.neighbours import Neighbours
 from dialer.daemon.pages import served
 from dialer.daemon.people import People
 from dialer.daemon.registries import watch_ages
 from dialer.daemon.retention import erase_daily
+from dialer.daemon.standby import owning
 from dialer.daemon.steps import Steps
 from dialer.daemon.stores import open_store
 from dialer.daemon.supervision import child, first_crash, routed
@@ -42,7 +45,7 @@ from dialer.domain.events import LawLoaded
 from dialer.domain.policy import CampaignPolicy
 from dialer.engine.engine import Engine
 from dialer.errors import DialerError, ListError
-from dialer.ports import Gateway
+from dialer.ports import Audience, Gateway
 from dialer.storage.codec import Entry
 from dialer.storage.ownership import engine_of
 from dialer.storage.store import Store
@@ -53,13 +56,14 @@ class Run:
     """What a gateway is told of the run that it is made for.
 
     `token` grows from run to run of one engine, on whichever machine; `owns` says of a call's id whether it is this
-    engine's.
+    engine's. `audiences` are shown the floor.
     """
 
     clock: DaemonClock
     log: Logger
     token: int
     owns: Callable[[int], bool]
+    audiences: list[Audience] = field(default_factory=list)  # a factory adds whom it makes
 
 
 GatewayFactory = Callable[[Run, list[CampaignPolicy]], tuple[Gateway, Adopt]]
@@ -96,7 +100,7 @@ class Service:
             async with served(self._settings.listen, self._health, self._metrics):
                 store = open_store(self._settings)
                 try:
-                    await self._run(store)
+                    await self._own_and_run(store)
                 finally:
                     store.close()
 
@@ -129,6 +133,26 @@ class Service:
         return self._clock
 
     # ------------------------------------------------------------------------------------------- start
+    async def _own_and_run(self, store: Store) -> None:
+        """Run as soon as this daemon may dial; stand by until then."""
+        log = make_logger(self._settings.log_level, self._settings.log_format, stream=self._log_to)
+        waiting = self._routed(lambda: None)
+        async with owning(self._settings, store, self._stops, self._health, log, waiting) as ownership:
+            if ownership is not None:
+                self._ownership = ownership
+                await self._run(store)
+
+    def _routed(self, reload: Callable[[], None]) -> AbstractContextManager[None]:
+        if not self._has_signals:
+            return nullcontext()
+        return routed(
+            {
+                signal.SIGTERM: lambda: self.stop("SIGTERM"),
+                signal.SIGINT: lambda: self.stop("SIGINT"),
+                signal.SIGHUP: reload,
+            }
+        )
+
     async def _run(self, store: Store) -> None:
         self._store = store
         self._clock = make_clock(self._settings, store)
@@ -140,9 +164,13 @@ class Service:
         law = read_law(self._settings, self._started_at, self._log)
         lists = Lists(store, self._clock, self._log, on_import=self._on_import, progress=self._stop_import)
         for policy in policies:
+            store.take_campaign(policy)
+        for policy in policies:
             lists.take(policy, Reading(self._health))
         self._recover(store)
-        gateway, adopt = self._make_gateway(self._as_run(store), policies)
+        run = self._as_run(store)
+        gateway, adopt = self._make_gateway(run, policies)
+        self._audiences = tuple(run.audiences)
         self._driver = self._make_driver(store, gateway)
         self._people = People(store, self._driver)
         self._draining = Draining(self._driver, self._stops, self._log, timeout_s=self._settings.drain_timeout_s)
@@ -153,12 +181,7 @@ class Service:
         self._driver.post(LawLoaded(law=law))
         self._people.begin()
         self._campaigns.begin(policies, self._earlier)
-        routes = {
-            signal.SIGTERM: lambda: self.stop("SIGTERM"),
-            signal.SIGINT: lambda: self.stop("SIGINT"),
-            signal.SIGHUP: self.reload,
-        }
-        with routed(routes) if self._has_signals else nullcontext():
+        with self._routed(self.reload):
             await self._supervise(gateway)
 
     def _recover(self, store: Store) -> None:
@@ -192,6 +215,7 @@ class Service:
             next_seq=store.next_seq(),
             observers=(Steps(self._log), self._narrator, self._metrics.observer(self._clock), self._watch),
             on_blocked=self._tell_blocked,
+            may_send=self._ownership.may_send,
         )
 
     def _show(self) -> None:
@@ -206,6 +230,7 @@ class Service:
         """Run all children until the daemon is asked to stop and has drained."""
         listener = listen(self._settings.control_socket)
         threshold = Threshold(self._earlier, self._driver, self._log)
+        neighbours = Neighbours(self._store, self._driver, self._campaigns, self._people)
         answers = Answers(self._store, self._driver, self._campaigns, self._people, self._clock, self._log)
         try:
             async with asyncio.TaskGroup() as group:
@@ -213,12 +238,14 @@ class Service:
                     group.create_task(child(name, work))
                     for name, work in (
                         ("driver", self._driver.run()),
+                        ("lease", self._ownership.watch(neighbours.hear)),
                         ("gateway", gateway.run(threshold.hear)),
                         ("control", serve(listener, answers.answer)),
                         ("reload", self._reload_when_asked()),
                         ("heartbeat", beat(self._driver, self._health)),
                         ("status", tell_systemd(self._driver)),
                         ("registries", watch_ages(lambda: self._campaigns.law, self._store, self._clock, self._log)),
+                        ("audiences", show_regularly(self._driver, self._audiences)),
                         ("retention", erase_daily(lambda: self._campaigns.law, self._store, self._clock, self._log)),
                     )
                 ]
@@ -271,3 +298,5 @@ class Service:
         """Observe each entry: let a refusal hold for the whole person, and wake who waits for the end."""
         self._people.hear(entry)
         self._draining.look()
+        for audience in self._audiences:
+            audience.observe(entry.commands)

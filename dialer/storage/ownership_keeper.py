@@ -10,12 +10,14 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import errors as pg
 
+from dialer.errors import DatabaseLost
 from dialer.storage.ownership import LEASE_S, NOW, RELEASED, Engine, Lease
 from dialer.storage.postgres_connection import CHANNEL
 
@@ -118,7 +120,7 @@ class Keeper(threading.Thread):
             autocommit=True,
             connect_timeout=2,
             tcp_user_timeout=int(LEASE_S * 1000),
-            application_name=f"dialer lease {self._values['name']}",
+            application_name="dialer lease",
         )
 
     def _work(self, connection: "psycopg.Connection[Any]") -> None:
@@ -130,15 +132,13 @@ class Keeper(threading.Thread):
             wait_s = self._try(connection) if self._lease is None else self._renew(connection, self._lease)
             self._hear(connection, wait_s)
         if self._lease is not None:
-            with connection.transaction():
-                connection.execute(_RELEASE, {"engine_id": self._lease.engine_id, "token": self._lease.token})
-                connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"{RELEASED} {self._lease.name}"))
+            _release(connection, self._lease)
 
     def _try(self, connection: "psycopg.Connection[Any]") -> float:
         """Take the lease if nobody has it; give the seconds after which to look again."""
         asked_at = boot_time()
         try:
-            taken = self._take(connection)
+            taken = _take(connection, self._values)
         except pg.LockNotAvailable:
             return 0.0  # a transaction of the owner that is gone holds the row: the server ends it
         if taken is not None:
@@ -152,15 +152,6 @@ class Keeper(threading.Thread):
         found = Engine(engine_id=row[0], name=row[1], token=row[2], holder=row[3], left_s=row[4])
         self._on_standby(found)
         return min(TRY_S, max(found.left_s, 0.0) + 0.01)
-
-    def _take(self, connection: "psycopg.Connection[Any]") -> Lease | None:
-        with connection.transaction():
-            connection.execute(f"SET LOCAL lock_timeout = '{int(TRY_S * 1000)}ms'")
-            if connection.execute(_LOOK, self._values).fetchone() is None:
-                connection.execute(_ALONE)
-                connection.execute(_ADD, self._values)
-            row = connection.execute(_TAKE, self._values).fetchone()
-        return None if row is None else Lease(engine_id=row[0], name=self._values["name"], token=row[1])
 
     def _renew(self, connection: "psycopg.Connection[Any]", lease: Lease) -> float:
         asked_at = boot_time()
@@ -196,3 +187,36 @@ class Keeper(threading.Thread):
         if (why is not None) != self._has_trouble:
             self._has_trouble = why is not None
             self._on_trouble(why)
+
+
+@contextmanager
+def leased(address: str, name: str, holder: str) -> Iterator[Lease]:
+    """Have the lease of an engine for a moment, for one change; raise DatabaseLost when another process keeps it."""
+    values = {"name": name, "holder": holder, "lease_s": LEASE_S}
+    with psycopg.connect(address, autocommit=True, connect_timeout=2, application_name="dialer lease") as connection:
+        until = boot_time() + LEASE_S + 2.0 * TRY_S
+        while (lease := _take(connection, values)) is None:
+            if boot_time() > until:
+                raise DatabaseLost(f"engine {name!r}: another process has it: try again")
+            time.sleep(TRY_S / 5.0)
+        try:
+            yield lease
+        finally:
+            _release(connection, lease)
+
+
+def _take(connection: "psycopg.Connection[Any]", values: dict[str, Any]) -> Lease | None:
+    """Take the lease of an engine, new ones included, unless somebody has it."""
+    with connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = '{int(TRY_S * 1000)}ms'")
+        if connection.execute(_LOOK, values).fetchone() is None:
+            connection.execute(_ALONE)
+            connection.execute(_ADD, values)
+        row = connection.execute(_TAKE, values).fetchone()
+    return None if row is None else Lease(engine_id=row[0], name=values["name"], token=row[1])
+
+
+def _release(connection: "psycopg.Connection[Any]", lease: Lease) -> None:
+    with connection.transaction():
+        connection.execute(_RELEASE, {"engine_id": lease.engine_id, "token": lease.token})
+        connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"{RELEASED} {lease.name}"))
