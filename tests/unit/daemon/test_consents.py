@@ -9,7 +9,7 @@ import pytest
 from dialer.daemon.consents import confirmer, due_consents, import_consents
 from dialer.domain.standing import Consent
 from dialer.errors import ListError
-from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.database import Database
 from dialer.storage.store import Store
 from tests.laws import consent_rule, law, ruleset
 from tests.unit.storage.builders import VAULT, make_lead, make_number, make_policy
@@ -35,12 +35,12 @@ def korean(rank: int, obtained: str, **changes: object) -> Consent:
     return replace(consent, **changes)  # type: ignore[arg-type]
 
 
-def test_a_file_is_imported_whole(tmp_path: Path) -> None:
+def test_a_file_is_imported_whole(any_database: Database, tmp_path: Path) -> None:
     """More rows than are handed over at once, in one transaction."""
     path = tmp_path / "c.csv"
     rows = "".join(f"+8210{rank:08d},survey,2026-01-02T00:00:00Z,paper\n" for rank in range(1200))
     path.write_text(HEAD + rows, encoding="utf-8")
-    with Store(SqliteDatabase(tmp_path / "dialer.db"), VAULT) as store:
+    with Store(any_database, VAULT) as store:
         report = import_consents(path, SELLER, store, NOW, who="amy")
         assert (report.rows, report.tally.new) == (1200, 1200)
         assert import_consents(path, SELLER, store, NOW, who="amy").tally.unchanged == 1200
@@ -77,9 +77,9 @@ def test_where_no_rule_wants_it_nobody_is_asked_again() -> None:
     assert confirm(make_consent(1)) is None
 
 
-def test_the_due_are_those_of_the_seller_that_stand(tmp_path: Path) -> None:
+def test_the_due_are_those_of_the_seller_that_stand(any_database: Database) -> None:
     """Overdue ones too; not those that were revoked or expired, nor those that are not due yet. With their leads."""
-    with Store(SqliteDatabase(tmp_path / "dialer.db"), VAULT) as store:
+    with Store(any_database, VAULT) as store:
         with store.importing(make_policy(), "list.csv", "", NOW) as session:
             number = replace(make_number(1), e164="+821000000001", region="KR", zones=("Asia/Seoul",))
             session.add(make_lead(1, numbers=(number,)))

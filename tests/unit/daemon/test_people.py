@@ -1,12 +1,10 @@
 """A "do not call" that an agent hears holds for the whole person."""
 
-from pathlib import Path
-
 from dialer.daemon.people import People
 from dialer.domain.commands import BlockPerson
 from dialer.domain.events import CallDisposed, Event, PersonRefused
 from dialer.storage.codec import Entry
-from dialer.storage.sqlite import SqliteDatabase
+from dialer.storage.database import Database
 from dialer.storage.store import Store
 from tests.unit.storage.builders import VAULT, make_lead, make_number, make_policy
 
@@ -24,11 +22,11 @@ class Posted:
         self.events.append(event)
 
 
-def heard(tmp_path: Path, event: Event, *indexes: int) -> list[Event]:
+def heard(database: Database, event: Event, *indexes: int) -> list[Event]:
     """Give what follows from a refusal of these numbers, caused by an event."""
     numbers = tuple(make_number(index).e164 for index in indexes)
     posted = Posted()
-    with Store(SqliteDatabase(tmp_path / "dialer.db"), VAULT) as store:
+    with Store(database, VAULT) as store:
         for name, lead in (("spring", make_lead(1)), ("autumn", make_lead(1, 2, campaign="autumn"))):
             policy = make_policy(name)
             store.register(policy)
@@ -42,13 +40,15 @@ def heard(tmp_path: Path, event: Event, *indexes: int) -> list[Event]:
 WORD = CallDisposed(call_id=1, agent_id="amy", disposition="refused")
 
 
-def test_an_agents_word_holds_for_numbers_that_only_another_campaign_has(tmp_path: Path) -> None:
+def test_an_agents_word_holds_for_numbers_that_only_another_campaign_has(any_database: Database) -> None:
     """The lead of this campaign has one number of the person, that of another has two."""
     second = make_number(2).e164
-    assert heard(tmp_path, WORD, 1) == [PersonRefused(seller=SELLER, numbers=(second,), reason="refused", who="amy")]
+    assert heard(any_database, WORD, 1) == [
+        PersonRefused(seller=SELLER, numbers=(second,), reason="refused", who="amy")
+    ]
 
 
-def test_a_refusal_of_all_numbers_is_enough(tmp_path: Path) -> None:
+def test_a_refusal_of_all_numbers_is_enough(any_database: Database) -> None:
     """Nothing follows when every number is named, or when the refusal was made for the person already."""
-    assert heard(tmp_path, WORD, 1, 2) == []
-    assert heard(tmp_path, PersonRefused(seller=SELLER, numbers=(), reason="letter", who="amy"), 1) == []
+    assert heard(any_database, WORD, 1, 2) == []
+    assert heard(any_database, PersonRefused(seller=SELLER, numbers=(), reason="letter", who="amy"), 1) == []

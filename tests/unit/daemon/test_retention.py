@@ -13,6 +13,7 @@ from dialer.daemon.retention import erase_daily
 from dialer.domain.commands import SaveLead
 from dialer.domain.lead import LeadState
 from dialer.domain.policy import EraseAfter, RetentionPolicy
+from dialer.storage.database import Database
 from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 from tests.laws import open_law
@@ -22,10 +23,10 @@ MARCH = 1773144000.0  # 2026-03-10 12:00 UTC
 DAY = 86_400.0
 
 
-def finished(folder: Path, days: int) -> Store:
+def finished(database: Database, days: int) -> Store:
     """A database with one lead that was called on 10 March, and whose campaign keeps people for so many days."""
     policy = make_policy(retention=RetentionPolicy(erase_after=EraseAfter.DAYS, days=days))
-    store = Store(SqliteDatabase(folder / "dialer.db"), VAULT)
+    store = Store(database, VAULT)
     with store.importing(policy, "list.csv", "", MARCH) as session:
         session.add(make_lead(7, name="Jane Placeholder"))
     [lead] = store.leads(policy.name)
@@ -50,10 +51,10 @@ def people(store: Store) -> list[tuple[str, str]]:
     return [(lead.name, lead.reason) for lead in store.leads("spring")]
 
 
-def test_people_are_let_go_when_their_time_has_come(tmp_path: Path) -> None:
+def test_people_are_let_go_when_their_time_has_come(any_database: Database) -> None:
     """Not before; then without being asked, with a line in the log that names nobody."""
     out = io.StringIO()
-    with finished(tmp_path, 300) as store:
+    with finished(any_database, 300) as store:
         asyncio.run(work_until(store, MARCH, lambda now: now > MARCH + 2 * DAY, out))
         assert people(store) == [("Jane Placeholder", "sale")]
         asyncio.run(work_until(store, MARCH + 299 * DAY, lambda _: "retention" in out.getvalue(), out))
@@ -65,7 +66,7 @@ def test_people_are_let_go_when_their_time_has_come(tmp_path: Path) -> None:
 def test_trouble_is_logged_and_no_end(tmp_path: Path) -> None:
     """A database that cannot be opened now may be there tomorrow."""
     out = io.StringIO()
-    with finished(tmp_path, 30) as store:
+    with finished(SqliteDatabase(tmp_path / "dialer.db"), 30) as store:
         path = tmp_path / "dialer.db"
         path.rename(tmp_path / "away.db")
         path.mkdir()
