@@ -1,19 +1,18 @@
 """Commands that run a gateway as a process of its own, behind the broker."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from dialer.cli.gateway_asterisk import CONFIG, ConfigOption, asterisk
 
 if TYPE_CHECKING:
     from dialer.config.broker import BrokerSettings
     from dialer.gateways.broker import Address
     from dialer.gateways.serving import Serving
 
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The gateway's configuration file.")]
-CONFIG = Path("gateway.toml")
-
 gateway_app = typer.Typer(help="Run a gateway beside its switch; engines reach it over MQTT.", no_args_is_help=True)
+gateway_app.command("asterisk")(asterisk)
 
 
 @gateway_app.command("loopback")

@@ -12,8 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dialer.config.credentials import MQTT, secret
-from dialer.config.faults import ConfigFaults, Fault, shown
+from dialer.config.credentials import MQTT, password
 from dialer.config.toml_file import TomlModel, expected
 from dialer.config.values import ExistingFile
 
@@ -61,32 +60,15 @@ class BrokerTable(TomlModel):
 
 def broker_settings(table: BrokerTable, environ: Mapping[str, str] = os.environ) -> BrokerSettings:
     """Give the broker with its password, from wherever that comes."""
+    file = None if table.password_file is None else Path(table.password_file)
     return BrokerSettings(
         host=table.host,
         port=table.port,
         user=table.user,
-        password=None if table.user is None else _password(table, environ),
+        password=None
+        if table.user is None
+        else password(MQTT, PASSWORD_VARIABLE, file, "broker.password_file", environ),
         ca_file=None if table.ca_file is None else Path(table.ca_file),
         cert_file=None if table.cert_file is None else Path(table.cert_file),
         key_file=None if table.key_file is None else Path(table.key_file),
     )
-
-
-def _password(table: BrokerTable, environ: Mapping[str, str]) -> str | None:
-    given = secret(MQTT, environ) or environ.get(PASSWORD_VARIABLE)
-    if given or table.password_file is None:
-        return given or None
-    path = Path(table.password_file)
-    wanted = "one line of text that only its owner can read"
-    mode = path.stat().st_mode
-    if mode & 0o077:
-        raise _fault(path, wanted, f"mode {mode & 0o777:04o}", f"chmod 600 {shown(path)}")
-    line = path.read_text(encoding="utf-8", errors="replace").removesuffix("\n")
-    if not line or "\n" in line:
-        raise _fault(path, wanted, "nothing" if not line else "more than one line", "write the password alone into it")
-    return line
-
-
-def _fault(path: Path, wanted: str, found: str, hint: str) -> ConfigFaults:
-    fault = Fault(file=shown(path), line=None, key="broker.password_file", expected=wanted, found=found, hint=hint)
-    return ConfigFaults([fault])

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from dialer.config.faults import ConfigFaults, Fault
+from dialer.config.faults import ConfigFaults, Fault, shown
 
 VARIABLE = "CREDENTIALS_DIRECTORY"
 KEYS = "dialer.keys"
@@ -16,6 +16,8 @@ POSTGRES = "dialer.postgres"
 """The password of the database server's user."""
 MQTT = "dialer.mqtt"
 """The password of the broker's user."""
+ARI = "dialer.ari"
+"""The password of Asterisk's user."""
 _SECRET_MAX = 1 << 16
 
 
@@ -42,6 +44,27 @@ def secret(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
     line = text.removesuffix("\n")
     if not line or "\n" in line or "\0" in line:
         raise _fault(path, name, wanted, "nothing" if not line else "more than that")
+    return line
+
+
+def password(
+    name: str, variable: str, path: Path | None, key: str, environ: Mapping[str, str] = os.environ
+) -> str | None:
+    """Give a password: handed over by the service manager, else in the environment, else in a file of its owner's."""
+    given = secret(name, environ) or environ.get(variable)
+    if given or path is None:
+        return given or None
+    wanted = "one line of text that only its owner can read"
+    mode = path.stat().st_mode
+    if mode & 0o077:
+        hint = f"chmod 600 {shown(path)}"
+        found = f"mode {mode & 0o777:04o}"
+        raise ConfigFaults([Fault(file=shown(path), line=None, key=key, expected=wanted, found=found, hint=hint)])
+    line = path.read_text(encoding="utf-8", errors="replace").removesuffix("\n")
+    if not line or "\n" in line:
+        found = "nothing" if not line else "more than one line"
+        hint = "write the password alone into it"
+        raise ConfigFaults([Fault(file=shown(path), line=None, key=key, expected=wanted, found=found, hint=hint)])
     return line
 
 
