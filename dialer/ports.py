@@ -3,13 +3,14 @@
 Adapters translate and report; they never decide. Their news reaches the engine as events through a `Sink`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from dialer.domain.commands import Command, DeskCommand, GatewayCommand
 from dialer.domain.events import Event, LeadsClaimed
 from dialer.domain.living import Living
 from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
+from dialer.engine.status import EngineStatus
 
 
 class Sink(Protocol):
@@ -63,6 +64,16 @@ class Gateway(Protocol):
         `asked` are calls of an earlier run without an end, by id, with the instant of the order to dial: of these it
         names those whose order it is sure never to have got. News that `run` reports after the answer follows it.
         """
+
+
+class Audience(Protocol):
+    """Who shows the floor to others, besides what it does with orders."""
+
+    def observe(self, commands: Sequence[Command]) -> None:
+        """Take what an entry of the journal ordered, once it is durable."""
+
+    def show(self, status: EngineStatus) -> None:
+        """Take how the floor stands, every few seconds."""
 
 
 class Journal(Protocol):

@@ -26,7 +26,9 @@ LeadId = Annotated[int, Meta(ge=0, lt=1 << 53)]
 Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 Instant = Annotated[float, Meta(ge=0, le=4_102_444_800)]  # POSIX seconds UTC, until 2100
 Span = Annotated[float, Meta(ge=0, le=86_400)]  # seconds
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f/+#]*$")]
+NAME_MAX = 64
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f/+#]")
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX, pattern=r"^[^\x00-\x1f\x7f/+#]*$")]
 Text = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$")]
 Names = Annotated[tuple[Name, ...], Meta(max_length=100)]
 
@@ -279,7 +281,7 @@ class CampaignState(_Message, frozen=True, kw_only=True):
     calls: dict[str, int]
     counts: dict[str, int]
     abandonment_rate: float | None = None
-    reason: Text | None = None
+    reason: str | None = None
 
 
 # ------------------------------------------------------------------------------------------------------- agents
@@ -335,11 +337,13 @@ Said = LogIn | Ready | Pause | LogOut | Dispose | AcceptPreview | SkipPreview
 class AgentCommand(_Message, frozen=True, kw_only=True):
     """What an agent's softphone, desk or CRM says for the agent whose name stands in the topic.
 
-    `id` is the sender's own; the same id again within an hour is the same message.
+    `id` is the sender's own; the same id again within an hour is the same message. `engine` is for brokers that several
+    engines share: only the one named listens.
     """
 
     id: Name
     said: Said
+    engine: Name | None = None
 
 
 class OfferedLead(msgspec.Struct, frozen=True, kw_only=True):
@@ -423,6 +427,16 @@ def campaign_topic(campaign: str) -> str:
 def agent_topic(agent: str, leaf: Literal["commands", "state"]) -> str:
     """Give a topic of an agent."""
     return f"{ROOT}/agents/{agent}/{leaf}"
+
+
+def is_name(text: str) -> bool:
+    """Whether a name can stand in a topic."""
+    return 0 < len(text) <= NAME_MAX and not _NO_NAME.search(text)
+
+
+def differs(before: CampaignState, after: CampaignState) -> bool:
+    """Whether two states of a campaign differ in more than their instants."""
+    return msgspec.structs.replace(before, at=after.at) != after
 
 
 def agent_of(topic: str) -> str:

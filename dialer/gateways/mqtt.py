@@ -6,7 +6,7 @@ lines as gateways come and go, and of nothing else that did not happen at a tele
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -14,7 +14,16 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from dialer.domain.commands import BridgeCall, DeskCommand, GatewayCommand, HangUp, OfferPreview, PlaceCall, PlayMessage
+from dialer.domain.commands import (
+    BridgeCall,
+    Command,
+    DeskCommand,
+    GatewayCommand,
+    HangUp,
+    OfferPreview,
+    PlaceCall,
+    PlayMessage,
+)
 from dialer.domain.events import (
     AgentLoggedIn,
     AgentLoggedOut,
@@ -27,9 +36,11 @@ from dialer.domain.events import (
 )
 from dialer.domain.living import Desk, Living
 from dialer.domain.outcome import Outcome
+from dialer.engine.status import EngineStatus
 from dialer.gateways import contract
 from dialer.gateways.broker import Address, Incoming, Link, Outgoing
 from dialer.gateways.contract import VERSION, Malformed
+from dialer.gateways.desks import TOPICS, Desks
 from dialer.gateways.drops import Drops
 from dialer.gateways.remote import Question, Remote, merged
 from dialer.gateways.translating import event_of, wish_of
@@ -107,12 +118,13 @@ class MqttGateway:
             address,
             client_id=f"dialer-engine-{engine}",
             will=self._state("offline"),
-            subscriptions=(*self._by_topic, *self._by_state),
+            subscriptions=(*self._by_topic, *self._by_state, TOPICS),
             on_message=self._take,
             on_up=self._up,
             on_down=self._down,
             log=log,
         )
+        self._desks = Desks(engine, clock, self.drops, self._link.publish)
 
     # ------------------------------------------------------------------------------------------ the port
     async def run(self, sink: Sink) -> None:
@@ -181,6 +193,14 @@ class MqttGateway:
             ),
         )
 
+    def observe(self, commands: Sequence[Command]) -> None:
+        """Show on the broker what an entry of the journal changed about agents."""
+        self._desks.observe(commands)
+
+    def show(self, status: EngineStatus) -> None:
+        """Show on the broker how the campaigns stand."""
+        self._desks.show(status)
+
     # ------------------------------------------------------------------------------------------- orders
     def _place(self, command: PlaceCall) -> None:
         now = self._clock.now()
@@ -243,6 +263,9 @@ class MqttGateway:
             remote = self._by_state.get(message.topic)
             if remote is not None:
                 self._take_state(remote, contract.decode(contract.GATEWAY_STATES, message.payload))
+            elif self._sink is not None:
+                self._desks.take(message, self._sink)
+                return
         except Malformed as error:
             self.drops.count("malformed", message.topic, str(error))
         message.ack()
