@@ -56,6 +56,7 @@ class Answers:
                 return await self._people.answer(request, who)
 
     async def _control(self, name: str, action: str, reason: str, who: str) -> dict[str, Any]:
+        self._campaigns.refuse_left(name)
         refusal = self._driver.refusal(name, action)
         if refusal is not None:
             raise ControlError(refusal)

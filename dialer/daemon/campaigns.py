@@ -3,8 +3,11 @@
 One rule governs this module: a reload takes over all campaign files as they are, or none of them.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from math import inf
 
 from dialer.config.campaign import load_campaigns
@@ -22,10 +25,11 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.engine.campaign import CampaignState
 from dialer.engine.recovery import counts_with, spent
 from dialer.engine.status import CampaignStatus
-from dialer.errors import ConfigError
+from dialer.errors import ConfigError, ControlError, DatabaseLost, DialerError, DiskFull
 from dialer.storage.store import Store
 
 WINDOW_MAX_S = 32 * 86_400.0  # longer than any window in which abandonments are counted
+LEAVE_EVERY_S = 2.0
 
 Adopt = Callable[[CampaignPolicy], None]
 
@@ -62,6 +66,8 @@ class Campaigns:
         self._adopt = adopt
         self._law = law
         self._policies: dict[str, CampaignPolicy] = {}
+        self._leaving: set[str] = set()  # on a shared database, as soon as their calls are over
+        self._left: set[str] = set()
         self._retired: dict[str, CampaignStatus] = {}  # as they stood when their files went
 
     @property
@@ -111,6 +117,7 @@ class Campaigns:
         law = read_law(self._settings, self._clock.now(), self._log)
         for policy in new.values():
             await self._lists.take_anew(policy, is_dry_run=True)
+        await self._take([policy for name, policy in new.items() if name not in self._policies])
         if law.digest != self._law.digest:
             self._law = law
             await self._driver.settle(LawLoaded(law=law))
@@ -134,8 +141,44 @@ class Campaigns:
         self._policies = new
         self._log.info("reloaded", campaigns=list(new), changed=changed)
 
+    async def _take(self, policies: Iterable[CampaignPolicy]) -> None:
+        """Make campaigns this engine's, all or none; raise StorageError when another engine dials one."""
+        taken: list[str] = []
+        try:
+            for policy in policies:
+                await self._driver.write(partial(self._store.take_campaign, policy))
+                taken.append(policy.name)
+                self._leaving.discard(policy.name)
+                self._left.discard(policy.name)
+        except DialerError:
+            self._leaving |= set(taken)
+            raise
+
+    async def leave_when_over(self) -> None:
+        """Leave campaigns whose file is gone to other engines, once their calls are over; until cancelled."""
+        while True:
+            await asyncio.sleep(LEAVE_EVERY_S)
+            for name in tuple(self._leaving):
+                up = [
+                    each for each in self._driver.status().campaigns if each.name == name and any(each.calls.values())
+                ]
+                with suppress(DatabaseLost, DiskFull):
+                    if not up and await self._driver.write(partial(self._store.give_up_campaign, name)):
+                        self._leaving.discard(name)
+                        self._left.add(name)
+                        self._log.info("campaign left to other engines", campaign=name)
+
+    def refuse_left(self, name: str) -> None:
+        """Raise ControlError for a campaign that another engine may dial by now."""
+        if name in self._left:
+            raise ControlError(
+                f"campaign {name!r} is left to other engines, since its file is gone: put the file back and reload"
+            )
+
     async def _retire(self, name: str) -> None:
         """Let a campaign whose file is gone finish its calls and stop."""
+        if self._store.lease is not None:
+            self._leaving.add(name)
         self._log.info("campaign changed", campaign=name, key="(file)", before="present", after="gone: draining")
         if self._driver.refusal(name, "drain") is None:
             self._retired[name] = self.status_of(name)

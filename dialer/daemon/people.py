@@ -15,8 +15,6 @@ from dialer.domain.commands import BlockPerson
 from dialer.domain.events import PersonRefused, RegistryLoaded, StandingsChanged
 from dialer.domain.standing import RegistryCopy
 from dialer.storage.codec import Entry
-from dialer.storage.ownership_keeper import leased
-from dialer.storage.postgres import PostgresDatabase
 from dialer.storage.reading import Records
 from dialer.storage.store import Store
 
@@ -101,10 +99,12 @@ def refuse_without_daemon(store: Store, refused: RefusedRequest, who: str, now: 
 @contextmanager
 def for_a_moment(store: Store) -> Iterator[None]:
     """Let a store write a journal: on a database that is shared, that of an engine which no daemon dials for."""
-    if not isinstance(store.database, PostgresDatabase):
+    if store.database.shared_at is None:
         yield
         return
-    with leased(store.database.address, COMMANDS, holder()) as lease:
+    from dialer.storage.ownership_keeper import leased
+
+    with leased(store.database.shared_at, COMMANDS, holder()) as lease:
         store.own(lease)
         try:
             yield

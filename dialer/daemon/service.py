@@ -242,6 +242,7 @@ class Service:
                         ("gateway", gateway.run(threshold.hear)),
                         ("control", serve(listener, answers.answer)),
                         ("reload", self._reload_when_asked()),
+                        ("leaving", self._campaigns.leave_when_over()),
                         ("heartbeat", beat(self._driver, self._health)),
                         ("status", tell_systemd(self._driver)),
                         ("registries", watch_ages(lambda: self._campaigns.law, self._store, self._clock, self._log)),

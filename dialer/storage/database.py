@@ -103,6 +103,10 @@ class Database(Protocol):
     def require(self) -> None:
         """Raise StorageError where there is none to read yet."""
 
+    @property
+    def shared_at(self) -> str | None:
+        """The address at which other daemons reach it; None when it is for one daemon alone."""
+
     def has_sealed(self) -> bool:
         """Say whether there is a database with sealed values."""
 

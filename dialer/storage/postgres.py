@@ -73,6 +73,11 @@ class PostgresDatabase:
         """Raise StorageError where nothing is in it yet."""
         self.open_any().close()
 
+    @property
+    def shared_at(self) -> str | None:
+        """The address at which other daemons reach it."""
+        return self.address
+
     def has_sealed(self) -> bool:
         """Say whether there is a database with sealed values."""
         with self.explained(), closing(PostgresConnection(self._connect)) as connection:

@@ -144,6 +144,11 @@ class SqliteDatabase:
                 f"database {self.name}: there is none yet; the daemon makes it, or `dialer leads import`"
             )
 
+    @property
+    def shared_at(self) -> str | None:
+        """Give None: a file is for one daemon alone."""
+        return None
+
     def has_sealed(self) -> bool:
         """Say whether there is a database with sealed values at the path."""
         if not self.path.is_file():
