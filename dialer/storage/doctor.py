@@ -19,7 +19,7 @@ from dialer.engine.resuming import certainty
 from dialer.errors import StorageError
 from dialer.storage import rows
 from dialer.storage.database import Connection, Database
-from dialer.storage.evidence import GENESIS, entries, last_link, link, trimmed
+from dialer.storage.evidence import GENESIS, EvidenceWriter, Memory, entries, last_link, link, trimmed
 from dialer.storage.evidence_bodies import DeedBody
 from dialer.storage.imports import ERASED
 from dialer.storage.ownership import NOW, begin_counting, engine_of, first_number, last_number, next_call_key
@@ -301,7 +301,10 @@ def _with_attempts(lead: Lead, made: list[str]) -> Lead:
 def _add_evidence(store: Store, found: list[Finding]) -> str:
     wanted = {each.call_id for each in found}
     kept = [attempt for attempt in store.attempts(None, 0.0, inf) if attempt.call_id in wanted]
-    store.apply([RecordAttempt(attempt=attempt) for attempt in kept])
+    with store.writing() as connection:
+        evidence = EvidenceWriter(connection, store.vault, Memory())
+        evidence.take(None, None, [RecordAttempt(attempt=attempt) for attempt in kept])
+        evidence.flush()
     return f"added {len(kept)} attempts to the evidence"
 
 

@@ -43,9 +43,9 @@ from dialer.engine.recovery import spent
 from dialer.simulator.scenario import load_world
 from dialer.simulator.world import World
 from dialer.storage.codec import Entry
+from dialer.storage.database import Database
 from dialer.storage.evidence_check import check
 from dialer.storage.evidence_file import Wanted
-from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 from tests.laws import open_law
 from tests.parity.floor import START_AT, leads, policy
@@ -95,9 +95,9 @@ def policies() -> list[CampaignPolicy]:
 SCENARIO = load_world(str(Path(__file__).with_name("world.toml")))
 
 
-def fill(path: Path) -> None:
-    """Make a database with the leads of all campaigns."""
-    with Store(SqliteDatabase(path), make_vault()) as store:
+def fill(database: Database) -> None:
+    """Bring the leads of all campaigns into an empty database."""
+    with Store(database, make_vault()) as store:
         for rank, campaign in enumerate(policies()):
             with store.importing(campaign, "leads.csv", "0" * 64, START_AT) as session:
                 for each in leads(campaign, LEADS, rank * LEADS):
@@ -137,8 +137,8 @@ class Truth:
 class Shift:
     """The half day, with at most one kill or one jump of the clock in it."""
 
-    def __init__(self, path: Path, kill: Kill | None = None, *, jump_at_seq: int | None = None) -> None:
-        self.path = path
+    def __init__(self, database: Database, kill: Kill | None = None, *, jump_at_seq: int | None = None) -> None:
+        self.database = database
         self.jump_at_seq = jump_at_seq
         self.is_evening = False
         self.kill = kill
@@ -229,7 +229,7 @@ class Shift:
     # ------------------------------------------------------------------------------------- the kill
     def _start(self) -> None:
         """Do what a daemon does at its start."""
-        self.store = Store(SqliteDatabase(self.path), make_vault())
+        self.store = Store(self.database, make_vault())
         self.store.release_claims()
         earlier = EarlierRun(self.store, self.now)
         self.seq = self.store.next_seq()
@@ -302,10 +302,10 @@ class Shift:
                 assert agent.call_id in up
 
 
-def without_kill(path: Path) -> int:
+def without_kill(database: Database) -> int:
     """Run the day in peace; give the number of its last journal entry."""
-    fill(path)
-    shift = Shift(path).run()
+    fill(database)
+    shift = Shift(database).run()
     try:
         check_all(shift)
         return shift.seq - 1
@@ -313,20 +313,20 @@ def without_kill(path: Path) -> int:
         shift.close()
 
 
-def killed(path: Path, kill: Kill) -> None:
+def killed(database: Database, kill: Kill) -> None:
     """Run the day with a kill in it, and check all that must hold."""
-    fill(path)
-    shift = Shift(path, kill)
+    fill(database)
+    shift = Shift(database, kill)
     try:
         check_all(shift.run())
     finally:
         shift.close()
 
 
-def jumped(path: Path, seq: int) -> None:
+def jumped(database: Database, seq: int) -> None:
     """Run the day with a clock that goes on by an hour at once after an entry, and check all that must hold."""
-    fill(path)
-    shift = Shift(path, jump_at_seq=seq)
+    fill(database)
+    shift = Shift(database, jump_at_seq=seq)
     try:
         check_all(shift.run())
     finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from dialer.storage.sqlite import SqliteDatabase
 from tests.recovery.shift import OUTAGES_S, Kill, jumped, killed, without_kill
 
 SAMPLE = 20
@@ -44,12 +45,11 @@ def test_a_kill_at_any_journal_entry_loses_nothing(
     share: int, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nobody is called twice within a window, no fact is lost, and every person who answered is accounted for."""
-    last_seq = without_kill(folder / "quiet.db")
+    last_seq = without_kill(SqliteDatabase(folder / "quiet.db"))
     survived = 0
     for rank, kill in enumerate(kills(last_seq)[share::SHARES]):
-        path = folder / f"day_{rank}.db"
         try:
-            killed(path, kill)
+            killed(SqliteDatabase(folder / f"day_{rank}.db"), kill)
         except Exception as error:
             raise AssertionError(f"after {kill}: {error}") from error
         survived += 1
@@ -61,7 +61,7 @@ def test_a_kill_at_any_journal_entry_loses_nothing(
 
 def test_a_clock_that_jumps_while_calls_are_up_loses_nothing(folder: Path) -> None:
     """An hour passes at once: what waited is abandoned, what was silent is unknown, and all of it is counted."""
-    last_seq = without_kill(folder / "quiet.db")
+    last_seq = without_kill(SqliteDatabase(folder / "quiet.db"))
     step = last_seq // (SAMPLE if settings.get_current_profile_name() == "soak" else 5)
     for seq in range(step // 2, last_seq, step):
-        jumped(folder / f"jump_{seq}.db", seq)
+        jumped(SqliteDatabase(folder / f"jump_{seq}.db"), seq)

@@ -27,7 +27,8 @@ class Unplugged(Shift):
         self.dice = random.Random(5)
         self.every = every
         self.cuts = self.kept_last = self.checkpoints = 0
-        super().__init__(path)
+        self.path = path
+        super().__init__(SqliteDatabase(path))
 
     def _keep(self, entry: Entry) -> None:
         if self.dice.randrange(self.every):
@@ -79,7 +80,7 @@ def mixed(before: bytes, after: bytes, dice: random.Random) -> bytes:
 def test_a_power_cut_loses_nothing_that_was_committed(tmp_path: Path) -> None:
     """Whichever pages are missing, the database opens, holds every committed entry, and its evidence is whole."""
     path = tmp_path / "dialer.db"
-    fill(path)
+    fill(SqliteDatabase(path))
     is_soak = settings.get_current_profile_name() == "soak"
     shift = Unplugged(path, every=3 if is_soak else 60)
     try:

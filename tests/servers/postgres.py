@@ -155,6 +155,13 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return self.address(name)
 
+    def copy_database(self, address: str) -> str:
+        """Make a copy of a database that nobody uses and return its address."""
+        name = f"t{next(self._names)}"
+        with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {address.rpartition('/')[2]}")
+        return self.address(name)
+
     def drop(self, address: str) -> None:
         """Remove a database, and whoever is still connected to it."""
         name = address.rpartition("/")[2]
