@@ -19,6 +19,10 @@ setup: .venv/.installed ## Make .venv with the pinned packages (nothing to do wh
 demo: setup ## Run the main job on the shipped campaigns to its end
 	@$(BIN)/dialer demo
 
+.PHONY: demo-asterisk
+demo-asterisk: setup ## Run a small campaign over Mosquitto and Asterisk, with people and agents played by SIPp
+	@PYTHONPATH=. $(BIN)/python scripts/demo_asterisk.py
+
 .PHONY: run
 run: setup config.toml ## Run the daemon with config.toml until stopped
 	@exec $(BIN)/dialer run --config config.toml
