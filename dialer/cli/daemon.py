@@ -237,6 +237,8 @@ def _print_campaigns(answer: dict[str, Any]) -> None:
     console = console_for(sys.stdout)
     current = answer["status"]
     console.print(f"{_instant(answer['now'])} UTC, {current['lines_used']} of {current['lines']} lines in use")
+    if current["store_lag"] in STORE_LAGS:
+        console.print(STORE_LAGS[current["store_lag"]])
     rows = [campaign_cells(campaign) for campaign in current["campaigns"]]
     if not rows:
         console.print("no campaign is loaded")
@@ -248,6 +250,10 @@ def _print_campaigns(answer: dict[str, Any]) -> None:
         console.print(f"left out for want of width: {', '.join(left_out)}; `dialer campaign show NAME` has them")
 
 
+STORE_LAGS = {
+    "slow": "the store is slow: one call per reserved agent, until it catches up",
+    "stalled": "the store keeps orders waiting too long: no new calls, until it catches up",
+}
 STATUS_EXPENDABLE = ("mode", "open leads", "dials", "calls", "connects", "live answers", "agents")
 
 

@@ -8,20 +8,23 @@ all other news. On a clock that can be stopped, time stands still while a batch 
 is not ahead: that is why the simulator and the daemon on virtual time write the same journal.
 
 While the disk is full or the database lost nothing can be committed, so no order leaves and the engine hears nothing:
-calls that are up go on, their news waits, and the batch at hand is tried again.
+calls that are up go on, their news waits, and the batch at hand is tried again. Where the store is merely slow, the
+engine is told how slow, and dials less.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import TypeVar
 
 from dialer.daemon.clock import DaemonClock
+from dialer.daemon.lag import LagMeter
 from dialer.daemon.outgoing import Outgoing
 from dialer.daemon.writer import Claimed, Failed, Kept, Ledger, Report, Stuck, Writer
 from dialer.domain.commands import ClaimLeads, Command
-from dialer.domain.events import CallReleased, Event
+from dialer.domain.events import CallReleased, Event, StoreLagged
 from dialer.engine.engine import Engine
 from dialer.engine.status import EngineStatus
 from dialer.errors import DatabaseLost, DialerError, DiskFull
@@ -65,8 +68,9 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Batch:
-    """Entries on their way to the disk, and the events of which somebody wants to know."""
+    """Entries on their way to the disk since an instant, and the events of which somebody wants to know."""
 
+    since_at: float = inf
     entries: list[Entry] = field(default_factory=list)
     asked: list[_Waiting] = field(default_factory=list)
 
@@ -108,6 +112,10 @@ class Driver:
         self._retry: asyncio.TimerHandle | None = None
         self._again_s = AGAIN_MIN_S
         self._on_blocked = on_blocked
+        self._meter = LagMeter()
+        self._told = self._meter.lag
+        self._unblocked_at = -inf
+        self._calming: asyncio.TimerHandle | None = None
 
     # ---------------------------------------------------------------- for adapters, control and status
     def post(self, event: Event, on_kept: OnKept | None = None) -> None:
@@ -166,6 +174,11 @@ class Driver:
         """How many batches the engine is ahead of the disk."""
         return len(self._ahead)
 
+    @property
+    def lag_s(self) -> float:
+        """How long the last order waited, from the arrival of its cause until it left."""
+        return self._meter.lag_s
+
     def order_hang_ups(self, reason: str) -> int:
         """Tell the gateway to end every call in flight; what comes of it reaches the engine like all other news."""
         return self._outgoing.hang_up_all(reason)
@@ -193,8 +206,9 @@ class Driver:
             raise
         finally:
             self._disarm()
-            if self._retry is not None:
-                self._retry.cancel()
+            for timer in (self._retry, self._calming):
+                if timer is not None:
+                    timer.cancel()
             self._clock.hold("driver", None)
             self._clock.go_on()
             await self._writer.finish()
@@ -222,11 +236,13 @@ class Driver:
         while self._reports:
             self._land(self._reports.popleft())
         if self._blocked is None and self._has_room:
+            self._tell_lag()
             batch = self._handle_queued()
             # Where instants can tie, an order that has just left may be answered before the deadline.
             if self._is_timer_due and not self._queue and (is_quiet or not self._clock.can_stop):
                 self._is_timer_due = False
                 batch.entries += self._handle_deadline()
+                batch.since_at = min(batch.since_at, self._handled_at)
             self._hand_over(batch)
         if self._blocked is None and (self._ahead or self._claims):
             self._clock.stop()
@@ -250,6 +266,7 @@ class Driver:
             if waiting.event is None:
                 continue
             self._handled_at = max(self._handled_at, waiting.at)
+            batch.since_at = min(batch.since_at, waiting.at)
             entry = self._entry(waiting.event, self._engine.handle(waiting.event, self._handled_at))
             batch.entries.append(entry)
             if any(isinstance(command, ClaimLeads) for command in entry.commands):
@@ -300,6 +317,7 @@ class Driver:
                 self._let_out([self._ahead.popleft() for _ in range(batches)])
         if self._blocked is not None:
             self._blocked = None
+            self._unblocked_at = self._now()
             self._again_s = AGAIN_MIN_S
             self._on_blocked(None)
 
@@ -307,6 +325,8 @@ class Driver:
         """Send the orders of what is durable, then tell who waits or watches."""
         entries = [entry for batch in batches for entry in batch.entries]
         now = self._now()
+        if self._blocked is None:
+            self._meter.heed(self._waited_s(batches[0], now), now)
         for never in self._outgoing.let_out(entries, now) if entries else ():
             self._queue.append(_Waiting(never, now))
         for batch in batches:
@@ -329,6 +349,26 @@ class Driver:
                 waiting.done.set_result(None)
         self._retry = asyncio.get_running_loop().call_later(self._again_s, self._writer.again)
         self._again_s = min(self._again_s * 2.0, AGAIN_MAX_S)
+
+    # --------------------------------------------------------------------------------------------- lag
+    def _waited_s(self, batch: _Batch, now: float) -> float:
+        """Give what a batch has waited; waiting for room, or for a database that is gone, has a word of its own."""
+        return now - max(batch.since_at, self._unblocked_at)
+
+    def _tell_lag(self) -> None:
+        """Tell the engine when the lag has changed, ahead of what waits; a lag wants to be looked at again."""
+        now = self._now()
+        if self._ahead and self._waited_s(self._ahead[0], now) > self._meter.lag_s:
+            self._meter.heed(self._waited_s(self._ahead[0], now), now)
+        self._meter.calm(now)
+        if self._meter.lag is not self._told:
+            self._told = self._meter.lag
+            told = StoreLagged(lag=self._meter.lag, lag_s=self._meter.lag_s)
+            self._queue.appendleft(_Waiting(told, self._handled_at))
+        at = self._meter.calm_at()
+        if self._calming is not None:
+            self._calming.cancel()
+        self._calming = None if at is None else self._clock.call_at(at, self._wake.set)
 
     # -------------------------------------------------------------------------------- queue and timer
     def _now(self) -> float:

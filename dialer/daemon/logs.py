@@ -21,6 +21,8 @@ from dialer.domain.commands import (
     RecordDecision,
     RecordShadow,
 )
+from dialer.domain.events import StoreLagged
+from dialer.domain.lag import Lag
 from dialer.domain.records import Attempt, FloorFigures, PacingDecision, ShadowReport
 from dialer.leads.numbers import mask, mask_in
 from dialer.pacing.explain import explain
@@ -113,6 +115,8 @@ class Narrator:
 
     def __call__(self, entry: Entry) -> None:
         """Tell what came of one journal entry."""
+        if isinstance(entry.event, StoreLagged):
+            self._lag(entry.event)
         for command in entry.commands:
             match command:
                 case RecordAttempt(attempt=attempt) if attempt.released_at is not None:
@@ -139,6 +143,13 @@ class Narrator:
                     self._logger.info("do not call", seller=seller, numbers=masked, reason=reason)
                 case _:
                     pass
+
+    def _lag(self, event: StoreLagged) -> None:
+        if event.lag is Lag.NONE:
+            self._logger.warning("the store is fast enough again")
+        else:
+            dialing = "one call per reserved agent" if event.lag is Lag.SLOW else "no new calls"
+            self._logger.warning("the store lags", lag=event.lag, lag_s=round(event.lag_s, 3), dialing=dialing)
 
     def close(self) -> None:
         """Tell of the connects whose agents never said a word."""

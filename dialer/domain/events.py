@@ -6,6 +6,7 @@ is the `now` with which it is handled; a field `_at` is an instant that the repo
 
 from dataclasses import dataclass
 
+from dialer.domain.lag import Lag
 from dialer.domain.law import Law
 from dialer.domain.lead import Lead
 from dialer.domain.living import LivingCall
@@ -257,6 +258,14 @@ class LinesChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreLagged:
+    """The store became slower, or caught up; `lag_s` is what an order waited last. The driver measures it."""
+
+    lag: Lag
+    lag_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrainRequested:
     """The daemon is asked to end: no new calls from now on, live ones finish."""
 
@@ -284,5 +293,6 @@ Event = (
     | CampaignControlled
     | EarlierRunFound
     | LinesChanged
+    | StoreLagged
     | DrainRequested
 )

@@ -6,6 +6,7 @@ One rule governs: every `PlaceCall` leaves from here, with an allowing verdict o
 from dialer.domain.agent import Agent, AgentInput
 from dialer.domain.commands import OfferPreview, RecordDecision
 from dialer.domain.events import PreviewAccepted, PreviewSkipped
+from dialer.domain.lag import Lag
 from dialer.domain.policy import PacingMode
 from dialer.domain.records import PacingDecision
 from dialer.engine import agents, calls, leads, retry, shadowing, standing
@@ -33,7 +34,8 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
     leads.refill(state, campaign, now)
     if not campaign.agents or not len(campaign.hopper):
         return
-    if campaign.policy.pacing.mode is PacingMode.PREVIEW and not _is_infeasible(campaign, now):
+    is_shown = campaign.policy.pacing.mode is PacingMode.PREVIEW and state.lag is not Lag.STALLED
+    if is_shown and not _is_infeasible(campaign, now):
         _offer(state, campaign, now)
         return
     floor = look(state, campaign, now)
@@ -47,6 +49,8 @@ def pace(state: State, campaign: Campaign, now: float) -> None:
         now,
         dialing_ends_at=min(campaign.gate.closes_at(now), state.ends_at),
         open_leads=campaign.open_leads,
+        lag=state.lag,
+        lag_s=state.lag_s,
     )
     started = _start(state, campaign, decision, now)
     _keep_decision(state, campaign, decision, started, now)
@@ -147,6 +151,7 @@ def on_preview(state: State, event: PreviewAccepted | PreviewSkipped, now: float
         agents.change(state, agent, AgentInput.FREED, now)
         return campaign
     is_open = campaign.is_dialing and not state.is_draining and not _is_infeasible(campaign, now)
+    is_open = is_open and state.lag is not Lag.STALLED
     is_on_call = standing.is_in_flight(state, campaign.policy.seller, offer.lead)
     if not is_open or is_on_call or not _has_line(state, campaign, now):
         leads.settle(state, campaign, retry.pending(offer.lead, now + LINES_AGAIN_S))

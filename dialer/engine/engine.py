@@ -36,6 +36,7 @@ from dialer.domain.events import (
     PreviewSkipped,
     RegistryLoaded,
     StandingsChanged,
+    StoreLagged,
 )
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import BudgetSnapshot
@@ -166,6 +167,10 @@ class Engine:
                     self._recruit(campaign, now)
             case LinesChanged():
                 control.on_lines_changed(state, event, now)
+                for campaign in state.campaigns.values():
+                    self._settle(campaign, now)
+            case StoreLagged():
+                state.lag, state.lag_s = event.lag, event.lag_s
                 for campaign in state.campaigns.values():
                     self._settle(campaign, now)
             case DrainRequested():

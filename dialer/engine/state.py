@@ -11,6 +11,7 @@ from dialer.domain.agent import Agent, to_record
 from dialer.domain.call import Call
 from dialer.domain.commands import Command, RecordAgent, RecordAttempt, SaveLead
 from dialer.domain.events import CallDisposed
+from dialer.domain.lag import Lag
 from dialer.domain.law import Law
 from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
@@ -87,6 +88,8 @@ class State:
     returning: dict[str, int] = field(default_factory=dict)  # agent id -> a call of an earlier run that is up for them
     touched: dict[str, None] = field(default_factory=dict)  # ids of agents who changed and were not kept since
     is_draining: bool = False
+    lag: Lag = Lag.NONE  # of the store
+    lag_s: float = 0.0
     out: list[Command] = field(default_factory=list)
 
     def save(self, lead: Lead, campaign: Campaign) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from dialer.domain.agent import AgentState
 from dialer.domain.call import CallState
+from dialer.domain.lag import Lag
 from dialer.domain.records import PacingDecision, ShadowReport
 from dialer.engine import shadowing
 from dialer.engine.campaign import Campaign, CampaignState
@@ -90,6 +91,7 @@ class EngineStatus:
     lines_used: int
     campaigns: tuple[CampaignStatus, ...]
     agents: tuple[AgentStatus, ...]
+    store_lag: str = Lag.NONE  # as the driver measured it last: none, slow, stalled
 
 
 def status(state: State, now: float) -> EngineStatus:
@@ -112,6 +114,7 @@ def status(state: State, now: float) -> EngineStatus:
             )
             for agent in state.agents.values()
         ),
+        store_lag=state.lag,
     )
 
 

@@ -64,8 +64,9 @@ class DialDecision:
     """How many calls to start now, and why.
 
     `limited_by` is `wanted` when nothing cut the pacer's own answer; else what did: `lines`, `calls_per_second`,
-    `leads`, `no_agents`, `budget`, `guard`, `estimates`, `infeasible`, `floor`. `runner_up` is the bound that would
-    come next, with the calls it would allow. `terms` are the numbers behind the answer in a fixed order.
+    `leads`, `no_agents`, `budget`, `guard`, `estimates`, `infeasible`, `store_slow`, `store_stalled`, `floor`.
+    `runner_up` is the bound that would come next, with the calls it would allow. `terms` are the numbers behind the
+    answer in a fixed order.
     """
 
     calls: int

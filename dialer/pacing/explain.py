@@ -41,6 +41,7 @@ TERMS = {
     "cap": "the highest share of abandonments that is allowed",
     "hour_live": "live answers of the last hour",
     "hour_abandoned": "abandonments of the last hour",
+    "lag_s": "seconds from an event to the orders that it causes: they leave when the store has them",
 }
 """What a term means; whoever adds one to a pacer or to the governor adds it here."""
 
@@ -106,6 +107,10 @@ def _cause(decision: PacingDecision, terms: Mapping[str, float]) -> str:
             return f"the window could close above its cap{_breach(terms)}{held}"
         case "infeasible":
             return f"the people whom the detector takes for machines alone reach the cap{_people(terms)}"
+        case "store_slow":
+            return f"the store is slow{_lag(terms)}{held}"
+        case "store_stalled":
+            return f"the store keeps orders waiting too long{_lag(terms)}"
         case "floor":
             return f"what is known of the floor contradicts itself ({'; '.join(terms) or 'unsaid'}){held}"
         case other:
@@ -124,6 +129,10 @@ def _of(terms: Mapping[str, float], part: str, whole: str) -> str:
     if part not in terms or whole not in terms:
         return ""
     return f" ({term_text(part, terms[part])} of {term_text(whole, terms[whole])} live answers)"
+
+
+def _lag(terms: Mapping[str, float]) -> str:
+    return f": {terms['lag_s']:.1f} s from an event to its orders" if "lag_s" in terms else ""
 
 
 def _breach(terms: Mapping[str, float]) -> str:

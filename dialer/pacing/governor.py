@@ -22,12 +22,17 @@ they are fewer, counting one abandonment more, or what the calls in flight are e
 People taken for machines are abandoned whoever waits for them: a reserved agent does not help. They are in A, in L and
 in the last hour (`AbandonmentBudget.weighed`), and F brings as many of them as the window had per live answer. Where
 they alone reach the cap, no pacing could keep it, and the answer is no call at all, in every mode (`infeasible`).
+
+The store. What the engine orders leaves when it is durable, so a store that lags takes its lag off the time in which a
+person must be given an agent. Where it takes a good part of it every call holds a reserved agent (`store_slow`), where
+it takes most of it there is no call (`store_stalled`).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import exp, inf, lgamma, sqrt
 
+from dialer.domain.lag import Lag
 from dialer.pacing.base import DialDecision, Floor
 from dialer.pacing.budget import AbandonmentBudget
 from dialer.pacing.manual import progressive
@@ -131,6 +136,16 @@ class Governor:
         p_breach = beta_binomial_sf(spare, int(live_now) + 1, alpha, beta)
         # Answers that come together are abandoned together: the floor as it is knows more than the hour's rate.
         return p_breach if p_short is None else max(p_breach, p_short(decision.calls, spare))
+
+
+def heed_lag(decision: DialDecision, floor: Floor, lag: Lag, lag_s: float) -> DialDecision:
+    """Lower a decision to what a store that lags can bear."""
+    terms = (("lag_s", lag_s),)
+    if lag is Lag.STALLED:
+        return replace(decision, calls=0, limited_by="store_stalled", runner_up=None, terms=terms)
+    if lag is Lag.SLOW and decision.calls and not decision.reserve:
+        return _lower(decision, floor, "store_slow", terms)
+    return decision
 
 
 def refuse_infeasible(decision: DialDecision, budget: AbandonmentBudget, now: float) -> DialDecision:

@@ -45,7 +45,9 @@ from dialer.domain.events import (
     LeadsImported,
     PreviewAccepted,
     PreviewSkipped,
+    StoreLagged,
 )
+from dialer.domain.lag import Lag
 from dialer.domain.lead import Lead
 from dialer.domain.outcome import FAILURES, Outcome
 from dialer.domain.policy import CampaignPolicy, PacingMode
@@ -239,6 +241,11 @@ class EngineMachine(RuleBasedStateMachine):
         self.policies[name] = replace(self.policies[name], pacing=replace(self.policies[name].pacing, mode=mode))
         self.store.register(self.policies[name])
         self.send(CampaignLoaded(policy=self.policies[name]))
+
+    @rule(lag=st.sampled_from(list(Lag)))
+    def store_lags(self, lag: Lag) -> None:
+        """The store becomes slow, stalls or catches up, at any time."""
+        self.send(StoreLagged(lag=lag, lag_s=0.5))
 
     @rule(after_s=st.sampled_from([0.0, 0.1, 1.0, 2.0, 10.0, 70.0, 400.0, 1800.0]))
     def time_passes(self, after_s: float) -> None:

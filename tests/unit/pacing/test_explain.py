@@ -86,6 +86,14 @@ BUDGET = (("ready", 1.0), ("queued", 1.0), ("in_flight", 1.0), ("p_breach", 0.00
             {"limited_by": "floor", "is_reserved": True, "wanted": 0, "terms": (("3 ready of 2 agents", 1.0),)},
             "started 2: what is known of the floor contradicts itself (3 ready of 2 agents), so each",
         ),
+        (
+            {"limited_by": "store_slow", "is_reserved": True, "terms": (("lag_s", 0.42),)},
+            "started 2 of 3 wanted: the store is slow: 0.4 s from an event to its orders, so each call holds an agent",
+        ),
+        (
+            {"limited_by": "store_stalled", "calls": 0, "allowed": 0, "terms": (("lag_s", 1.25),)},
+            "the store keeps orders waiting too long: 1.2 s from an event to its orders",
+        ),
         ({"limited_by": "moon_phase"}, "limited by moon phase"),
         ({"limited_by": "wanted", "mode": "progressive", "is_reserved": True}, "one for each ready agent whom nobody"),
         (
