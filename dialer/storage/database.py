@@ -70,6 +70,12 @@ class Connection(Protocol):
     def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Add rows to a table, as fast as it goes."""
 
+    def upsert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows, each in the place of the one that has the same first column; no two of `rows` have."""
+
+    def change(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Change some columns of rows that are there; the first column says of which."""
+
     def make_private(self, name: str, like: str, columns: Sequence[str]) -> None:
         """Make an empty table for this connection alone: some columns of another table, of which the first is its key.
 
@@ -118,6 +124,9 @@ class Database(Protocol):
 
     def transaction(self, connection: Connection) -> AbstractContextManager[None]:
         """Run a block as one transaction: durable at its end, undone by an exception."""
+
+    def quick_transaction(self, connection: Connection) -> AbstractContextManager[None]:
+        """The same for many statements of which only a few give rows; a statement's `rowcount` is not known in it."""
 
     def snapshot(self, connection: Connection) -> AbstractContextManager[None]:
         """Run a block that only reads on one state of the database, whoever writes beside."""

@@ -35,7 +35,6 @@ TRIMMED_META = "evidence_trimmed"
 _ENCODE = msgspec.json.Encoder().encode
 _LAST = "SELECT seq, hash FROM evidence ORDER BY seq DESC LIMIT 1"
 _LAST_LAW = "SELECT seq, hash FROM evidence WHERE kind = 'law' ORDER BY seq DESC LIMIT 1"
-_APPEND = "INSERT INTO evidence (seq, at, kind, body, hash) VALUES (?, ?, ?, ?, ?)"
 _KEEP_TEXT = "INSERT INTO evidence_texts (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING"
 _SPAN = "SELECT seq, at, kind, body, hash FROM evidence WHERE seq BETWEEN ? AND ? ORDER BY seq"
 _WAS_ABANDONED = "SELECT is_abandoned FROM attempts WHERE call_id = ?"
@@ -123,7 +122,7 @@ class EvidenceWriter:
             seq += 1
             before = link(before, seq, sha256(body).digest())
             written.append((seq, at, kind, body, before))
-        self._connection.executemany(_APPEND, written)
+        self._connection.load("evidence", ("seq", "at", "kind", "body", "hash"), written)
         self._lines.clear()
         self._by_found.clear()
 

@@ -20,22 +20,19 @@ from dialer.storage.database import Connection
 from dialer.storage.imports import ERASED, Added, Tally, distinct, merge, not_its_own, own_consents
 from dialer.storage.proofs import refuse_dropped
 from dialer.storage.vault import Keyring, Vault
-from dialer.storage.writing import add_open_leads, counter, insert, raise_counter, register, upsert
+from dialer.storage.writing import add_open_leads, counter, insert, raise_counter, register
 
 MANY = 1_000
 """Rows that are looked up, and kept, together."""
 _COLUMNS = ", ".join(rows.LEAD_COLUMNS)
 _NUMBERS = ("number_index", "lead_id")
-_KEEP_CHANGED = upsert("gathered_leads", rows.LEAD_COLUMNS)
 _IS_ERASED = f"""SELECT 1 FROM blocked WHERE seller = ? AND number_index = ? AND (reason = '{ERASED}'
     OR EXISTS (SELECT 1 FROM lead_numbers JOIN leads USING (lead_id) JOIN campaigns ON campaigns.name = leads.campaign
     WHERE lead_numbers.number_index = blocked.number_index AND leads.reason = '{ERASED}'
     AND campaigns.seller = blocked.seller))"""
 """Whether a person asked this seller to be erased; one whom a campaign's retention gave up is on no such list."""
 _CHANGED = f"SELECT {_COLUMNS} FROM gathered_leads WHERE lead_id < ? ORDER BY lead_id"
-_MERGE = f"""UPDATE leads SET {", ".join(f"{name} = ?" for name in rows.LIST_COLUMNS)},
-    {", ".join(f"{name} = ?" for name in rows.NUMBER_COLUMNS)}, order_key = ?, place = ? WHERE lead_id = ?"""
-_ADD_NUMBER = insert("lead_numbers", ("number_index", "campaign", "lead_id"))
+_MERGED = ("lead_id", *rows.LIST_COLUMNS, *rows.NUMBER_COLUMNS, "order_key", "place")
 _MOVE_LEADS = f"""INSERT INTO leads ({_COLUMNS})
     SELECT {_COLUMNS} FROM gathered_leads WHERE lead_id >= ? ORDER BY lead_id"""
 _MOVE_NUMBERS = """INSERT INTO lead_numbers (number_index, campaign, lead_id)
@@ -44,6 +41,8 @@ _COUNT_OPEN = "SELECT count(*) FROM gathered_leads WHERE lead_id >= ? AND place 
 _ADD_IMPORT = insert(
     "imports", ("campaign", "source", "digest", "policy_digest", "at", "loaded", "merged", "unchanged")
 )
+_HAS_IMPORTED = "SELECT 1 FROM imports WHERE campaign = ? LIMIT 1"
+_HAS_BLOCKED = "SELECT 1 FROM blocked WHERE seller = ? LIMIT 1"
 _LAST_IMPORT = "SELECT coalesce(max(import_id), 0) FROM imports"
 
 
@@ -96,6 +95,24 @@ class _Chunk:
     consents: list[Consent] = field(default_factory=list)
 
 
+class _Sieve:
+    """Which numbers may have been gathered: those that may not are not looked for. 16 MiB, whatever the list."""
+
+    def __init__(self) -> None:
+        self._places = bytearray(1 << 24)
+
+    def add(self, numbers: Iterable[tuple[bytes, int]]) -> None:
+        """Take note of numbers, by their keyed hashes, of which three bytes tell a place."""
+        places = self._places
+        for index, _ in numbers:
+            places[int.from_bytes(index[:3])] = 1
+
+    def caught(self, indexes: Iterable[bytes]) -> list[bytes]:
+        """Give those that may be there: all that are and, of a million others, one in sixteen."""
+        places = self._places
+        return [index for index in indexes if places[int.from_bytes(index[:3])]]
+
+
 class LeadImport:
     """Leads on their way into a `Store`; see `Store.importing`, which owns connection and transaction."""
 
@@ -110,6 +127,8 @@ class LeadImport:
         connection.make_private("gathered_numbers", "lead_numbers", _NUMBERS)
         connection.execute(GATHERING)
         self._last_import = connection.execute(_LAST_IMPORT).fetchone()[0]
+        self._has_leads = bool(self._all(_HAS_IMPORTED, policy.name))
+        self._gathered = _Sieve()
         self._first_lead_id = self._next_lead_id = counter(connection, "next_lead_id")
 
     @property
@@ -166,15 +185,26 @@ class LeadImport:
 
     # ----------------------------------------------------------------------------- looking up
     def _look_up(self, indexes: list[bytes]) -> _Chunk:
-        """Find who has these numbers: of this import, else of the store as it is now; and who is not to be called."""
-        where, values = self._connection.among("number_index", indexes)
+        """Find who has these numbers: of this import, else of the store as it is now; and who is not to be called.
+
+        A look-up that can find nothing is left out: of a new list they would take as long as writing it.
+        """
         name, seller = self._policy.name, self._policy.seller
-        owners: dict[bytes, int] = dict(
-            self._all(f"SELECT number_index, lead_id FROM lead_numbers WHERE {where} AND campaign = ?", *values, name)
-        )
-        owners.update(self._all(f"SELECT number_index, lead_id FROM gathered_numbers WHERE {where}", *values))
-        barred = self._all(f"SELECT number_index FROM blocked WHERE {where} AND seller = ?", *values, seller)
+        owners: dict[bytes, int] = {}
+        if self._has_leads:
+            owners.update(self._among("lead_numbers", "number_index, lead_id", indexes, "campaign", name))
+        if known := self._gathered.caught(indexes):
+            owners.update(self._among("gathered_numbers", "number_index, lead_id", known))
+        barred: list[rows.Row] = []
+        if self._all(_HAS_BLOCKED, seller):
+            barred = self._among("blocked", "number_index", indexes, "seller", seller)
         return _Chunk(owners=owners, barred={index for (index,) in barred}, leads=self._leads(set(owners.values())))
+
+    def _among(self, table: str, columns: str, indexes: list[bytes], *equal: str) -> list[rows.Row]:
+        """Give the rows of a table with one of these numbers and, where a column is named, that value in it."""
+        where, values = self._connection.among("number_index", indexes)
+        and_, more = (f" AND {equal[0]} = ?", equal[1:]) if equal else ("", ())
+        return self._all(f"SELECT {columns} FROM {table} WHERE {where}{and_}", *values, *more)
 
     def _leads(self, ids: set[int]) -> dict[int, Lead]:
         """Give leads as this import left them, else as they stand in the store."""
@@ -245,8 +275,9 @@ class LeadImport:
         """Gather what became of a chunk."""
         self._connection.load("gathered_leads", rows.LEAD_COLUMNS, chunk.fresh.values())
         self._connection.load("gathered_numbers", _NUMBERS, chunk.numbers)
+        self._gathered.add(chunk.numbers)
         if chunk.changed:
-            self._connection.executemany(_KEEP_CHANGED, chunk.changed.values())
+            self._connection.upsert("gathered_leads", rows.LEAD_COLUMNS, list(chunk.changed.values()))
         if chunk.consents:
             gather(self._connection, self._vault, chunk.consents)
 
@@ -263,9 +294,8 @@ class LeadImport:
             merged = merge(known, gathered[known.lead_id], ())
             key = order_key(merged, self._policy.list.order)
             numbers = rows.number_values(merged.numbers, self._vault)
-            lines.append((*rows.list_values(merged, self._vault), *numbers, key, rows.place_of(merged), merged.lead_id))
+            lines.append((merged.lead_id, *rows.list_values(merged, self._vault), *numbers, key, rows.place_of(merged)))
             new = merged.numbers[len(known.numbers) :]
             added += [(self._vault.index(number.e164), merged.campaign, merged.lead_id) for number in new]
-        connection.executemany(_MERGE, lines)
-        if added:
-            connection.executemany(_ADD_NUMBER, added)
+        connection.change("leads", _MERGED, lines)
+        connection.load("lead_numbers", ("number_index", "campaign", "lead_id"), added)

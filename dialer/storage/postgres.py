@@ -125,6 +125,11 @@ class PostgresDatabase:
         assert isinstance(connection, PostgresConnection)
         return connection.block("BEGIN")
 
+    def quick_transaction(self, connection: Connection) -> AbstractContextManager[None]:
+        """Run a block as one transaction whose statements do not wait for each other."""
+        assert isinstance(connection, PostgresConnection)
+        return connection.block("BEGIN", is_piped=True)
+
     def snapshot(self, connection: Connection) -> AbstractContextManager[None]:
         """Run a block that only reads on one state of the database."""
         assert isinstance(connection, PostgresConnection)

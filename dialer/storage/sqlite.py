@@ -78,6 +78,22 @@ class SqliteConnection(sqlite3.Connection):
         marks = ", ".join("?" * len(columns))
         self.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
 
+    def upsert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows, each in the place of the one that has the same first column."""
+        changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+        marks = ", ".join("?" * len(columns))
+        self.executemany(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+            f" ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}",
+            rows,
+        )
+
+    def change(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Change some columns of rows that are there; the first column says of which."""
+        changes = ", ".join(f"{name} = ?" for name in columns[1:])
+        sql = f"UPDATE {table} SET {changes} WHERE {columns[0]} = ?"
+        self.executemany(sql, [(*row[1:], row[0]) for row in rows])
+
     def make_private(self, name: str, like: str, columns: Sequence[str]) -> None:
         """Make an empty table for this connection alone, in the temporary file that SQLite removes by itself."""
         for setting in ("journal_mode = OFF", "cache_size = -65536"):
@@ -166,6 +182,10 @@ class SqliteDatabase:
 
     def transaction(self, connection: Connection) -> AbstractContextManager[None]:
         """Run a block as one transaction of a connection."""
+        return transaction(connection)
+
+    def quick_transaction(self, connection: Connection) -> AbstractContextManager[None]:
+        """The same: no statement waits for anything but the disk."""
         return transaction(connection)
 
     @contextmanager

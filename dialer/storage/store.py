@@ -32,7 +32,7 @@ from dialer.storage.proofs import introduce, refuse_dropped
 from dialer.storage.reading import Records
 from dialer.storage.registries import KeptCopy, add_copy, drop_old
 from dialer.storage.vault import Vault
-from dialer.storage.writing import Gathered, add_open_leads, counter, insert, register
+from dialer.storage.writing import Gathered, add_open_leads, counter, register
 
 if TYPE_CHECKING:
     from dialer.storage.registries import Hashes
@@ -53,7 +53,6 @@ _NEXT_DUE = "SELECT min(due_at) FROM leads WHERE campaign = ? AND place = 1"
 _GIVE_BACK = "UPDATE leads SET place = (CASE WHEN due_at > 0 THEN 1 ELSE 0 END) WHERE place = 2"
 _RELEASE = f"{_GIVE_BACK} {HELD_BACK}"
 _LAST_SEQ = "SELECT coalesce(max(seq), ?) FROM journal WHERE seq BETWEEN ? AND ?"
-_APPEND = insert("journal", ("seq", "at", "entry"))
 
 
 class Store(Records):
@@ -72,9 +71,10 @@ class Store(Records):
         self._writer.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _transaction(self, *, is_quick: bool = False) -> Iterator[Connection]:
         """Run a block as one transaction: durable at its end, undone by an exception."""
-        with self.database.explained(), self.database.transaction(self._writer):
+        begin = self.database.quick_transaction if is_quick else self.database.transaction
+        with self.database.explained(), begin(self._writer):
             if self.lease is not None:
                 ownership.hold(self._writer, self.lease)
             refuse_dropped(self._writer, self.vault.key_id)
@@ -127,7 +127,7 @@ class Store(Records):
         """Claim up to `count` due leads in selection order; leads with a blocked number are finished instead."""
         taken: list[int] = []
         try:
-            with self._transaction() as connection:
+            with self._transaction(is_quick=True) as connection:
                 self._give_back(connection, campaign)
                 claimed = self._claim(connection, campaign, count, now, taken)
         except DatabaseLost:
@@ -198,7 +198,7 @@ class Store(Records):
     def apply(self, commands: Iterable[Command]) -> None:
         """Keep what the commands say, in one transaction; commands that are not for a store are ignored."""
         commands = tuple(commands)
-        with self._transaction() as connection:
+        with self._transaction(is_quick=True) as connection:
             evidence = EvidenceWriter(connection, self.vault, self._remembered)
             evidence.take(None, None, commands)
             gathered = Gathered(self.vault, self._engine_id)
@@ -210,7 +210,7 @@ class Store(Records):
         """Add one journal entry alone. `commit` adds it together with what it changes."""
         commands = tuple(commands)
         entry = Entry(seq=seq, at=now, event=event, commands=commands)
-        with self._transaction() as connection:
+        with self._transaction(is_quick=True) as connection:
             self._journal(connection, self._unwritten(connection, [entry]))
             gathered = Gathered(self.vault, self._engine_id)
             gathered.take([command for command in commands if isinstance(command, PlaceCall)])
@@ -226,7 +226,7 @@ class Store(Records):
         Entries that are there already, as after a commit whose answer was lost, change nothing.
         """
         entries = list(entries)
-        with self._transaction() as connection:
+        with self._transaction(is_quick=True) as connection:
             entries = self._unwritten(connection, entries)
             self._refuse_foreign(connection, entries)
             self._journal(connection, entries)
@@ -289,7 +289,9 @@ class Store(Records):
 
     def _journal(self, connection: Connection, entries: list[Entry]) -> None:
         if entries:
-            connection.executemany(_APPEND, [rows.entry_values(entry, self.vault) for entry in entries])
+            connection.load(
+                "journal", ("seq", "at", "entry"), [rows.entry_values(entry, self.vault) for entry in entries]
+            )
 
     def next_call_id(self) -> int:
         """Give the first call id that neither an attempt nor an order to dial ever used."""

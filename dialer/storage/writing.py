@@ -42,22 +42,12 @@ def insert(table: str, columns: tuple[str, ...]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
-def upsert(table: str, columns: tuple[str, ...]) -> str:
-    """Give the statement that inserts a row, or takes the place of the row with the same first column."""
-    changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
-    return f"{insert(table, columns)} ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}"
-
-
 _LEADS_AT_ONCE = 1_000
-_SAVE_LEAD = f"UPDATE leads SET {', '.join(f'{name} = ?' for name in rows.ENGINE_COLUMNS)} WHERE lead_id = ?"
-_SAVE_ATTEMPT = upsert("attempts", rows.ATTEMPT_COLUMNS)
-_ADD_SPAN = insert("agent_spans", rows.SPAN_COLUMNS)
-_SAVE_AGENT = upsert("agents", (*rows.AGENT_COLUMNS, "engine_id"))
+_SAVED = ("lead_id", *rows.ENGINE_COLUMNS)
+_AGENT = (*rows.AGENT_COLUMNS, "engine_id")
+_WORD = ("call_id", "word")
 _DROP_AGENT = "DELETE FROM agents WHERE agent_id = ? AND engine_id = ?"
-_KEEP_WORD = upsert("words", ("call_id", "word"))
 _DROP_WORD = "DELETE FROM words WHERE call_id = ?"
-_ADD_DECISION = insert("decisions", rows.DECISION_COLUMNS)
-_ADD_CHANGE = insert("changes", rows.CHANGE_COLUMNS)
 _BLOCK = (
     insert("blocked", ("seller", "number_index", "reason", "at", "who"))
     + " ON CONFLICT (seller, number_index) DO NOTHING"
@@ -128,15 +118,23 @@ class Gathered:
         present = [each for each in self._agents.values() if each.state != AgentState.LOGGED_OUT]
         gone = [each for each in self._agents.values() if each.state == AgentState.LOGGED_OUT]
         words = [word for word in self._words.values() if word is not None]
+        for table, columns, lines in (
+            ("attempts", rows.ATTEMPT_COLUMNS, list(self._attempts.values())),
+            ("agents", _AGENT, [(*rows.agent_values(agent), self._engine_id) for agent in present]),
+            ("words", _WORD, [rows.word_values(word, self._vault) for word in words]),
+        ):
+            if lines:
+                connection.upsert(table, columns, lines)
+        for table, columns, lines in (
+            ("agent_spans", rows.SPAN_COLUMNS, self._spans),
+            ("decisions", rows.DECISION_COLUMNS, self._decisions),
+            ("changes", rows.CHANGE_COLUMNS, self._changes),
+        ):
+            if lines:
+                connection.load(table, columns, lines)
         for statement, values in (
-            (_SAVE_AGENT, [(*rows.agent_values(agent), self._engine_id) for agent in present]),
             (_DROP_AGENT, [(agent.agent_id, self._engine_id) for agent in gone]),
-            (_KEEP_WORD, [rows.word_values(word, self._vault) for word in words]),
             (_DROP_WORD, [(call_id,) for call_id, word in self._words.items() if word is None]),
-            (_SAVE_ATTEMPT, list(self._attempts.values())),
-            (_ADD_SPAN, self._spans),
-            (_ADD_DECISION, self._decisions),
-            (_ADD_CHANGE, self._changes),
             (_BLOCK, self._blocked),
         ):
             if values:
@@ -162,10 +160,10 @@ def save_leads(connection: Connection, commands: Sequence[SaveLead], vault: Vaul
             line = _saved(connection, command, stored.get(command.lead.lead_id), vault)
             if line is not None:
                 was_finished = stored[command.lead.lead_id].place == rows.FINISHED
-                opened[command.lead.campaign] += was_finished - (line[0] == rows.FINISHED)
+                opened[command.lead.campaign] += was_finished - (line[1] == rows.FINISHED)
                 lines.append(line)
     if lines:
-        connection.executemany(_SAVE_LEAD, lines)
+        connection.change("leads", _SAVED, lines)
     for campaign, change in sorted(opened.items()):
         add_open_leads(connection, campaign, change)
 
@@ -191,7 +189,7 @@ def _stored(connection: Connection, commands: Sequence[SaveLead]) -> dict[int, _
 
 
 def _saved(connection: Connection, command: SaveLead, stored: _Stored | None, vault: Vault) -> rows.Row | None:
-    """Give the values of _SAVE_LEAD; None for a lead that stays as it is."""
+    """Give the values of _SAVED; None for a lead that stays as it is."""
     lead = command.lead
     if stored is None or stored.campaign != lead.campaign:
         raise StorageError(f"lead {lead.lead_id} of campaign {lead.campaign!r}: not in the store, so not saved")
@@ -200,7 +198,7 @@ def _saved(connection: Connection, command: SaveLead, stored: _Stored | None, va
     if stored.number_count != len(lead.numbers):
         lead = _with_new_numbers(connection, lead, vault)
     lead = with_places(lead, rows.to_number_facts(stored.number_facts))
-    return (*rows.engine_values(lead, command.order_key, vault), lead.lead_id)
+    return (lead.lead_id, *rows.engine_values(lead, command.order_key, vault))
 
 
 def _with_new_numbers(connection: Connection, lead: Lead, vault: Vault) -> Lead:

@@ -134,6 +134,32 @@ def test_the_files_of_the_state_follow_its_folder(tmp_path: Path) -> None:
     assert settings.control_socket == tmp_path / "elsewhere" / "dialer.sock"
 
 
+def test_a_database_may_be_on_a_server(tmp_path: Path) -> None:
+    """An address of PostgreSQL stays as it is; what else has the form of an address is no path."""
+    address = "postgresql://dialer@db.example:5432/dialer?sslmode=verify-full"
+    assert load(tmp_path, f'database = "{address}"').database == address
+    (fault,) = faults_of(tmp_path, 'database = "mysql://db.example/dialer"')
+    assert (fault.key, fault.hint) == ("database", "a server's address begins with postgresql://")
+    (fault,) = faults_of(tmp_path, 'database = "postgresql://db.example"')
+    assert fault.hint == "the name of the database is missing at its end"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:hush@db.example/dialer",
+        "postgresql://me@db.example/dialer?password=hush",
+        "postgresql://:hush@[",
+    ],
+)
+def test_a_password_in_the_address_is_refused_and_not_shown(tmp_path: Path, address: str) -> None:
+    """The file may be read by many; the message says where a password belongs, and never what it is."""
+    (fault,) = faults_of(tmp_path, f'database = "{address}"')
+    assert fault.key == "database"
+    assert "hush" not in str(fault)
+    assert "PGPASSWORD" in fault.expected or fault.found == "something that PostgreSQL cannot read"
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [
