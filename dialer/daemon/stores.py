@@ -1,7 +1,9 @@
 """Opening the database that the settings name, with its keyring: what the daemon and every command share."""
 
+import os
 from pathlib import Path
 
+from dialer.config.credentials import POSTGRES, secret
 from dialer.config.settings import Settings
 from dialer.storage.database import Database
 from dialer.storage.keyring import open_vault
@@ -14,6 +16,9 @@ def database_of(settings: Settings) -> Database:
     """Give the database that the settings name."""
     if isinstance(settings.database, Path):
         return SqliteDatabase(settings.database)
+    password = secret(POSTGRES)
+    if password is not None:
+        os.environ.setdefault("PGPASSWORD", password)  # where every connection of this process looks
     # psycopg takes a while to import, and most machines do without.
     from dialer.storage.postgres import PostgresDatabase
 

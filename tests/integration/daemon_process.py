@@ -64,15 +64,18 @@ done = {{ final = true, success = true }}
 """
 
 
-def prepare(folder: Path, *, speed: float = 60.0, drain_timeout_s: float = 20.0, loopback: str = "") -> Path:
-    """Write a configuration, one campaign and its list; give the configuration's path."""
+def prepare(
+    folder: Path, *, speed: float = 60.0, drain_timeout_s: float = 20.0, loopback: str = "", top: str = ""
+) -> Path:
+    """Write a configuration, one campaign and its list; give the configuration's path. `top` comes first in it."""
     (folder / "campaigns").mkdir()
     write_campaign(folder, "survey")
     (folder / "talkative.toml").write_text(TALKATIVE, encoding="utf-8")
     rows = "".join(f"Person {rank},07700 {900_000 + rank}\n" for rank in range(200))
     (folder / "campaigns" / "list.csv").write_text("name,phone\n" + rows, encoding="utf-8")
     config = folder / "config.toml"
-    config.write_text(CONFIG.format(speed=speed, drain_timeout_s=drain_timeout_s, loopback=loopback), encoding="utf-8")
+    text = CONFIG.format(speed=speed, drain_timeout_s=drain_timeout_s, loopback=loopback)
+    config.write_text(top + text, encoding="utf-8")
     return config
 
 
@@ -98,7 +101,6 @@ class Daemon:
         self.config = config
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notices.bind(str(config.parent / "notify"))
-        self._notices.settimeout(60.0)
         self.process = subprocess.Popen(
             [str(DIALER), "run", "--config", str(config)],
             stderr=subprocess.PIPE,
@@ -108,8 +110,9 @@ class Daemon:
         )
         self.log: list[dict[str, object]] = []
 
-    def wait_notice(self, word: str) -> str:
-        """Wait until systemd would have been told a word."""
+    def wait_notice(self, word: str, within_s: float = 60.0) -> str:
+        """Wait until systemd would have been told a word; raise TimeoutError when it is told nothing for so long."""
+        self._notices.settimeout(within_s)
         while True:
             notice = self._notices.recv(4096).decode()
             if word in notice:

@@ -5,9 +5,11 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,3 +209,23 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         ended = dialer("run", "--config", config)
     assert ended.returncode == 3
     assert f"metrics.listen 127.0.0.1:{port}: cannot listen" in ended.stderr
+
+
+def test_the_watchdog_starves_while_commits_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that dials feeds it; one whose commits do not return does not, until they do."""
+    monkeypatch.setenv("WATCHDOG_USEC", "300000")
+    config = prepare(tmp_path)
+    with running(config) as daemon:
+        daemon.wait_notice("WATCHDOG=1")
+        database = sqlite3.connect(tmp_path / "state" / "dialer.db", isolation_level=None)
+        database.execute("BEGIN IMMEDIATE")
+        beats = []
+        with suppress(TimeoutError):
+            while True:
+                beats.append(daemon.wait_notice("WATCHDOG=1", within_s=1.5))
+        assert len(beats) <= 2  # what was on its way already
+        database.execute("ROLLBACK")
+        database.close()
+        daemon.wait_notice("WATCHDOG=1")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait_end() == 0
