@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,8 +17,8 @@ from dialer.domain.lead import Callback, Lead, LeadState, PhoneNumber
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy, CompliancePolicy, HoursPolicy, NumberOrder, NumbersPolicy, RetryPolicy
 from dialer.domain.standing import Consent, RegistryCopy, Relationship
+from dialer.storage.database import Database
 from dialer.storage.registries import KeptCopy, sorted_hashes
-from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 from tests.laws import (
     attempt_rule,
@@ -333,9 +332,9 @@ OUTCOMES = ("nothing", "nothing", "refused", "talked", "abandoned", "unknown", "
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(any_database: Database) -> Iterator[Store]:
     """An empty database."""
-    with closing(Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault())) as made:
+    with closing(Store(any_database, make_vault())) as made:
         yield made
 
 
@@ -364,7 +363,9 @@ def fill(store: Store, world: World) -> None:
         store.add_registry(kept, ordered)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    ("any_database", "seed"), [("sqlite", 0), ("sqlite", 1), ("postgres", 0)], indirect=["any_database"]
+)
 @pytest.mark.parametrize("theme", THEMES)
 def test_groups_answer_as_the_gate_does_for_each_lead(store: Store, theme: str, seed: int) -> None:
     """The parts add up, each lead of a part has its reason and rule by itself, and the next instant is the earliest."""
