@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dialer.domain.law import Span
 from dialer.domain.lead import PhoneNumber
@@ -51,7 +52,12 @@ class Facts:
 
 def no_facts(policy: CampaignPolicy) -> Facts:
     """Give what `read_facts` does of a row whose list has no column with a fact."""
-    return Facts(source=policy.consent.source, contact_hours=(), relationship=_NOTHING, consents=())
+    return _only_source(policy.consent.source)
+
+
+@lru_cache(maxsize=64)
+def _only_source(source: str) -> Facts:
+    return Facts(source=source, contact_hours=(), relationship=_NOTHING, consents=())
 
 
 def read_facts(

@@ -15,6 +15,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from dialer.domain.lead import PhoneNumber
 from dialer.leads.jurisdictions import jurisdictions_of
+from dialer.leads.parsing import parse_plain
 from dialer.leads.zones import zones_of
 
 _IN_TEXT = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -136,6 +137,9 @@ def _split(text: str, region: str) -> list[str]:
 
 def _read(text: str, region: str, own_zone: str | None) -> PhoneNumber | Fault:
     """Read one number, without its extension."""
+    quick = parse_plain(text, region)
+    if quick is not None and (usable := _usable(quick, own_zone)) is not None:
+        return usable  # as written, the first of its interpretations, it is one that the tables know
     plain = EXTENSION.sub("", text)
     if (whole := WHOLE_FLOAT.fullmatch(plain)) is not None:
         plain = whole.group(1)

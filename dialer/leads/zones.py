@@ -5,7 +5,7 @@ import importlib.resources
 import zoneinfo
 
 import phonenumbers
-from phonenumbers import timezone
+from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
 from dialer.leads.jurisdictions import areas
 
@@ -74,33 +74,45 @@ def is_zone(name: str) -> bool:
     return True
 
 
-def _library_zones(number: phonenumbers.PhoneNumber, number_type: int | None) -> set[str]:
-    """Ask the library; what it would find out first, the type, costs half its time."""
-    if number_type is None:
-        number_type = phonenumbers.number_type(number)
-    if number_type == phonenumbers.PhoneNumberType.UNKNOWN:
-        return set()
-    if phonenumbers.is_number_type_geographical(number_type, number.country_code or 0):
-        return set(timezone.time_zones_for_geographical_number(number)) - {UNKNOWN}
-    return set(timezone.time_zones_for_number(number)) - {UNKNOWN}
-
-
 def zones_of(
     number: phonenumbers.PhoneNumber, region: str, kind: str, number_type: int | None = None
 ) -> tuple[str, ...]:
     """Return every zone in which the holder may be, sorted; empty when neither number nor country tells.
 
-    `number_type` is the library's, where the caller knows it already.
+    `number_type` is the library's, where the caller knows it already: to find it out costs half the time.
 
     Outside North America only fixed lines are tied to a place, so other kinds may be in any zone of their country. A
     North American mobile says where it was issued, not where its holder lives: no table mends that, the list's own zone
     column does.
     """
-    zones = _library_zones(number, number_type)
+    if number_type is None:
+        number_type = phonenumbers.number_type(number)
+    area = str(number.national_number)[:3] if number.country_code == 1 else ""
+    return _zones_at(_issued_in(number, number_type), area, region, kind == "fixed")
+
+
+def _issued_in(number: phonenumbers.PhoneNumber, number_type: int) -> str:
+    """Name the entry of the library's table in which a number lies: see its `timezone.time_zones_for_number`."""
+    country_code = number.country_code or 0
+    digits = str(country_code)
+    if number_type == phonenumbers.PhoneNumberType.UNKNOWN:
+        return ""
+    if phonenumbers.is_number_type_geographical(number_type, country_code):
+        digits += phonenumbers.national_significant_number(number)
+    for length in range(TIMEZONE_LONGEST_PREFIX, 0, -1):
+        if digits[:length] in TIMEZONE_DATA:
+            return digits[:length]
+    return ""
+
+
+@functools.lru_cache(maxsize=16_384)
+def _zones_at(entry: str, area: str, region: str, is_fixed: bool) -> tuple[str, ...]:
+    """Return the zones of an entry of the library's table and, in North America, of an area code; sorted."""
+    zones = set(TIMEZONE_DATA.get(entry, ())) - {UNKNOWN}
     everywhere = country_zones(region)
-    if number.country_code == 1:
-        zones.update(SPLIT_AREA_CODES.get(str(number.national_number)[:3], ()))
-    elif kind != "fixed" and len(zones) == 1:
+    if area:
+        zones.update(SPLIT_AREA_CODES.get(area, ()))
+    elif not is_fixed and len(zones) == 1:
         zones.update(everywhere)
     if not zones and len(everywhere) == 1:
         zones.update(everywhere)

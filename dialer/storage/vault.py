@@ -21,7 +21,7 @@ ID_BYTES = 4
 NONCE_BYTES = 12
 INDEX_BYTES = 16
 RANK_BYTES = 6  # 48 bits: distinct for any real list, and exact in every JSON reader
-_LAST_NUMBERS = 1024  # whose hashes are at hand: a number is looked for, then kept, or claimed, then called
+_LAST_NUMBERS = 1024  # whose hashes and ranks are at hand: one is read, then kept, or claimed, then called
 _HEAD_BYTES = 1 + ID_BYTES + NONCE_BYTES
 
 
@@ -44,6 +44,8 @@ class Vault:
         self._reread = reread
         self.index = lru_cache(maxsize=_LAST_NUMBERS)(self._hash)
         """Gives the keyed hash by which a number is found, from its E.164 text."""
+        self.rank = lru_cache(maxsize=_LAST_NUMBERS)(self._rank)
+        """Gives a lead's rank from its campaign and number."""
         self._take(keyring)
 
     def _take(self, keyring: Keyring) -> None:
@@ -106,7 +108,7 @@ class Vault:
         """Give a number's keyed hash: BLAKE2b as a MAC (RFC 7693), 16 bytes."""
         return hashlib.blake2b(e164.encode(), digest_size=INDEX_BYTES, key=self._index).digest()
 
-    def rank(self, campaign: str, e164: str) -> int:
+    def _rank(self, campaign: str, e164: str) -> int:
         """Give a lead its fixed pseudo-random rank in a campaign; without the key it tells nothing of the number."""
         named = f"{campaign}\n{e164}".encode()
         digest = hashlib.blake2b(named, digest_size=RANK_BYTES, key=self._index, person=b"rank").digest()

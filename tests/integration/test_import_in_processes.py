@@ -12,7 +12,7 @@ import pytest
 
 from dialer.config.campaign import load_campaign
 from dialer.daemon.imports import ImportReport, import_list
-from dialer.daemon.preparing import Job, prepare_row, prepared
+from dialer.daemon.preparing import Job, _prepare, prepared
 from dialer.domain.policy import CampaignPolicy, ListPolicy
 from dialer.errors import ListError
 from dialer.leads.columns import locate
@@ -168,9 +168,9 @@ def test_a_helper_that_dies_is_told_of(tmp_path: Path) -> None:
 def test_a_row_is_sealed_where_it_is_read() -> None:
     """What a helper hands over holds no number and no name in plain text."""
     job, rows = job_of(*SHIPPED[0])
-    leads = [prepare_row(row, job, VAULT).lead for row in rows[:50]]
-    assert sum(lead is not None for lead in leads) > 20
-    for lead in leads:
-        if lead is not None:
-            values = b" ".join(value for value in lead.values if isinstance(value, bytes))
-            assert not any(cell.encode() in values for row in rows[:50] for cell in row.cells if len(cell) > 6)
+    sealed = [_prepare(row, job, VAULT)[0] for row in rows[:50]]
+    assert sum(values is not None for values in sealed) > 20
+    for values in sealed:
+        if values is not None:
+            joined = b" ".join(value for value in values if isinstance(value, bytes))
+            assert not any(cell.encode() in joined for row in rows[:50] for cell in row.cells if len(cell) > 6)
