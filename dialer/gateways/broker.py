@@ -33,7 +33,7 @@ IN_FLIGHT_MAX = 100
 OUTBOX_MAX = 100_000
 RECEIVE_MAX = 1000  # messages that the broker sends ahead of their acknowledgement
 KEEPALIVE_S = 4
-STALL_S = 3.0
+STALL_S = 5.0
 """A broker that has not acknowledged the oldest publication for so long is taken for gone: a dead link says nothing."""
 CONNECT_S = 5.0
 AGAIN_MIN_S = 0.1

@@ -52,6 +52,7 @@ class _Order(_Message, frozen=True, kw_only=True):
     engine: Name
     token: Count
     number: Count
+    issued_at: Instant
     expires_at: Instant | None = None  # None: never too late
 
 

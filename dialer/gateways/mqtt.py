@@ -74,7 +74,7 @@ class MqttGateway:
     """A `Gateway` over any number of gateways that speak the contract.
 
     `token` grows from run to run of this engine: gateways obey the highest that they have seen. `owns` says of a call's
-    id whether it is one of this engine's.
+    id whether it is one of this engine's. `on_trip` hears how many seconds a gateway took to answer.
     """
 
     def __init__(
@@ -87,12 +87,14 @@ class MqttGateway:
         engine: str,
         token: int,
         owns: Callable[[int], bool] = lambda call_id: True,
+        on_trip: Callable[[str, float], None] = lambda gateway, trip_s: None,
     ) -> None:
         self._clock = clock
         self._log = log
         self._engine = engine
         self._token = token
         self._owns = owns
+        self._on_trip = on_trip
         self.remotes = {
             trunk.name: Remote(trunk.name, trunk.lines, Bucket(rate=trunk.calls_per_second)) for trunk in trunks
         }
@@ -193,6 +195,11 @@ class MqttGateway:
             ),
         )
 
+    def lost(self) -> dict[str, str | None]:
+        """Give each gateway by name, and why it can be given no orders now; None: it can."""
+        away = "its answer is awaited" if self._link.is_up else "the broker cannot be reached"
+        return {name: None if each.is_present else away for name, each in self.remotes.items()}
+
     def observe(self, commands: Sequence[Command]) -> None:
         """Show on the broker what an entry of the journal changed about agents."""
         self._desks.observe(commands)
@@ -233,13 +240,14 @@ class MqttGateway:
         """Publish an order that is good for so long; one for nobody is dropped: its call is over or of unknown fate."""
         if remote is None:
             return
-        expires_at = None if good_s is None else self._clock.now() + good_s + remote.ahead_s
+        issued_at = self._clock.now() + remote.ahead_s
         order = kind(
             v=VERSION,
             engine=self._engine,
             token=self._token,
             number=next(self._numbers),
-            expires_at=expires_at,
+            issued_at=issued_at,
+            expires_at=None if good_s is None else issued_at + good_s,
             **what,
         )
         trace = self._traces.get(what.get("call_id", 0))
@@ -274,7 +282,7 @@ class MqttGateway:
         now = self._clock.now()
         if isinstance(report, contract.Pong):
             if report.engine == self._engine:
-                remote.pong(report, now)
+                self._on_trip(remote.name, remote.pong(report, now))
                 self._ask_if_due(remote, now)
             message.ack()
             return
@@ -377,7 +385,7 @@ class MqttGateway:
     def _ping(self) -> None:
         self._pinged_at = now = self._clock.now()
         for name in self.remotes:
-            ping = contract.Ping(v=VERSION, engine=self._engine, token=self._token, number=0, at=now)
+            ping = contract.Ping(v=VERSION, engine=self._engine, token=self._token, number=0, issued_at=now, at=now)
             topic = contract.gateway_topic(name, "commands")
             self._link.publish(Outgoing(topic=topic, payload=contract.encode(ping), expires_s=5))
 

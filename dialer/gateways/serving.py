@@ -63,7 +63,8 @@ class Serving:
         self._name = name
         self._kind = kind
         self._lines = lines
-        self.epoch = int(clock.now() * 1000.0)
+        self._began_at = clock.now()
+        self.epoch = int(self._began_at * 1000.0)
         self._seq = 0
         self._book = CallBook()
         self._desks: dict[str, contract.Desk] = {}
@@ -130,6 +131,9 @@ class Serving:
             self._has_asked.set()
         elif order.expires_at is not None and now > order.expires_at:
             self._refuse(order, "expired")
+        elif isinstance(order, contract.Place) and order.issued_at < self._began_at:
+            # The life before this one may have dialed it and had no time to acknowledge. Asked, it is of unknown fate.
+            self.drops.count("before_start", contract.gateway_topic(self._name, "commands"))
         elif isinstance(order, contract.Place) and not self._book.open(order.call_id, order.engine, trace):
             if self._book.page(order.call_id) is None:
                 self._refuse(order, "asked_before")

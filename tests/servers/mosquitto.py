@@ -136,7 +136,8 @@ def set_passwords(path: Path, users: Sequence[tuple[str, str]]) -> None:
         subprocess.run([*programs(), "mosquitto_passwd", "-b", str(path), user, password], check=True)
 
 
-def _new_broker(settings: str = SETTINGS) -> Iterator[Mosquitto]:
+def own_broker(settings: str = SETTINGS) -> Iterator[Mosquitto]:
+    """Start a broker with settings of its own; for a fixture."""
     folder = Path(tempfile.mkdtemp(prefix="dialer-mqtt-"))
     broker = Mosquitto(folder, settings)
     try:
@@ -150,10 +151,10 @@ def _new_broker(settings: str = SETTINGS) -> Iterator[Mosquitto]:
 @pytest.fixture(scope="session")
 def shared_mosquitto() -> Iterator[Mosquitto]:
     """The broker that tests of this process share, each under topics of its own; never kill this one."""
-    yield from _new_broker()
+    yield from own_broker()
 
 
 @pytest.fixture
 def mosquitto() -> Iterator[Mosquitto]:
     """A broker for one test alone, to be killed, frozen and started again."""
-    yield from _new_broker()
+    yield from own_broker()
