@@ -95,7 +95,7 @@ _KEYS_OF = """SELECT leads.number_keys FROM lead_numbers JOIN leads USING (lead_
 
 # `number_index` first: the planner must not walk all of a seller's consents.
 _OF_NUMBERS = f"""SELECT consent_id, {_NAMES}, {", ".join(_KEPT)} FROM consents
-    WHERE number_index IN (%s) AND (seller = ? OR %s)
+    WHERE %s AND (seller = ? OR %s)
     ORDER BY obtained_at, consent_id"""
 _OF_SELLER = f"""SELECT consent_id, {_NAMES}, {", ".join(_KEPT)} FROM consents
     WHERE seller = ? AND revoked_at IS NULL AND length(number) > 0 ORDER BY consent_id"""
@@ -222,8 +222,9 @@ def consents_of(
     """
     if not numbers:
         return []
-    sql = _OF_NUMBERS % (", ".join("?" * len(numbers)), connection.contains("recipients"))
-    found = connection.execute(sql, (*numbers, seller, dumps(seller).decode())).fetchall()
+    where, values = connection.among("number_index", list(numbers))
+    sql = _OF_NUMBERS % (where, connection.contains("recipients"))
+    found = connection.execute(sql, (*values, seller, dumps(seller).decode())).fetchall()
     kept = [_to_kept(row, numbers[row[2]]) for row in found]
     return kept if at is None else [_as_of(connection, each, at) for each in kept]
 

@@ -34,7 +34,7 @@ _AT = "SELECT at FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1"
 _TRIMMED = "SELECT value FROM meta WHERE key = ?"
 _REMEMBER = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _OLDEST_OPEN = "SELECT min(placed_at) FROM attempts WHERE released_at IS NULL"
-_ATTEMPTS = "SELECT call_id, campaign, lead_id FROM attempts WHERE call_id IN (%s)"
+_ATTEMPTS = "SELECT call_id, campaign, lead_id FROM attempts WHERE %s"
 _ATTEMPTS_SINCE = "SELECT count(*), (SELECT max(seq) FROM journal) FROM attempts WHERE call_id >= ?"
 _COUNTERS = "SELECT (SELECT value FROM meta WHERE key = ?), coalesce((SELECT max(%s) FROM %s), 0)"
 
@@ -184,8 +184,8 @@ class _Checker:
 
     def _compare(self) -> None:
         """Find the attempts of some orders to dial."""
-        ids = [call_id for _, call_id, _ in self._orders]
-        found = self._connection.execute(_ATTEMPTS % ", ".join("?" * len(ids)), ids).fetchall()
+        where, values = self._connection.among("call_id", [call_id for _, call_id, _ in self._orders])
+        found = self._connection.execute(_ATTEMPTS % where, values).fetchall()
         attempts = {call_id: (campaign, lead_id) for call_id, campaign, lead_id in found}
         for seq, call_id, order in self._orders:
             attempt = attempts.get(call_id)

@@ -25,13 +25,13 @@ _NUMBERS_AT_ONCE = 10_000  # SQLite takes 32,766 values in a statement
 
 _PAST = """SELECT number_index, lead_id, call_id, subject, placed_at, is_abandoned, abandoned_at, outcome, is_live,
     bridged_at, is_refusal, disposed_at FROM attempts
-    WHERE number_index IN (%s) AND (placed_at >= ? OR is_refusal OR is_abandoned) AND placed_at <= ?
+    WHERE {numbers} AND (placed_at >= ? OR is_refusal OR is_abandoned) AND placed_at <= ?
     AND seller = ?"""
 _SHARING = """SELECT lead_numbers.number_index, leads.lead_id, leads.campaign, leads.number_keys
     FROM lead_numbers JOIN leads ON leads.lead_id = lead_numbers.lead_id
     JOIN campaigns ON campaigns.name = lead_numbers.campaign
-    WHERE lead_numbers.number_index IN (%s) AND leads.number_count > 1 AND campaigns.seller = ?"""
-_BLOCKED = "SELECT number_index, at FROM blocked WHERE number_index IN (%s) AND seller = ? AND at <= ?"
+    WHERE {numbers} AND leads.number_count > 1 AND campaigns.seller = ?"""
+_BLOCKED = "SELECT number_index, at FROM blocked WHERE {numbers} AND seller = ? AND at <= ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,15 @@ class Standings:
         """Add what there is of some numbers."""
         for kept in consents_of(connection, seller, numbers, at):
             known[kept.consent.number].consents.append(kept.consent)
-        marks = ", ".join("?" * len(numbers))
-        for row in connection.execute(_PAST % marks, (*numbers, at - PAST_S, at, seller)):
+        where, values = connection.among("number_index", list(numbers))
+        for row in connection.execute(_PAST.format(numbers=where), (*values, at - PAST_S, at, seller)):
             number = numbers[row[0]]
             known[number].past.append((row[1], _to_past(row, number, at)))
-        for number_index, lead_id, campaign, keys in connection.execute(_SHARING % marks, (*numbers, seller)):
+        sharing = _SHARING.format(numbers=connection.among("lead_numbers.number_index", list(numbers))[0])
+        for number_index, lead_id, campaign, keys in connection.execute(sharing, (*values, seller)):
             each = tuple(keys[place : place + INDEX_BYTES] for place in range(0, len(keys), INDEX_BYTES))
             known[numbers[number_index]].holders.append(_Holder(lead_id, campaign, each))
-        for number_index, blocked_at in connection.execute(_BLOCKED % marks, (*numbers, seller, at)):
+        for number_index, blocked_at in connection.execute(_BLOCKED.format(numbers=where), (*values, seller, at)):
             known[numbers[number_index]].blocked_at = blocked_at
         for registry, number in listed(self._shelf, copies, numbers):
             known[number].listed.append((registry, number))
@@ -146,8 +147,8 @@ def _read_foreign(
                 found.setdefault(lead_id, []).append(attempt)
     rest = {key: "" for holder in holders.values() for key in holder.keys if key not in numbers}
     for chunk in _chunks(rest):
-        marks = ", ".join("?" * len(chunk))
-        for row in connection.execute(_PAST % marks, (*chunk, at - PAST_S, at, seller)):
+        where, values = connection.among("number_index", list(chunk))
+        for row in connection.execute(_PAST.format(numbers=where), (*values, at - PAST_S, at, seller)):
             if row[1] in holders:
                 found.setdefault(row[1], []).append(_to_past(row, "", at))
     return found
