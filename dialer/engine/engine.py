@@ -155,8 +155,7 @@ class Engine:
                 self._recruit(control.on_loaded(state, event, now), now)
             case LawLoaded() | RegistryLoaded() | StandingsChanged() | PersonRefused():
                 control.on_law_event(state, event, now)
-                for campaign in state.campaigns.values():
-                    self._settle(campaign, now)
+                self._settle_all(now)
             case CampaignControlled():
                 campaign = control.on_controlled(state, event, now)
                 if campaign is not None:
@@ -167,8 +166,7 @@ class Engine:
                     self._recruit(campaign, now)
             case LinesChanged():
                 control.on_lines_changed(state, event, now)
-                for campaign in state.campaigns.values():
-                    self._settle(campaign, now)
+                self._settle_all(now)
             case StoreLagged():
                 state.lag, state.lag_s = event.lag, event.lag_s
                 for campaign in state.campaigns.values():
@@ -222,6 +220,11 @@ class Engine:
             name = next(iter(state.joined))
             del state.joined[name]
             self._work(state.campaigns[name], now)
+
+    def _settle_all(self, now: float) -> None:
+        """Work on every campaign: what changed concerns them all."""
+        for campaign in self._state.campaigns.values():
+            self._settle(campaign, now)
 
     def _work(self, campaign: Campaign, now: float) -> None:
         """Serve the waiting, start what may be started, and let agents go who have nothing to do."""

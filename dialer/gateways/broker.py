@@ -237,6 +237,7 @@ class Link:
             """Hands a message over in the callback that read it: no task and no queue between."""
 
             def put_nowait(queue, message: aiomqtt.Message) -> None:  # noqa: N805
+                """Take a message that was read."""
                 assert client is not None
                 self._take(client, message)
 
