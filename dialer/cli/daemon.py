@@ -56,9 +56,17 @@ def remote_factory(settings: "Settings") -> "GatewayFactory":
 
     def make(run: Run, policies: list[CampaignPolicy]) -> "tuple[Gateway, Adopt]":
         gateway = MqttGateway(
-            trunks, address_of(broker), run.clock, run.log, engine=settings.engine, token=run.token, owns=run.owns
+            trunks,
+            address_of(broker),
+            run.clock,
+            run.log,
+            engine=settings.engine,
+            token=run.token,
+            owns=run.owns,
+            on_trip=run.metrics.answered,
         )
         run.audiences.append(gateway)
+        run.health.gateways = gateway.lost
         return gateway, lambda policy: None
 
     return make
@@ -86,6 +94,7 @@ def loopback_factory(settings: "Settings") -> "GatewayFactory":
             agents=loopback.agents,
             agent_groups=loopback.agent_groups or named,
         )
+        run.health.gateways = lambda: {"loopback": None}
         return LoopbackGateway(world, run.clock), world.set_policy
 
     return make

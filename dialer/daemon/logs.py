@@ -24,6 +24,7 @@ from dialer.domain.commands import (
 from dialer.domain.events import StoreLagged
 from dialer.domain.lag import Lag
 from dialer.domain.records import Attempt, FloorFigures, PacingDecision, ShadowReport
+from dialer.gateways.contract import trace_of
 from dialer.leads.numbers import mask, mask_in
 from dialer.pacing.explain import explain
 from dialer.ports import Clock
@@ -167,6 +168,7 @@ class Narrator:
                 campaign=attempt.campaign,
                 lead_id=attempt.lead_id,
                 call_id=attempt.call_id,
+                trace=trace_of(attempt.campaign, attempt.lead_id, attempt.call_id),
                 agent_id=attempt.agent_id,
                 disposition=attempt.disposition,
             )
@@ -220,6 +222,7 @@ def attempt_fields(attempt: Attempt) -> dict[str, Any]:
         "campaign": attempt.campaign,
         "lead_id": attempt.lead_id,
         "call_id": attempt.call_id,
+        "trace": trace_of(attempt.campaign, attempt.lead_id, attempt.call_id),
         "number": mask(attempt.number),
         "outcome": None if attempt.outcome is None else attempt.outcome.value,
         "disposition": attempt.disposition,

@@ -92,7 +92,7 @@ class Metrics:
         )
         self._trip = Histogram(
             "dialer_gateway_round_trip_seconds",
-            "From a command to the gateway's word that it has it, on the wall.",
+            "From a ping to the gateway's answer, once a second.",
             ["gateway"],
             buckets=_TRIPS_S,
             registry=registry,
@@ -122,7 +122,7 @@ class Metrics:
         self._claim.observe(elapsed_s)
 
     def answered(self, gateway: str, elapsed_s: float) -> None:
-        """Count a gateway's word on a command."""
+        """Count a gateway's answer to a ping."""
         self._trip.labels(gateway).observe(elapsed_s)
 
     # ---------------------------------------------------------------------------------- from the journal

@@ -56,13 +56,15 @@ class Run:
     """What a gateway is told of the run that it is made for.
 
     `token` grows from run to run of one engine, on whichever machine; `owns` says of a call's id whether it is this
-    engine's. `audiences` are shown the floor.
+    engine's. `health` is told of lost gateways, `metrics` of round trips, and `audiences` are shown the floor.
     """
 
     clock: DaemonClock
     log: Logger
     token: int
     owns: Callable[[int], bool]
+    health: Health
+    metrics: Metrics
     audiences: list[Audience] = field(default_factory=list)  # a factory adds whom it makes
 
 
@@ -199,6 +201,8 @@ class Service:
             log=self._log,
             token=store.next_seq(),
             owns=lambda call_id: engine_of(call_id) == engine,
+            health=self._health,
+            metrics=self._metrics,
         )
 
     def _make_driver(self, store: Store, gateway: Gateway) -> Driver:

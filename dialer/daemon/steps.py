@@ -20,6 +20,7 @@ from dialer.domain.events import (
     EarlierRunFound,
     Event,
 )
+from dialer.gateways.contract import trace_of
 from dialer.storage.codec import Entry
 
 
@@ -50,9 +51,14 @@ class Steps:
                 self._calls.pop(command.attempt.call_id, None)
 
     def _tell(self, call_id: int, step: str, said: dict[str, Any]) -> None:
-        campaign, lead_id = self._calls.get(call_id, (None, None))
-        fields = {name: value for name, value in said.items() if value not in (None, "")}
-        self._logger.debug("call", step=step, campaign=campaign, lead_id=lead_id, call_id=call_id, **fields)
+        known = self._calls.get(call_id)
+        fields: dict[str, Any] = {"step": step}
+        if known is not None:
+            campaign, lead_id = known
+            fields |= {"campaign": campaign, "lead_id": lead_id, "trace": trace_of(campaign, lead_id, call_id)}
+        fields["call_id"] = call_id
+        fields |= {name: value for name, value in said.items() if value not in (None, "")}
+        self._logger.debug("call", **fields)
 
 
 Step = tuple[int, str, dict[str, Any]]

@@ -87,13 +87,17 @@ class Remote:
         """How many more calls may be started over it."""
         return self.lines - len(self.calls)
 
-    def pong(self, pong: contract.Pong, now: float) -> None:
-        """Take the answer to a ping: the quickest of the last ones tells best how far the clocks are apart."""
+    def pong(self, pong: contract.Pong, now: float) -> float:
+        """Take the answer to a ping: the quickest of the last ones tells best how far the clocks are apart.
+
+        Gives how long it took.
+        """
         trip_s = max(0.0, now - pong.ping_at)
         self.round_trip_s = trip_s
         self.answered_at = now
         self._trips.append((trip_s, pong.at - (pong.ping_at + trip_s / 2.0)))
         self.ahead_s = min(self._trips)[1]
+        return trip_s
 
     def is_silent(self, now: float) -> bool:
         """Whether it has not answered for too long."""

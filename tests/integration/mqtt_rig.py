@@ -139,6 +139,7 @@ class Rig:
         self.places: dict[str, Place] = {}
         self.wires: dict[str, Wire] = {}
         self.earlier: list[Witness] = []
+        self.trips: list[tuple[str, float]] = []  # a gateway's name, and how long it took to answer
         self.engine_wire = Wire(port)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -155,6 +156,7 @@ class Rig:
             self.log,
             engine="main",
             token=1,
+            on_trip=lambda name, trip_s: self.trips.append((name, trip_s)),
         )
         self.engine = Engine(lines=self._lines * len(trunks), calls_per_second=50.0 * len(trunks))
         self.driver = Driver(self.engine, self.store, self.gateway, self.clock)

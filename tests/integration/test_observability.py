@@ -105,6 +105,7 @@ def test_metrics_are_those_of_the_status(shown: Shown) -> None:
     assert sum(found["dialer_agents"].values()) == 4.0
     assert found["dialer_commit_seconds"]["dialer_commit_seconds_count",] > 0.0
     assert found["dialer_daemon_state"]["dialer_daemon_state", "running"] == 1.0
+    assert found["dialer_gateway_up"] == {("dialer_gateway_up", "loopback"): 1.0}
     assert re.search(r"7700\D?900|07700", page) is None
 
 
@@ -172,7 +173,7 @@ def test_promtool_takes_the_rules_and_they_raise_what_they_should(tmp_path: Path
 def test_every_step_of_a_call_is_in_the_log(shown: Shown) -> None:
     """From the order to the hang-up each line has the campaign, the lead and the call."""
     steps = [line for line in shown.log if line["event"] == "call"]
-    assert all({"campaign", "lead_id", "call_id", "step"} <= line.keys() for line in steps)
+    assert all({"campaign", "lead_id", "call_id", "trace", "step"} <= line.keys() for line in steps)
     ended = next(line for line in shown.log if line["event"] == "attempt" and line["outcome"] == "connected")
     of_call = [line["step"] for line in steps if line["call_id"] == ended["call_id"]]
     assert of_call[0] == "placed"

@@ -55,7 +55,8 @@ def test_a_call_is_followed_from_the_order_to_the_hang_up() -> None:
     )
     steps = ["placed", "ringing", "answered", "classified", "bridge", "bridged", "hang up", "released"]
     assert [line["step"] for line in lines] == steps
-    assert {(line["campaign"], line["lead_id"], line["call_id"]) for line in lines} == {("survey", 7, 5)}
+    whose = {(line["campaign"], line["lead_id"], line["call_id"], line["trace"]) for line in lines}
+    assert whose == {("survey", 7, 5, "survey/7/5")}
     assert (lines[0]["agent_id"], lines[3]["is_machine"], lines[6]["reason"]) == ("ann", False, "stopped")
 
 

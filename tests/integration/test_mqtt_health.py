@@ -1,0 +1,25 @@
+"""What health and metrics are told of gateways behind a broker: lost and back, and how long they take to answer."""
+
+from pathlib import Path
+
+from dialer.daemon.health import Health, Phase
+from tests.integration.mqtt_rig import rig
+from tests.servers.mosquitto import Mosquitto
+
+
+async def test_a_lost_gateway_is_told_and_the_last_one_ends_readiness(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """With one gateway left the daemon is ready; without a broker it is not, and says so; back again, it is."""
+    async with rig(mosquitto.port, tmp_path, gateways=2) as floor:
+        health = Health()
+        health.phase, health.gateways = Phase.RUNNING, floor.gateway.lost
+        await floor.until(lambda: {name for name, _ in floor.trips} == {"g0", "g1"})
+        assert all(0.0 <= trip_s < 10.0 for _, trip_s in floor.trips)
+        assert (floor.gateway.lost(), health.reasons()) == ({"g0": None, "g1": None}, [])
+        await floor.kill_gateway("g1")
+        await floor.until(lambda: floor.gateway.lost()["g1"] is not None)
+        assert health.reasons() == []
+        mosquitto.kill()
+        await floor.until(lambda: health.reasons() != [])
+        assert health.reasons()[0].startswith("gateway lost: g0: ")
+        mosquitto.start()
+        await floor.until(lambda: health.reasons() == [])
