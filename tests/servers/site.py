@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,11 @@ from dialer.daemon.stores import open_store
 from dialer.domain.records import Attempt
 from tests.servers.asterisk import SECRET, USER, Asterisk
 from tests.servers.mosquitto import Mosquitto
+from tests.servers.people import stories
 
 DIALER = Path(sys.executable).parent / "dialer"
 _END_S = 40.0
+_AWAIT_S = 60.0
 
 GATEWAY = """
 name = "west"
@@ -110,6 +112,7 @@ class Site:
         self.switch = Asterisk(self._made("asterisk"), agents=agents)
         self.gateway: subprocess.Popen[bytes] | None = None
         self.daemon: subprocess.Popen[bytes] | None = None
+        self.resumed_s: list[float] = []  # from each part's new start to the next call
 
     def _made(self, name: str) -> Path:
         path = self.folder / name
@@ -207,6 +210,71 @@ class Site:
             return list(store.attempts(None, 0.0, inf))
         finally:
             store.close()
+
+    # ------------------------------------------------------------------------------------------- breaking
+    def dialed(self) -> int:
+        """Give how many calls came to the far end."""
+        log = self.switch.people_log
+        return len(stories(log)) if log.exists() else 0
+
+    def await_dials(self, count: int) -> None:
+        """Wait until so many calls came to the far end."""
+        self._await(lambda: self.dialed() >= count, f"{count} calls")
+
+    def await_end(self) -> None:
+        """Wait until nobody is to be called now, and no call is up."""
+        self._await(self._is_over, "the end of all calls")
+
+    def _is_over(self) -> bool:
+        now = self.campaign()
+        is_due = now["open_leads"] and (now["next_due_at"] is None or now["next_due_at"] <= time.time())
+        return not is_due and not now["hopper"] and not sum(now["calls"].values())
+
+    def _await(self, is_so: Callable[[], bool], what: str) -> None:
+        assert self.daemon is not None
+        until = time.monotonic() + _AWAIT_S
+        while not is_so():
+            with suppress(subprocess.TimeoutExpired):
+                self.daemon.wait(timeout=0.02)  # the daemon's end would be an end of waiting, too
+            assert self.daemon.poll() is None and time.monotonic() < until, (
+                f"{what} did not come; the daemon: {self.log('daemon.log')[-3000:]}"
+            )
+
+    def _resume(self, before: int, since: float) -> None:
+        self.await_dials(before + 1)
+        self.resumed_s.append(time.monotonic() - since)
+
+    def kill_gateway(self) -> None:
+        """Kill the gateway's process with calls up, start it again, and wait for the next call."""
+        assert self.gateway is not None
+        self.gateway.kill()
+        self.gateway.wait(timeout=_END_S)
+        before, since = self.dialed(), time.monotonic()
+        self.start_gateway()
+        self._resume(before, since)
+
+    def kill_daemon(self) -> None:
+        """Kill the daemon with calls up, start it again, and wait for the next call."""
+        assert self.daemon is not None
+        self.daemon.kill()
+        self.daemon.wait(timeout=_END_S)
+        before = self.dialed()
+        self.start_daemon()
+        self._resume(before, time.monotonic())
+
+    def kill_switch(self) -> None:
+        """Kill Asterisk with calls up, start it again, and wait for the next call."""
+        self.switch.kill()
+        before, since = self.dialed(), time.monotonic()
+        self.switch.start()
+        self._resume(before, since)
+
+    def kill_broker(self) -> None:
+        """Kill the broker, start it again, and wait for the next call."""
+        self.broker.kill()
+        before, since = self.dialed(), time.monotonic()
+        self.broker.start()
+        self._resume(before, since)
 
     def log(self, name: str) -> str:
         """What a process wrote."""
