@@ -271,8 +271,10 @@ class MemoryStore:
         self.commit_batch([Entry(seq=seq, at=now, event=event, commands=tuple(commands))])
 
     def commit_batch(self, entries: Iterable[Entry]) -> None:
-        """Append entries and apply their commands, in order."""
+        """Append entries and apply their commands, in order; those that are there already change nothing."""
         for entry in entries:
+            if self._journal and entry.seq <= self._journal[-1].seq and entry in self._journal:
+                continue
             self.append(entry.seq, entry.at, entry.event, entry.commands)
             if type(entry.event) is CampaignLoaded:
                 self.register(entry.event.policy)

@@ -187,7 +187,7 @@ class PostgresConnection:
                 yield
                 if not is_piped and raw.info.transaction_status is pq.TransactionStatus.INERROR:
                     raise psycopg.errors.InFailedSqlTransaction("a statement of the transaction failed before")
-                self.execute("COMMIT")
+                self._cursor().execute(b"COMMIT", prepare=False)
         except BaseException:
             if not raw.closed and raw.info.transaction_status is not pq.TransactionStatus.IDLE:
                 _roll_back(raw)

@@ -280,6 +280,11 @@ def entry_values(entry: Entry, vault: Vault) -> Row:
     return (entry.seq, entry.at, vault.seal(line, ENTRY))
 
 
+def is_entry(column: bytes, entry: Entry, vault: Vault) -> bool:
+    """Say whether the column `entry` holds this very entry."""
+    return vault.open(column, ENTRY) == encode_entry(entry.seq, entry.at, entry.event, entry.commands)
+
+
 def to_entry(column: bytes, vault: Vault) -> Entry:
     """Read the column `entry`."""
     return decode_entry(vault.open(column, ENTRY))

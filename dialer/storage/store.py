@@ -280,7 +280,7 @@ class Store(Records):
             span = (written[0].seq, last)
             there = dict(connection.execute("SELECT seq, entry FROM journal WHERE seq BETWEEN ? AND ?", span))
             for entry in written:
-                if entry.seq not in there or rows.to_entry(there[entry.seq], self.vault) != entry:
+                if entry.seq not in there or not rows.is_entry(there[entry.seq], entry, self.vault):
                     raise StorageError(f"journal: expected a sequence number above {last}, found {entry.seq}")
         for before, entry in pairwise(entries):
             if entry.seq <= before.seq:

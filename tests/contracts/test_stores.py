@@ -453,6 +453,29 @@ def test_the_journal_comes_back_as_written(store: AnyStore) -> None:
         store.append(6, 1001.0, None, [])
 
 
+def test_entries_that_are_there_already_change_nothing(store: AnyStore) -> None:
+    """A batch is written again when nobody heard whether it was; another one with the same numbers is an error."""
+    load(store, make_lead(1), make_lead(2))
+    one, two = store.claim("spring", 2, 1000.0).leads
+    done = replace(one, state=LeadState.FINISHED, reason="sale", standing=None)
+    entries = [
+        Entry(seq=1, at=1000.0, event=None, commands=(RecordAttempt(attempt=make_attempt(7, 1000.0)),)),
+        Entry(seq=2, at=1000.5, event=CallRinging(call_id=7), commands=(SaveLead(lead=done, order_key="k"),)),
+    ]
+    later = Entry(seq=3, at=1001.0, event=CallRinging(call_id=8), commands=())
+    store.commit_batch(entries)
+    store.apply([SaveLead(lead=replace(done, reason="later"), order_key="k")])
+    store.commit_batch(entries)
+    store.commit_batch([*entries, later])
+    assert list(store.entries()) == [*entries, later]
+    assert [lead.reason for lead in store.leads("spring")] == ["later", ""]
+    assert store.counts("spring").open == 1
+    with pytest.raises(StorageError, match="above 3, found 2"):
+        store.commit_batch([replace(entries[1], at=1000.6), replace(later, seq=4)])
+    assert store.next_seq() == 4
+    assert two.lead_id == 2
+
+
 def test_many_leads_are_claimed_once_each_in_order(store: AnyStore) -> None:
     """Five hundred leads, claimed in steps with returns in between, come in order and never twice at a time."""
     load(store, *[make_lead(index, priority=index * 7 % 5, shuffle=index * 37 % 101) for index in range(500)])

@@ -276,7 +276,9 @@ def test_a_person_is_erased_from_what_is_left(worked: Path) -> None:
         forgotten = Forgotten(
             seller="Example Telecom", lead_ids=frozenset({5}), call_ids=frozenset({5}), numbers={number: "erased-5"}
         )
-        changed: Callable[[], int] = lambda: forget_in_journal(store._writer, store.vault, forgotten)  # noqa: E731
+        changed: Callable[[], int] = lambda: forget_in_journal(  # noqa: E731
+            store.database, store._writer, store.vault, forgotten
+        )
         assert changed() == 2
         assert changed() == 0
         assert journal.verify(store).fault_count == 0
