@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
-import structlog
-
 from dialer.daemon.clock import SystemClock
 from dialer.daemon.driver import Driver
+from dialer.daemon.logs import make_logger
+from dialer.domain.commands import DeskCommand, GatewayCommand
 from dialer.domain.events import (
     AgentReadied,
     CallBridged,
@@ -23,13 +23,17 @@ from dialer.domain.events import (
     LawLoaded,
     LeadsImported,
 )
+from dialer.domain.living import Living
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import AbandonmentPolicy, AgentsPolicy, CampaignPolicy, PacingMode, PacingPolicy, RetryPolicy
 from dialer.domain.records import Attempt
 from dialer.engine.engine import Engine
 from dialer.gateways.asterisk.adapter import AsteriskGateway
 from dialer.gateways.asterisk.settings import AgentSettings, AsteriskSettings, DeskSettings, DetectorSettings
-from dialer.ports import Gateway
+from dialer.gateways.broker import Address
+from dialer.gateways.mqtt import MqttGateway, Trunk
+from dialer.gateways.serving import Serving
+from dialer.ports import Gateway, Sink
 from dialer.storage.memory import MemoryStore
 from tests.laws import open_law
 from tests.parity.floor import leads
@@ -157,11 +161,29 @@ def attempts_of(store: MemoryStore) -> list[Attempt]:
     return list(store.attempts(None, 0.0, inf))
 
 
-def gateway_of(settings: AsteriskSettings) -> Callable[[SystemClock], Gateway]:
-    """An adapter in this process."""
-    return lambda clock: AsteriskGateway(
-        settings, clock.now, structlog.get_logger(), lines=LINES, calls_per_second=CALLS_PER_SECOND
-    )
+class Behind:
+    """An adapter behind a broker: the engine's side of the contract, and a process's worth of the gateway's side."""
+
+    def __init__(self, settings: AsteriskSettings, clock: SystemClock, port: int) -> None:
+        address, log = Address(host="127.0.0.1", port=port), make_logger("warning", "json", clock)
+        adapter = AsteriskGateway(settings, clock.now, log, lines=LINES, calls_per_second=CALLS_PER_SECOND)
+        self._served = Serving(adapter, address, clock, log, name="west", kind="asterisk", lines=LINES)
+        trunk = Trunk(name="west", lines=LINES, calls_per_second=CALLS_PER_SECOND)
+        self._gateway = MqttGateway([trunk], address, clock, log, engine="main", token=1)
+
+    async def run(self, sink: Sink) -> None:
+        """Run both sides."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._served.run())
+            group.create_task(self._gateway.run(sink))
+
+    def send(self, command: GatewayCommand | DeskCommand) -> None:
+        """Pass an order on."""
+        self._gateway.send(command)
+
+    async def living(self, asked: Mapping[int, float]) -> Living:
+        """Ask over the broker."""
+        return await self._gateway.living(asked)
 
 
 def wrong_outcomes(attempts: Iterable[Attempt], records: Mapping[str, Record]) -> list[tuple[str, str | None, str]]:

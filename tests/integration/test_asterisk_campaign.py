@@ -1,14 +1,14 @@
-"""A whole campaign over a real Asterisk: 500 leads, of whom SIPp plays everyone, and agents whom it plays, too."""
+"""A whole campaign over Mosquitto and Asterisk: 500 leads, each of them played by SIPp, as the agents are."""
 
 import pytest
 
 from dialer.domain.outcome import Outcome
 from tests.integration.asterisk_floor import (
+    Behind,
     attempts_of,
     campaign_run,
     cdr_of,
     desk_settings,
-    gateway_of,
     numbers,
     policy,
     unheard,
@@ -16,6 +16,7 @@ from tests.integration.asterisk_floor import (
 )
 from tests.servers.asterisk import Asterisk
 from tests.servers.ear import Ear
+from tests.servers.mosquitto import Mosquitto
 from tests.servers.people import behaviour, stories
 
 LEADS = 500
@@ -24,13 +25,14 @@ _PICKED_UP = {Outcome.CONNECTED, Outcome.ABANDONED, Outcome.ABANDONED_BY_CALLEE,
 
 
 @pytest.mark.timeout(200)
-async def test_a_campaign_runs_to_its_end_and_reports_what_happened(asterisk: Asterisk) -> None:
+async def test_a_campaign_runs_to_its_end_and_reports_what_happened(asterisk: Asterisk, mosquitto: Mosquitto) -> None:
     """Every outcome is what the person did, who was live heard an agent or the message, and nothing is left behind."""
     people = numbers(LEADS)
     ear = Ear(asterisk.people_ip)
     asterisk.play_people(ear.address)
     asterisk.play_agents()
-    store = await campaign_run(policy(asterisk), people, gateway_of(desk_settings(asterisk, SEATS)))
+    settings = desk_settings(asterisk, SEATS)
+    store = await campaign_run(policy(asterisk), people, lambda clock: Behind(settings, clock, mosquitto.port))
     attempts, told = attempts_of(store), stories(asterisk.people_log)
 
     assert sorted(each.number[-3:] for each in attempts) == sorted(people) and len(people) == LEADS

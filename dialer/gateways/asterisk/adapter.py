@@ -129,10 +129,12 @@ class AsteriskGateway:
             if at >= since_at and call_id not in switch.calls and call_id not in switch.over:
                 switch.denied.add(call_id)
                 calls.append(LivingCall(call_id=call_id, state=LivingState.NEVER))
-        agents = None
-        if switch.settings.agents.desks:
-            agents = tuple(seat.agent_id for seat in switch.seats.values() if seat.has_logged_in)
-        return Living(calls=tuple(sorted(calls, key=lambda call: call.call_id)), agents=agents)
+        desks = self._seats.at_desks()
+        return Living(
+            calls=tuple(sorted(calls, key=lambda call: call.call_id)),
+            agents=tuple(desk.agent_id for desk in desks) if switch.settings.agents.desks else None,
+            desks=desks,
+        )
 
     def _take(self, command: GatewayCommand | DeskCommand) -> None:
         if not self._is_running:

@@ -114,6 +114,7 @@ class Seat:
     channel: str | None = None
     call: "Call | None" = None
     has_logged_in: bool = False  # by telephone
+    is_ready: bool = False  # asked for work last
     has_music: bool = False
     digits: str = ""
     answered: "asyncio.Future[bool] | None" = None  # while the leg is rung

@@ -16,6 +16,7 @@ from dialer.domain.events import (
     BridgeFailed,
     CallBridged,
 )
+from dialer.domain.living import Desk
 from dialer.gateways.asterisk.ari import AriLost, AriRefused
 from dialer.gateways.asterisk.calls import Call, Doing, Seat
 from dialer.gateways.asterisk.dialing import Dialing
@@ -228,9 +229,17 @@ class Seats:
         """Say that an agent is there who logs in by telephone."""
         desk = self._desks.get(seat.agent_id)
         if desk is not None and not seat.has_logged_in:
-            seat.has_logged_in = True
+            seat.has_logged_in = seat.is_ready = True
             self._switch.report(AgentLoggedIn(agent_id=seat.agent_id, groups=desk.groups))
             self._switch.report(AgentReadied(agent_id=seat.agent_id))
+
+    def at_desks(self) -> tuple[Desk, ...]:
+        """Give who is logged in by telephone, and what they asked for last."""
+        return tuple(
+            Desk(agent_id=desk.agent_id, groups=desk.groups, is_ready=seat.is_ready)
+            for desk in self._desks.values()
+            if (seat := self._switch.seats.get(desk.agent_id)) is not None and seat.has_logged_in
+        )
 
     def ended(self, seat: Seat) -> None:
         """A leg is gone, and a talk with it."""
@@ -288,6 +297,8 @@ class Seats:
             return
         seat.digits = ""
         call = seat.call if seat.doing is Doing.TALKING else None
+        if wish in ("ready", "pause"):
+            seat.is_ready = wish == "ready"
         if wish == "ready":
             self._switch.report(AgentReadied(agent_id=seat.agent_id))
         elif wish == "pause":
