@@ -78,7 +78,7 @@ bench-pacing-quick: setup ## The same with few runs of a few scenarios, in three
 	@$(BIN)/python -m benchmarks.pacing --quick $(ARGS)
 
 .PHONY: bench-storage
-bench-storage: setup ## Measure the store: imports, journal, claims, restarts, beside the same by hand (ARGS="--rows 1000000")
+bench-storage: setup ## Measure the store on both databases, beside the same by hand (ARGS="--rows 1000000")
 	@$(BIN)/python -m benchmarks.storage $(ARGS)
 
 .PHONY: lists

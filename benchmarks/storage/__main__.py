@@ -4,9 +4,9 @@ import argparse
 import json
 import os
 import platform
-import sqlite3
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +14,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.storage.parts import Result, measure_claims, measure_import, measure_journal, measure_restart
+from benchmarks.storage.claiming import measure_claims
+from benchmarks.storage.grounds import Ground, grounds
+from benchmarks.storage.parts import measure_import, measure_journal, measure_restart
+from benchmarks.storage.results import Result
 
 PARTS = ("import", "journal", "claim", "restart")
+DATABASES = ("sqlite", "postgres")
 
 
 def arguments(words: Sequence[str] | None) -> argparse.Namespace:
@@ -25,25 +29,28 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=200_000, help="of the list that is imported")
     parser.add_argument("--leads", type=int, default=1_000_000, help="in the database that claims and a start work on")
     parser.add_argument("--events", type=int, default=50_000, help="that are committed")
-    parser.add_argument("--claims", type=int, default=500, help="of 100 leads each")
+    parser.add_argument("--claims", type=int, default=300, help="of 100 leads each")
+    parser.add_argument("--seconds", type=float, default=15.0, help="that a daemon goes on after its first call")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this part; may be repeated")
+    parser.add_argument("--database", choices=DATABASES, action="append", help="only on this one; may be repeated")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args(words)
 
 
-def measure(asked: argparse.Namespace, folder: Path) -> list[Result]:
-    """Measure the parts that were asked for, on SQLite."""
+def measure(asked: argparse.Namespace, ground: Ground, folder: Path) -> list[Result]:
+    """Measure the parts that were asked for, on one database."""
     parts: dict[str, Callable[[], list[Result]]] = {
-        "import": lambda: measure_import(folder, asked.rows),
-        "journal": lambda: measure_journal(folder, asked.events),
-        "claim": lambda: measure_claims(folder, asked.leads, asked.claims),
-        "restart": lambda: measure_restart(folder, asked.leads),
+        "import": lambda: measure_import(ground, folder, asked.rows),
+        "journal": lambda: measure_journal(ground, folder, asked.events),
+        "claim": lambda: measure_claims(ground, folder, asked.leads, asked.claims),
+        "restart": lambda: measure_restart(ground, folder, asked.leads, asked.seconds),
     }
     results: list[Result] = []
     for name in PARTS:
         if asked.part is None or name in asked.part:
-            print(f"storage: {name}", file=sys.stderr)
+            began = time.monotonic()
             results += parts[name]()
+            print(f"storage: {ground.title}: {name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     return results
 
 
@@ -67,17 +74,31 @@ def _figure(value: float) -> str:
 def main(words: Sequence[str] | None = None) -> None:
     """Measure, and print."""
     asked = arguments(words)
-    with tempfile.TemporaryDirectory(prefix="dialer-bench-") as folder:
-        results = measure(asked, Path(folder))
+    found: dict[str, list[Result]] = {}
+    with grounds(asked.database or DATABASES) as chosen:
+        for ground in chosen:
+            with tempfile.TemporaryDirectory(prefix="dialer-bench-") as folder:
+                found[ground.title] = measure(asked, ground, Path(folder))
     if asked.json:
-        print(json.dumps([{**asdict(each), "verdict": each.verdict} for each in results], indent=2))
+        print(
+            json.dumps(
+                {
+                    title: [{**asdict(each), "verdict": each.verdict} for each in results]
+                    for title, results in found.items()
+                },
+                indent=2,
+            )
+        )
         return
     console = Console(soft_wrap=False)
-    console.print(table(results, f"SQLite {sqlite3.sqlite_version}"))
+    for title, results in found.items():
+        console.print(table(results, title))
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
     console.print(
-        "by hand: the same rows with executemany into the same tables and indexes; blobs of the same size, batch and "
-        "sync; one UPDATE by the index; one SELECT of what a start reads. What is left of the difference is parsing, "
-        "sealing, evidence, standings and the rules."
+        "by hand: the same rows with executemany or COPY into the same tables and indexes; blobs of the same size, "
+        "batch and sync; one UPDATE by the index, while nothing else is done; one SELECT of what a start reads. What "
+        "is left of the difference is parsing, sealing, evidence, standings and the rules. "
+        f"Load of the machine at the end: {load}."
     )
 
 

@@ -1,12 +1,12 @@
 """A database of millions of leads and a day of attempts, written by hand in the store's own form.
 
-One rule governs this module: a row is what the store would have written, but all share one name and one rank on the
-list, and none is found by its number.
+One rule governs this module: a row is what the store would have written. So many are sealed one by one that the law
+finds nobody called too often; the others are theirs again, with another id, rank and key.
 """
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +16,8 @@ from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
 from dialer.engine.hopper import order_key
 from dialer.storage import rows
+from dialer.storage.database import Connection
 from dialer.storage.store import Store
-from dialer.storage.writing import insert
 
 
 def next_noon(at: float) -> float:
@@ -29,8 +29,22 @@ def next_noon(at: float) -> float:
 NOW = next_noon(time.time())
 DAY_S = 86_400.0
 ATTEMPTS = 20_000  # of today, one for each of the first leads
-CHUNK = 10_000
+SEALED = 50_000  # leads that are sealed one by one, behind those that were called
+_RANKS = 10_000_000
+_STEP = 7_654_321  # has no factor in common with it: ranks are spread evenly
 _ORDER = ("callback", "priority desc", "attempts asc", "shuffle")
+_COLUMNS = rows.LEAD_COLUMNS
+# Numbers of a fixed width, in the SQL that both databases know.
+_RANK = f"(leads.lead_id + ?) * {_STEP} % {_RANKS}"
+_CHANGED = {
+    "lead_id": "leads.lead_id + ?",
+    "shuffle": _RANK,
+    "order_key": f"? || substr(CAST(10000000000 + {_RANK} AS TEXT), 2) || '|'"
+    " || substr(CAST(1000000000000 + leads.lead_id + ? AS TEXT), 2)",
+}
+_AGAIN = f"""INSERT INTO leads ({", ".join(_COLUMNS)})
+    SELECT {", ".join(_CHANGED.get(name, f"leads.{name}") for name in _COLUMNS)} FROM leads
+    WHERE lead_id > ? AND lead_id <= ?"""
 
 
 def number_of(rank: int) -> str:
@@ -48,40 +62,72 @@ def lead_of(rank: int, *, was_called: bool) -> Lead:
     number = PhoneNumber(
         e164=number_of(rank), kind="mobile", region="GB", zones=("Europe/London",), jurisdictions=("GB",)
     )
-    lead = Lead(lead_id=rank, campaign=NAME, numbers=(number,), shuffle=rank * 7_654_321 % 10_000_000, name="Nobody")
+    lead = Lead(lead_id=rank, campaign=NAME, numbers=(number,), shuffle=rank * _STEP % _RANKS, name="Nobody")
     return lead if not was_called else replace(lead, attempts=1, due_at=NOW + DAY_S, last_outcome="no_answer")
 
 
 def fill(store: Store, leads: int) -> None:
     """Fill the tables of a store that knows its campaign."""
-    with closing(store.database.open_writer(store.vault)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("PRAGMA cache_size = -262144")
+    called = attempts_of(leads)
+    sealed = min(called + SEALED, leads)
+    with closing(store.database.open_writer(store.vault)) as connection, _unsorted(connection):
         connection.execute("BEGIN")
-        connection.executemany(insert("leads", rows.LEAD_COLUMNS), _leads(store, leads))
-        connection.executemany(insert("attempts", rows.ATTEMPT_COLUMNS), _attempts(store, attempts_of(leads)))
+        connection.load("leads", _COLUMNS, _leads(store, called, sealed))
+        for first in range(sealed, leads, SEALED):
+            _repeat(connection, called, first, min(SEALED, leads - first))
+        connection.load("lead_numbers", ("number_index", "campaign", "lead_id"), _numbers(store, leads, sealed))
+        connection.load("attempts", rows.ATTEMPT_COLUMNS, _attempts(store, called))
         connection.execute("UPDATE campaigns SET open_leads = ? WHERE name = ?", (leads, NAME))
-        counters = [(leads + 1, "next_lead_id"), (attempts_of(leads) + 1, "next_call_id")]
+        counters = [(leads + 1, "next_lead_id"), (called + 1, "next_call_id")]
         connection.executemany("UPDATE meta SET value = ? WHERE key = ?", counters)
         connection.execute("COMMIT")
-        connection.execute("ANALYZE")
 
 
-def _leads(store: Store, leads: int) -> Iterator[rows.Row]:
-    key_at = 2 + rows.ENGINE_COLUMNS.index("order_key")
-    numbers_at = 2 + rows.ENGINE_COLUMNS.index("numbers")
-    listed_at = 2 + len(rows.ENGINE_COLUMNS)
-    lead = lead_of(1, was_called=False)
-    same: rows.Row = (1, NAME, *rows.engine_values(lead, "", store.vault), *rows.list_values(lead, store.vault))
-    for rank in range(1, leads + 1):
-        was_called = rank <= attempts_of(leads)
-        lead = lead_of(rank, was_called=was_called)
-        key = order_key(lead, _ORDER)
-        if was_called:
-            yield (rank, NAME, *rows.engine_values(lead, key, store.vault), *same[listed_at:])
-        else:
-            numbers = rows.number_values(lead.numbers, store.vault)
-            yield (rank, *same[1:key_at], key, *same[key_at + 1 : numbers_at], *numbers, *same[listed_at:])
+@contextmanager
+def _unsorted(connection: Connection) -> Iterator[None]:
+    """Run a block with the indexes of the leads away, and make them at its end: that takes a fifth of the time."""
+    is_sqlite = connection.for_update == ""
+    if is_sqlite:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -262144")
+        made = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'leads' AND sql IS NOT NULL"
+    else:
+        connection.execute("SET synchronous_commit = off")
+        connection.execute("SET maintenance_work_mem = '256MB'")
+        made = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'leads' AND indexdef LIKE '% WHERE %'"
+    indexes = connection.execute(made).fetchall()
+    for name, _ in indexes:
+        connection.execute(f"DROP INDEX {name}")
+    yield
+    for _, sql in indexes:
+        connection.execute(sql)
+    connection.execute("ANALYZE" if is_sqlite else "VACUUM ANALYZE")
+
+
+def _leads(store: Store, called: int, sealed: int) -> Iterator[rows.Row]:
+    for rank in range(1, sealed + 1):
+        lead = lead_of(rank, was_called=rank <= called)
+        values = rows.engine_values(lead, order_key(lead, _ORDER), store.vault)
+        yield (rank, NAME, *values, *rows.list_values(lead, store.vault))
+
+
+def _repeat(connection: Connection, called: int, first: int, count: int) -> None:
+    """Write as many leads again as if they were others, with ids from `first` + 1 on."""
+    by = first - called
+    beginning = order_key(lead_of(called + 1, was_called=False), _ORDER)[: -len("|0000000000|000000000000") + 1]
+    values = {"lead_id": (by,), "shuffle": (by,), "order_key": (beginning, by, by)}
+    given = [value for name in _COLUMNS for value in values.get(name, ())]
+    connection.execute(_AGAIN, (*given, called, called + count))
+
+
+def _numbers(store: Store, leads: int, sealed: int) -> Iterator[tuple[bytes, str, int]]:
+    """Who has which number: nobody finds those that repeat others, but they are in the way as in any list."""
+    index = store.vault.index
+    known = sorted((index(number_of(rank)), NAME, rank) for rank in range(1, sealed + 1))
+    yield from known
+    step = (1 << 64) // max(1, leads)
+    for rank in range(sealed + 1, leads + 1):
+        yield ((rank * step).to_bytes(8, "big") + b"repeated", NAME, rank)
 
 
 def _attempts(store: Store, attempts: int) -> Iterator[rows.Row]:

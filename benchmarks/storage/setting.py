@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dialer.config.campaign import load_campaign
+from dialer.config.settings import load_settings
+from dialer.daemon import stores
 from dialer.domain.policy import CampaignPolicy
-from dialer.storage.keyring import open_vault
-from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 
 NAME = "bench"
@@ -63,7 +63,9 @@ _STEP = 7_654_321  # has no factor in common with ten million: every number come
 _HEAD = "name,phone,group,priority,city\n"
 
 
-def make_folder(folder: Path, campaign: str = KOREAN, start_at: float | None = None) -> Path:
+def make_folder(
+    folder: Path, campaign: str = KOREAN, start_at: float | None = None, *, database: str = "state/dialer.db"
+) -> Path:
     """Write a configuration and one campaign; give the configuration's path."""
     (folder / "campaigns").mkdir(parents=True)
     (folder / "campaigns" / f"{NAME}.toml").write_text(campaign, encoding="utf-8")
@@ -71,8 +73,11 @@ def make_folder(folder: Path, campaign: str = KOREAN, start_at: float | None = N
     config = folder / "config.toml"
     loopback = ""
     if start_at is not None:
-        loopback = f"[loopback]\nagents = 0\nstart_at = {datetime.fromtimestamp(start_at, UTC).isoformat()}\n"
-    config.write_text(f'state_dir = "state"\ncampaigns_dir = "campaigns"\n{loopback}', encoding="utf-8")
+        loopback = (
+            f"[loopback]\nagents = 40\nspeed = 10\nstart_at = {datetime.fromtimestamp(start_at, UTC).isoformat()}\n"
+        )
+    where = f'state_dir = "state"\ndatabase = "{database}"\ncampaigns_dir = "campaigns"\n'
+    config.write_text(f"{where}{loopback}", encoding="utf-8")
     return config
 
 
@@ -83,10 +88,7 @@ def policy_of(config: Path) -> CampaignPolicy:
 
 def open_store(config: Path) -> Store:
     """Open the database of a configuration."""
-    state = config.parent / "state"
-    return Store(
-        SqliteDatabase(state / "dialer.db"), open_vault(state / "keys.json", SqliteDatabase(state / "dialer.db"))
-    )
+    return stores.open_store(load_settings(config))
 
 
 def written(rank: int) -> str:

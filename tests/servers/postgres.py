@@ -55,9 +55,13 @@ def _free_port() -> int:
 
 @dataclass(slots=True)
 class PostgresServer:
-    """A server in a folder of its own; it can be killed and started again, as a machine would."""
+    """A server in a folder of its own; it can be killed and started again, as a machine would.
+
+    `settings` go beside those that all tests have, or before them.
+    """
 
     folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=_free_port)
     _process: subprocess.Popen[bytes] | None = None
     _programs: Path = Path()
@@ -98,7 +102,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and return when it takes connections."""
-        settings = _SETTINGS | {"port": str(self.port), "unix_socket_directories": str(self.folder)}
+        own = {"port": str(self.port), "unix_socket_directories": str(self.folder)}
+        settings = _SETTINGS | self.settings | own
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._command("postgres"), *(f"--{name}={value}" for name, value in settings.items())],

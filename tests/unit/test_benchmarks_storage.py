@@ -1,25 +1,52 @@
 """What the benchmark of the store measures and prints, at a thousandth of its size."""
 
 import json
+from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from benchmarks.storage import filling
 from benchmarks.storage.__main__ import arguments, main, table
-from benchmarks.storage.parts import Result, quantile
-from benchmarks.storage.setting import written
+from benchmarks.storage.grounds import SqliteGround
+from benchmarks.storage.results import Result, quantile
+from benchmarks.storage.setting import BRITISH, NAME, open_store, policy_of, written
+from dialer.engine.hopper import order_key
 from dialer.leads.numbers import read_numbers
 
 
 def test_every_part_can_be_measured(capsys: pytest.CaptureFixture[str]) -> None:
     """An import, a journal, claims and a start give figures above zero, each with its bar and its yardstick."""
-    main(["--rows", "1000", "--leads", "1000", "--events", "200", "--claims", "3", "--json"])
-    found = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
-    assert len(found) == 8
-    assert all(each["value"] > 0 for each in found.values())
-    assert sum(each["verdict"] in ("holds", "short") for each in found.values()) == 6
-    assert sum(each["yardstick"] is not None for each in found.values()) == 4
+    main(["--rows", "1000", "--leads", "1000", "--events", "200", "--claims", "3", "--seconds", "0.5", "--json"])
+    databases = json.loads(capsys.readouterr().out)
+    assert [title.split()[0] for title in databases] == ["SQLite", "PostgreSQL"]
+    for found in databases.values():
+        assert len(found) == 9
+        assert all(each["value"] > 0 for each in found)
+        assert sum(each["verdict"] in ("holds", "short") for each in found) == 7
+        assert sum(each["yardstick"] is not None for each in found) == 4
+
+
+def test_a_database_that_is_filled_by_hand_is_as_the_store_would_have_made_it(tmp_path: Path) -> None:
+    """Also where leads repeat others: each has the key of its rank and id, and all can be claimed in that order."""
+    config = SqliteGround().new(tmp_path / "filled", BRITISH, filling.NOW)
+    leads = filling.ATTEMPTS + filling.SEALED + 7
+    with open_store(config) as store:
+        store.register(policy_of(config))
+        filling.fill(store, leads)
+        for lead_id in (1, filling.ATTEMPTS + 1, leads - 6, leads):
+            made = filling.lead_of(lead_id, was_called=lead_id <= filling.ATTEMPTS)
+            found = store.lead(lead_id)
+            assert found is not None
+            assert replace(found, numbers=()) == replace(made, numbers=())
+            key = next(store._rows("SELECT order_key FROM leads WHERE lead_id = ?", lead_id))[0]
+            assert key == order_key(made, policy_of(config).list.order)
+        claimed = store.claim(NAME, 1_000, filling.NOW).leads
+        assert [each.shuffle for each in claimed] == sorted(each.shuffle for each in claimed)
+        counts = store.counts(NAME)
+        assert (counts.loaded, counts.open, counts.tried) == (leads, leads, filling.ATTEMPTS)
 
 
 def test_a_bar_is_held_or_not() -> None:
