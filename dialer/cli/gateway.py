@@ -85,6 +85,7 @@ async def until_stopped(served: "Serving") -> None:
     import signal
 
     from dialer.daemon import systemd
+    from dialer.daemon.heartbeat import feed_watchdog
     from dialer.daemon.supervision import routed
 
     serving = asyncio.ensure_future(served.run())
@@ -97,7 +98,10 @@ async def until_stopped(served: "Serving") -> None:
         await asyncio.wait([serving, ready], return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         systemd.notify("READY=1", "STATUS=connected to the broker")
+        feeding = asyncio.ensure_future(feed_watchdog(lambda: served.turns))
         try:
             await serving
         except asyncio.CancelledError:
             systemd.notify("STOPPING=1")
+        finally:
+            feeding.cancel()

@@ -37,6 +37,17 @@ def beat_every_s() -> float:
     return BEAT_EVERY_S if limit_s is None else min(BEAT_EVERY_S, limit_s / BEATS)
 
 
+async def feed_watchdog(turns: Callable[[], int]) -> None:
+    """Feed systemd's watchdog whenever a number has grown that grows with the work, until cancelled."""
+    seen = -1
+    while True:
+        now = turns()
+        if now != seen:
+            systemd.notify("WATCHDOG=1")
+        seen = now
+        await asyncio.sleep(beat_every_s())
+
+
 def tell_progress(health: Health) -> None:
     """Say that there was progress."""
     health.beat()

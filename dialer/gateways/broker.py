@@ -149,6 +149,7 @@ class Link:
         self._emptied = asyncio.Event()
         self.dropped = 0  # published and thrown away here, because nothing could be delivered for too long
         self.connections = 0
+        self.turns = 0  # connections tried and publications acknowledged: it grows as long as this client is at work
 
     @property
     def is_up(self) -> bool:
@@ -180,6 +181,7 @@ class Link:
         again_s = AGAIN_MIN_S
         is_told = False
         while True:
+            self.turns += 1
             try:
                 await self._connection()
             except aiomqtt.MqttError as error:
@@ -312,6 +314,7 @@ class Link:
         if task.cancelled() or task.exception() is not None:
             return  # the connection ends, and `_down` puts the message back
         self._in_flight.pop(task, None)
+        self.turns += 1
         if not self.waiting:
             self._emptied.set()
         self._pump()

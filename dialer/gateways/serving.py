@@ -106,6 +106,11 @@ class Serving:
         """How many calls are up, as far as was reported."""
         return self._book.calls_up
 
+    @property
+    def turns(self) -> int:
+        """A number that grows while this gateway is at work: what it says is acknowledged, or the broker looked for."""
+        return self._link.turns
+
     # ---------------------------------------------------------------------------------------- orders
     def _take(self, message: Incoming) -> None:
         """Take an order from the broker. It is acknowledged once the gateway has it."""

@@ -23,3 +23,16 @@ async def test_a_lost_gateway_is_told_and_the_last_one_ends_readiness(mosquitto:
         assert health.reasons()[0].startswith("gateway lost: g0: ")
         mosquitto.start()
         await floor.until(lambda: health.reasons() == [])
+
+
+async def test_a_gateway_is_at_work_with_and_without_a_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """What feeds its watchdog grows while its state is acknowledged, and while it looks for a broker that is away."""
+    async with rig(mosquitto.port, tmp_path) as floor:
+        serving = floor.places["g0"].serving
+        await floor.until(lambda: serving.turns > 3)
+        mosquitto.kill()
+        before = serving.turns
+        await floor.until(lambda: serving.turns > before + 2)
+        mosquitto.start()
+        before = serving.turns
+        await floor.until(lambda: serving.turns > before + 5)

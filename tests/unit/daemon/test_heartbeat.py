@@ -11,7 +11,7 @@ import pytest
 from dialer.daemon.clock import SystemClock
 from dialer.daemon.driver import Driver
 from dialer.daemon.health import Health
-from dialer.daemon.heartbeat import Reading, beat
+from dialer.daemon.heartbeat import Reading, beat, feed_watchdog
 from dialer.domain.events import CampaignLoaded, LawLoaded, LeadsClaimed
 from dialer.errors import DiskFull
 from dialer.storage.codec import Entry
@@ -131,6 +131,18 @@ async def test_a_driver_that_does_not_run_gives_no_pulse(notices: socket.socket)
     await asyncio.wait([beating], timeout=0.2)
     assert silent(notices)
     beating.cancel()
+
+
+async def test_work_that_does_not_grow_feeds_nobody(notices: socket.socket) -> None:
+    """A gateway's watchdog is fed when more was done since the last look, and starves when nothing was."""
+    turns = 0
+    feeding = asyncio.ensure_future(feed_watchdog(lambda: turns))
+    assert await heard(notices) == b"WATCHDOG=1"
+    await asyncio.wait([feeding], timeout=0.2)
+    assert silent(notices)
+    turns += 1
+    assert await heard(notices) == b"WATCHDOG=1"
+    feeding.cancel()
 
 
 def test_a_start_that_reads_asks_for_more_time(notices: socket.socket) -> None:
