@@ -15,6 +15,7 @@ def notify(*lines: str, environ: Mapping[str, str] = os.environ) -> bool:
     if not address.startswith(("/", "@")):
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        sender.setblocking(False)  # a reader that fell behind must not hold up calls
         try:
             sender.connect("\0" + address[1:] if address.startswith("@") else address)
             sender.sendall("\n".join(lines).encode())
