@@ -325,8 +325,9 @@ class Driver:
         """Send the orders of what is durable, then tell who waits or watches."""
         entries = [entry for batch in batches for entry in batch.entries]
         now = self._now()
-        if self._blocked is None:
-            self._meter.heed(self._waited_s(batches[0], now), now)
+        since_at = min(batch.since_at for batch in batches)
+        if self._blocked is None and since_at < inf:  # not for a pulse alone
+            self._meter.heed(self._waited_s(since_at, now), now)
         for never in self._outgoing.let_out(entries, now) if entries else ():
             self._queue.append(_Waiting(never, now))
         for batch in batches:
@@ -351,15 +352,16 @@ class Driver:
         self._again_s = min(self._again_s * 2.0, AGAIN_MAX_S)
 
     # --------------------------------------------------------------------------------------------- lag
-    def _waited_s(self, batch: _Batch, now: float) -> float:
+    def _waited_s(self, since_at: float, now: float) -> float:
         """Give what a batch has waited; waiting for room, or for a database that is gone, has a word of its own."""
-        return now - max(batch.since_at, self._unblocked_at)
+        return now - max(since_at, self._unblocked_at)
 
     def _tell_lag(self) -> None:
         """Tell the engine when the lag has changed, ahead of what waits; a lag wants to be looked at again."""
         now = self._now()
-        if self._ahead and self._waited_s(self._ahead[0], now) > self._meter.lag_s:
-            self._meter.heed(self._waited_s(self._ahead[0], now), now)
+        waited_s = self._waited_s(self._ahead[0].since_at, now) if self._ahead else 0.0
+        if waited_s > self._meter.lag_s:
+            self._meter.heed(waited_s, now)
         self._meter.calm(now)
         if self._meter.lag is not self._told:
             self._told = self._meter.lag
