@@ -6,6 +6,7 @@ issued: a list that knows the address has it in the column jurisdiction.
 """
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import PhoneNumberType
@@ -89,6 +90,7 @@ def jurisdictions_of(number: phonenumbers.PhoneNumber, region: str, number_type:
     return (region, "CA") if number_type == PhoneNumberType.TOLL_FREE else (region,)
 
 
+@lru_cache(maxsize=1_024)
 def country_of(code: str) -> str | None:
     """Give the country of a jurisdiction such as KR or US-FL; None when there is no such jurisdiction."""
     country, dash, part = code.partition("-")

@@ -99,7 +99,7 @@ def read_numbers(cell: str, region: str, own_zone: str | None = None) -> tuple[l
     it, and serves when the number itself tells none. A blank cell gives neither numbers nor faults.
     """
     text = _clean(cell)
-    if not any(char.isalnum() for char in text):  # a dash is how many lists write nothing
+    if not (text[-1:].isalnum() or any(char.isalnum() for char in text)):  # a dash is how many lists write nothing
         return [], []
     if len(text) > MAX_CELL:
         return [], [Fault(reason=Reason.MALFORMED_NUMBER, text=f"{len(text)} characters are no phone number")]

@@ -16,7 +16,7 @@ from dialer.leads.numbers import Fault, Reason, read_numbers
 from dialer.leads.source import Row
 from dialer.leads.zones import is_zone, place_zones
 
-KNOWN_FIELDS = ("number", "name", "segment", "priority", "zone", "external_id", "jurisdiction", *FACT_FIELDS)
+KNOWN_FIELDS = frozenset(("number", "name", "segment", "priority", "zone", "external_id", "jurisdiction", *FACT_FIELDS))
 WHOLE = re.compile(r"[+-]?\d{1,9}(?:\.0+)?")
 SHUFFLE_BYTES = 6  # 48 bits: distinct for any real list, and exact in every JSON reader
 
@@ -41,7 +41,7 @@ def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy, now: float, ra
 
     `rank` gives a lead its pseudo-random rank, from campaign and number (None: `shuffle_rank`).
     """
-    if any(cell.strip() for cell in row.cells[columns.width :]):
+    if len(row.cells) > columns.width and any(cell.strip() for cell in row.cells[columns.width :]):
         found = f"{len(row.cells)} cells under {columns.width} headings: a delimiter inside a cell that is not quoted?"
         return _rejected(Reason.TOO_MANY_CELLS, found)
     place = _text(row, columns, "jurisdiction").upper()
@@ -56,7 +56,7 @@ def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy, now: float, ra
     if WHOLE.fullmatch(priority) is None:
         return _rejected(Reason.BAD_PRIORITY, f"{priority!r} is no whole number of up to nine digits")
     numbers, faults = _numbers(row, columns, region, zone)
-    if zone is None:
+    if place and zone is None:
         numbers = tuple(_also_at(number, place) for number in numbers)
     if not numbers:
         nothing = Fault(reason=Reason.NO_NUMBER, text="no number in any of the number columns")
@@ -95,7 +95,7 @@ def _jurisdiction(place: str, numbers: tuple[PhoneNumber, ...]) -> str | None:
 
 def _also_at(number: PhoneNumber, place: str) -> PhoneNumber:
     """Add the zones of a known address of which the number tells nothing: people move, and area codes do not."""
-    if not place or any(code == place or code.startswith(f"{place}-") for code in number.jurisdictions):
+    if any(code == place or code.startswith(f"{place}-") for code in number.jurisdictions):
         return number
     return replace(number, zones=tuple(dict.fromkeys((*number.zones, *place_zones(place)))))
 
@@ -120,9 +120,9 @@ def _text(row: Row, columns: ColumnMap, name: str) -> str:
     places = columns.indexes.get(name)
     if not places:
         return ""
-    joined = " ".join([_cell(row, at) for at in places])
+    joined = _cell(row, places[0]) if len(places) == 1 else " ".join([_cell(row, at) for at in places])
     if joined.isascii() and joined.isprintable():  # as most cells are: nothing to hide, nothing to compose
-        return " ".join(joined.split())
+        return " ".join(joined.split()) if " " in joined else joined
     visible = "".join(char if unicodedata.category(char)[0] != "C" else " " for char in joined)
     return " ".join(unicodedata.normalize("NFC", visible).split())
 
