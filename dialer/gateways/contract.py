@@ -28,8 +28,11 @@ Instant = Annotated[float, Meta(ge=0, le=4_102_444_800)]  # POSIX seconds UTC, u
 Span = Annotated[float, Meta(ge=0, le=86_400)]  # seconds
 NAME_MAX = 64
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f/+#]")
-Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX, pattern=r"^[^\x00-\x1f\x7f/+#]*$")]
-Text = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$")]
+# Said by what must not be in it: a `$` would let a last line break pass.
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX, pattern=r"^(?![\s\S]*[\x00-\x1f\x7f/+#])")]
+TEXT_MAX = 500
+Text = Annotated[str, Meta(max_length=TEXT_MAX, pattern=r"^(?![\s\S]*\x00)")]
+Number = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}(?![\s\S])")]  # E.164
 Names = Annotated[tuple[Name, ...], Meta(max_length=100)]
 
 
@@ -62,9 +65,9 @@ class Place(_Order, frozen=True, kw_only=True):
     call_id: CallId
     campaign: Name
     lead_id: LeadId
-    to: Text
+    to: Number
     ring_timeout_s: Span
-    caller_id: Text | None = None
+    caller_id: Number | None = None
     agent_id: Name | None = None
     has_detector: bool = True
 

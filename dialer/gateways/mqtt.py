@@ -121,7 +121,7 @@ class MqttGateway:
             client_id=f"dialer-engine-{engine}",
             will=self._state("offline"),
             subscriptions=(*self._by_topic, *self._by_state, TOPICS),
-            on_message=self._take,
+            on_message=self.take,
             on_up=self._up,
             on_down=self._down,
             log=log,
@@ -261,7 +261,7 @@ class MqttGateway:
         )
 
     # --------------------------------------------------------------------------------------------- news
-    def _take(self, message: Incoming) -> None:
+    def take(self, message: Incoming) -> None:
         """Take a message from the broker; whatever is wrong with it, it is dropped, counted and acknowledged."""
         try:
             remote = self._by_topic.get(message.topic)
@@ -436,6 +436,7 @@ class MqttGateway:
                     self._order(
                         remote, contract.HangUp, None, call_id=call_id, reason="no attempt of ours is on this line"
                     )
+        remote.settled_epoch = whole.epoch
         if not remote.is_present:
             remote.is_present = True
             self._log.info(
@@ -445,16 +446,21 @@ class MqttGateway:
         return events
 
     def _moved(self, remote: Remote, whole: contract.Snapshot) -> list[Event]:
-        """Log in who is at a desk there and was not known to be, and out who is not there any more."""
+        """Log in who is at a desk there and was not known to be, and out who is not there any more.
+
+        In a new life of the gateway nobody wraps up a call of the one before: who asked for work there is ready.
+        """
         if whole.desks is None:
             return []
         events: list[Event] = []
+        is_new_life = remote.settled_epoch != whole.epoch
         for desk in whole.desks:
-            if desk.agent_id not in self._of_agent:
+            is_newcomer = desk.agent_id not in self._of_agent
+            if is_newcomer:
                 self._of_agent[desk.agent_id] = remote
                 events.append(AgentLoggedIn(agent_id=desk.agent_id, groups=desk.groups))
-                if desk.is_ready:
-                    events.append(AgentReadied(agent_id=desk.agent_id))
+            if desk.is_ready and (is_newcomer or is_new_life):
+                events.append(AgentReadied(agent_id=desk.agent_id))
         there = {desk.agent_id for desk in whole.desks}
         for agent_id in [each for each, at in self._of_agent.items() if at is remote and each not in there]:
             del self._of_agent[agent_id]

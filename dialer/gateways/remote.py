@@ -75,6 +75,7 @@ class Remote:
     unheard: dict[int, float] = field(default_factory=dict)  # of which nothing was heard yet
     question: Question | None = None
     asked_at: float = 0.0
+    settled_epoch: int | None = None  # the life whose calls and desks are known
     _trips: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
 
     @property

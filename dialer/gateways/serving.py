@@ -77,7 +77,7 @@ class Serving:
             client_id=f"dialer-gateway-{name}",
             will=self._state("offline"),
             subscriptions=(contract.gateway_topic(name, "commands"),),
-            on_message=self._take,
+            on_message=self.take,
             on_up=self._up,
             on_down=lambda: None,
             log=log,
@@ -112,7 +112,7 @@ class Serving:
         return self._link.turns
 
     # ---------------------------------------------------------------------------------------- orders
-    def _take(self, message: Incoming) -> None:
+    def take(self, message: Incoming) -> None:
         """Take an order from the broker. It is acknowledged once the gateway has it."""
         try:
             order = contract.decode(contract.ORDERS, message.payload)

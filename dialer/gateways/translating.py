@@ -17,6 +17,11 @@ def _shifted(at: float | None, by_s: float) -> float | None:
     return None if at is None else at + by_s
 
 
+def _text(words: str) -> str:
+    """Give a switch's words so that they can travel: what became of a call must not be lost for a strange cause."""
+    return words.replace("\0", "")[: contract.TEXT_MAX]
+
+
 def news_of(event: events.CallEvent, *, epoch: int, seq: int, at: float) -> contract.CallNews:
     """Put what a gateway says of a call on the wire."""
     head: dict[str, Any] = {"v": VERSION, "epoch": epoch, "seq": seq, "at": at, "call_id": event.call_id}
@@ -33,13 +38,13 @@ def news_of(event: events.CallEvent, *, epoch: int, seq: int, at: float) -> cont
                 greeting_end_at=event.greeting_end_at,
             )
         case events.CallFailed():
-            return contract.Failed(**head, outcome=event.outcome, cause=event.cause)
+            return contract.Failed(**head, outcome=event.outcome, cause=_text(event.cause))
         case events.CallBridged():
             return contract.Bridged(**head, agent_id=event.agent_id)
         case events.BridgeFailed():
-            return contract.BridgeFailed(**head, agent_id=event.agent_id, cause=event.cause)
+            return contract.BridgeFailed(**head, agent_id=event.agent_id, cause=_text(event.cause))
         case events.CallReleased():
-            return contract.Released(**head, by=event.by, cause=event.cause)
+            return contract.Released(**head, by=event.by, cause=_text(event.cause))
 
 
 def event_of(news: contract.CallNews, ahead_s: float) -> events.CallEvent:

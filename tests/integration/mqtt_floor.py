@@ -131,9 +131,11 @@ class Process:
         return self._end(signal.SIGTERM)
 
     def _end(self, how: signal.Signals) -> int:
+        assert self.process.stderr is not None
+        if self.process.stderr.closed:
+            return self.process.wait(60)
         if self.process.poll() is None:
             self.process.send_signal(how)
-        assert self.process.stderr is not None
         for line in self.process.stderr:
             if line.startswith("{"):
                 self.log.append(json.loads(line))

@@ -76,3 +76,57 @@ def test_an_agent_works_over_the_broker(mosquitto: Mosquitto, tmp_path: Path) ->
         desk.wait(state, lambda agent: agent["state"] == "logged_out")
         assert daemon.stop() == 0
     assert [each["disposition"] for each in attempts(tmp_path) if each["call_id"] == call_id] == ["done"]
+
+
+def settled(folder: Path) -> list[dict[str, object]]:
+    """Every attempt on record; none is open, and no lead was dialed again before the call before was over."""
+    made = attempts(folder)
+    assert [attempt["call_id"] for attempt in made if attempt["released_at"] is None] == []
+    over: dict[object, float] = {}
+    for attempt in made:
+        assert float(str(attempt["placed_at"])) >= over.get(attempt["lead_id"], 0.0)
+        over[attempt["lead_id"]] = float(str(attempt["released_at"]))
+    return made
+
+
+def test_a_gateway_process_that_is_killed_is_dialed_over_again(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """Its calls are of unknown fate, nobody is called for them again at once, and dialing goes on by itself."""
+    config = prepare(tmp_path, mosquitto.port, people=60, p_live=1.0, talk_s=3.0)
+    gateway = Process("gateway", "loopback", "--config", tmp_path / "north.toml")
+    try:
+        with process("run", "--config", config) as daemon:
+            daemon.wait_log("call", step="bridged")
+            gateway.kill()
+            daemon.wait_log("gateway lost", gateway="north")
+            with process("gateway", "loopback", "--config", tmp_path / "north.toml") as again:
+                daemon.wait_log("gateway present", gateway="north")
+                daemon.wait_log("call", step="bridged")
+                assert daemon.stop() == 0
+                assert again.stop() == 0
+    finally:
+        gateway.kill()
+    made = settled(tmp_path)
+    unknown = [attempt for attempt in made if "unknown" in (attempt["outcome"], attempt["released_by"])]
+    assert 1 <= len(unknown) <= 4
+    assert len({attempt["lead_id"] for attempt in made}) == len(made)
+
+
+def test_an_engine_that_is_killed_takes_up_its_calls_again(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """Calls that are up go on, what ended meanwhile is told once more, and nobody is called twice."""
+    config = prepare(tmp_path, mosquitto.port, people=60, p_live=1.0, talk_s=3.0)
+    with process("gateway", "loopback", "--config", tmp_path / "north.toml") as gateway:
+        with process("run", "--config", config) as daemon:
+            for _ in range(6):
+                daemon.wait_log("call", step="bridged")
+            daemon.kill()
+        left = [attempt["call_id"] for attempt in attempts(tmp_path) if attempt["released_at"] is None]
+        assert left
+        with process("run", "--config", config) as daemon:
+            taken = daemon.wait_log("earlier run taken over")
+            assert taken["fate_unknown"] == 0
+            daemon.wait_log("call", step="placed")
+            assert daemon.stop() == 0
+        assert gateway.stop() == 0
+    made = settled(tmp_path)
+    assert {attempt["outcome"] for attempt in made if attempt["call_id"] in left} == {"connected"}
+    assert len({attempt["lead_id"] for attempt in made}) == len(made)
