@@ -168,24 +168,34 @@ def restore(
                 check_keys(source, vault, str(file))
         with explained(part), closing(open_file(part)) as copy:
             source.backup(copy, pages=PAGES, progress=lambda _, left, total: progress(total - left, total))
+            with explained(file):
+                moved = _bring_registers(source, registers)
+            if moved:
+                copy.executemany("UPDATE registries SET path = ? WHERE path = ?", moved)
             for table in ("backup", "backup_files", "backup_digests"):
                 copy.execute(f"DROP TABLE {table}")
             copy.execute("VACUUM")
         _sync(part)
-        with explained(file):
-            _bring_registers(source, registers)
         _move_away(database)
         part.replace(database)
         _sync(database.parent)
     return found
 
 
-def _bring_registers(source: sqlite3.Connection, folder: Path) -> None:
-    """Write the registers' files that are not there as the backup has them; others stay."""
+def _bring_registers(source: sqlite3.Connection, folder: Path) -> list[tuple[str, str]]:
+    """Write the registers' files that are not there as the backup has them; give new and old names of those renamed.
+
+    A file that is there stays as it is, since the database there may need it: until the restored one is in its place,
+    and for the way back. One of the same name and another content is put beside it.
+    """
+    moved = []
     try:
         for name, digest in source.execute("SELECT name, digest FROM backup_digests").fetchall():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = folder / Path(name).name
+            if path.exists() and _file_digest(path) != digest:
+                path = path.with_name(f"{path.stem}.{digest[:16]}{path.suffix}")
+                moved.append((path.name, name))
             if path.exists() and _file_digest(path) == digest:
                 continue
             with _beside(path, "register") as part:
@@ -197,6 +207,7 @@ def _bring_registers(source: sqlite3.Connection, folder: Path) -> None:
             _sync(folder)
     except OSError as error:
         raise StorageError(f"registers {folder}: they cannot be written ({error.strerror})") from error
+    return moved
 
 
 def _file_digest(path: Path) -> str:

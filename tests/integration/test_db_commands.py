@@ -202,10 +202,44 @@ def test_a_backup_comes_back(config: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "kept as dialer.db.replaced" in done.stdout
     assert calls(config) == [1]
-    assert name.read_bytes() == kept
+    assert name.read_bytes() == b"changed"  # what is there stays; the backup's is put beside it
+    assert kept in [each.read_bytes() for each in registers.iterdir()]
     assert run("db", "check", "--config", config).exit_code == 0
     with closing(sqlite3.connect(database(config).with_name("dialer.db.replaced"))) as connection:
         assert connection.execute("SELECT count(*) FROM attempts").fetchone() == (2,)
+
+
+def listed(config: Path) -> list[int]:
+    """Which of four people the register in use lists."""
+    with open_store(load_settings(config)) as store:
+        [copy] = store.copies_in_use()
+        return [rank for rank in range(1, 5) if store.is_listed(copy, make_number(rank).e164)]
+
+
+def test_a_restore_that_stops_half_way_leaves_the_registers_alone(config: Path, tmp_path: Path) -> None:
+    """A register of the same name and another content is put beside the one that the database there needs.
+
+    So it works as before when the restore comes to nothing, and when what it replaced is put back.
+    """
+    file = tmp_path / "copy.dialer"
+    run("db", "backup", file, "--config", config)
+    database(config).unlink()
+    shutil.rmtree(database(config).parent / "registries")
+    with open_store(load_settings(config)) as store:
+        register(store, "TPS", [make_number(3).e164])
+    with closing(sqlite3.connect(database(config), isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        refused = run("db", "restore", file, "--replace", "--config", config)
+        other.execute("ROLLBACK")
+    assert refused.exit_code == 5, refused.output
+    assert "another process uses it" in refused.stderr
+    assert run("db", "check", "--config", config).exit_code == 0
+    assert listed(config) == [3]
+    for _ in range(2):
+        assert run("db", "restore", file, "--replace", "--config", config).exit_code == 0
+        assert run("db", "check", "--config", config).exit_code == 0
+        assert listed(config) == [1, 2]
+    assert len(list((database(config).parent / "registries").iterdir())) == 2
 
 
 def test_a_backup_is_restored_where_there_is_nothing(config: Path, tmp_path: Path) -> None:
