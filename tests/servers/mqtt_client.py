@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -17,7 +18,14 @@ WAIT_S = 30.0
 class MqttClient:
     """Connected until closed; `heard` has every message in order."""
 
-    def __init__(self, port: int, *topics: str, user: str | None = None, password: str | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        *topics: str,
+        user: str | None = None,
+        password: str | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
         self.heard: list[paho.MQTTMessage] = []
         self.granted: list[Any] = []
         self.is_refused = False
@@ -27,6 +35,8 @@ class MqttClient:
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         if user is not None:
             self._client.username_pw_set(user, password)
+        if ca_file is not None:
+            self._client.tls_set(str(ca_file))
         self._client.on_connect = self._connected
         self._client.on_subscribe = self._granted
         self._client.on_message = self._hear
@@ -78,9 +88,11 @@ class MqttClient:
 
 
 @contextmanager
-def mqtt_client(port: int, *topics: str, user: str | None = None, password: str | None = None) -> Iterator[MqttClient]:
+def mqtt_client(
+    port: int, *topics: str, user: str | None = None, password: str | None = None, ca_file: Path | None = None
+) -> Iterator[MqttClient]:
     """A client that leaves at the end."""
-    client = MqttClient(port, *topics, user=user, password=password)
+    client = MqttClient(port, *topics, user=user, password=password, ca_file=ca_file)
     try:
         yield client
     finally:
