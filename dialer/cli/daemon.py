@@ -34,10 +34,39 @@ def run(config: ConfigOption = CONFIG) -> None:
     settings = load_settings(config)
 
     async def serve() -> None:
-        factory = remote_factory(settings) if settings.trunks else loopback_factory(settings)
-        await Service(settings, factory).run()
+        await Service(settings, gateway_factory(settings)).run()
 
     asyncio.run(serve())
+
+
+def gateway_factory(settings: "Settings") -> "GatewayFactory":
+    """Say how to make the gateway that the settings ask for."""
+    if settings.trunks:
+        return remote_factory(settings)
+    return loopback_factory(settings) if settings.asterisk is None else asterisk_factory(settings, settings.asterisk)
+
+
+def asterisk_factory(settings: "Settings", path: Path) -> "GatewayFactory":
+    """Say how to make the adapter to an Asterisk on this machine, inside the daemon."""
+    from dialer.cli.gateway_asterisk import make_asterisk
+    from dialer.config.asterisk_file import load_asterisk_gateway
+    from dialer.daemon.service import Run
+    from dialer.domain.policy import CampaignPolicy
+    from dialer.errors import ConfigError
+    from dialer.ports import Gateway
+
+    file = load_asterisk_gateway(path)
+    if settings.loopback.speed != 1.0 or settings.loopback.start_at is not None:
+        raise ConfigError("expected no loopback.speed and no loopback.start_at: telephones ring in real time")
+
+    def make(run: Run, policies: list[CampaignPolicy]) -> "tuple[Gateway, Adopt]":
+        log = run.log.bind(gateway=file.name)
+        gateway = make_asterisk(
+            file, run.clock.now, log, lines=settings.lines, calls_per_second=settings.calls_per_second
+        )
+        return gateway, lambda policy: None
+
+    return make
 
 
 def remote_factory(settings: "Settings") -> "GatewayFactory":

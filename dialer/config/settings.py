@@ -22,6 +22,9 @@ from dialer.config.values import DistinctFiles, ExistingFile, Name, Names, resol
 KEYS_VARIABLE = "DIALER_KEYS"
 """The environment variable that names the keyring in place of config.toml."""
 
+SERVER = ("postgresql://", "postgres://")
+"""How the address of a database on a PostgreSQL server begins."""
+_DATABASE = "a path to a file, or an address such as postgresql://dialer@db.example:5432/dialer"
 SOCKET_PATH_BYTES_MAX = 107  # Linux keeps 108 bytes for the path of a Unix socket, the last one a NUL
 PORT_MAX = 65_535
 _ADDRESS = re.compile(r"([0-9.]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})")
@@ -54,7 +57,7 @@ class TrunkSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything in config.toml, with absolute paths.
+    """Everything in config.toml, with absolute paths. `database` is a file, or an address on a PostgreSQL server.
 
     `rules` are the operator's own ruleset files; `full_view` the users and, with an @ in front, groups of the operating
     system who may see whole telephone numbers; `engine` names what dials, for daemons that share a database;
@@ -63,7 +66,7 @@ class Settings:
     """
 
     state_dir: Path
-    database: Path
+    database: Path | str
     control_socket: Path
     campaigns_dir: Path
     drain_timeout_s: float
@@ -79,6 +82,7 @@ class Settings:
     listen: tuple[str, int] | None = None
     trunks: tuple[TrunkSettings, ...] = ()
     broker: BrokerSettings | None = None
+    asterisk: Path | None = None
 
 
 def _folder(value: str, info: ValidationInfo) -> str:
@@ -102,6 +106,30 @@ def _file(value: str, info: ValidationInfo) -> str:
     if os.path.isdir(path):
         raise expected("a path to a file", hint=f"{shown(path)} is a folder")
     return str(path)
+
+
+def _database(value: str, info: ValidationInfo) -> str:
+    """Check a path, or the address of a database on a PostgreSQL server, which stays as it is."""
+    if not value.startswith(SERVER):
+        if "://" in value:
+            raise expected(_DATABASE, hint="a server's address begins with postgresql://")
+        return _file(value, info)
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    # What is found is not shown where it may hold a password.
+    try:
+        parts = conninfo_to_dict(value)
+    except ProgrammingError:
+        raise ValueError(f"expected {_DATABASE}, found something that PostgreSQL cannot read") from None
+    if "password" in parts or "sslpassword" in parts:
+        raise ValueError(
+            "expected an address without a password, which belongs in the environment variable PGPASSWORD or in a file "
+            "that PGPASSFILE or ?passfile= names, found one with a password"
+        )
+    if not parts.get("dbname"):
+        raise expected(_DATABASE, hint="the name of the database is missing at its end")
+    return value
 
 
 def _instant(value: object) -> float:
@@ -158,6 +186,7 @@ class GatewayTable(TomlModel):
 
     lines: Annotated[int, Field(ge=1, le=10_000)] = 60
     calls_per_second: Annotated[float, Field(ge=0.1, le=1000)] = 10.0
+    asterisk: ExistingFile | None = None
 
 
 class TrunkTable(TomlModel):
@@ -207,7 +236,7 @@ class SettingsTable(TomlModel):
     """A whole config.toml. The database and the socket lie in the state folder unless they are named."""
 
     state_dir: Annotated[str, AfterValidator(_folder), Field(validate_default=True)] = "var"
-    database: Annotated[str, AfterValidator(_file)] | None = None
+    database: Annotated[str, AfterValidator(_database)] | None = None
     control_socket: Annotated[str, AfterValidator(_file)] | None = None
     campaigns_dir: Annotated[str, AfterValidator(_existing_folder), Field(validate_default=True)] = "campaigns"
     drain_timeout_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
@@ -260,12 +289,13 @@ def load_settings(path: Path) -> Settings:
     loopback = table.loopback
     return Settings(
         state_dir=Path(table.state_dir),
-        database=Path(table.database or f"{table.state_dir}/dialer.db"),
+        database=_place(table.database or f"{table.state_dir}/dialer.db"),
         control_socket=table.socket_path,
         campaigns_dir=Path(table.campaigns_dir),
         drain_timeout_s=table.drain_timeout_s,
         log_level=table.log.level,
         log_format=table.log.format,
+        asterisk=None if table.gateway.asterisk is None else Path(table.gateway.asterisk),
         lines=sum(each.lines for each in table.gateways.values()) or table.gateway.lines,
         calls_per_second=sum(each.calls_per_second for each in table.gateways.values())
         or table.gateway.calls_per_second,
@@ -288,6 +318,10 @@ def load_settings(path: Path) -> Settings:
         ),
         broker=broker_settings(table.broker) if table.gateways else None,
     )
+
+
+def _place(database: str) -> Path | str:
+    return database if database.startswith(SERVER) else Path(database)
 
 
 def _keys_file(path: Path, table: SettingsTable) -> Path:

@@ -21,6 +21,22 @@ def site() -> Iterator[Site]:
         yield each
 
 
+def test_a_small_site_does_without_a_broker() -> None:
+    """The daemon holds the adapter; killed with calls up, it finds them again and goes on to the end."""
+    people = [f"{digit}{rank}" for digit in "149567" for rank in (21, 23, 25)]
+    with site_of(people, agents=4, lines=8, has_broker=False) as site:
+        site.await_dials(6)
+        site.kill_daemon()
+        site.await_end()
+        site.stop()
+        attempts, told = site.attempts(), stories(site.switch.people_log)
+    called = [story.number for story in told]
+    assert len(set(called)) == len(called)  # nobody twice
+    assert {f"+447700900{digits}" for digits in people} == {each.number for each in attempts} >= set(called)
+    assert [each for each in attempts if each.outcome not in EXPECTED[behaviour(each.number)] | LOST] == []
+    assert all(each.outcome is not None and each.released_at is not None for each in attempts)
+
+
 def test_nobody_is_called_twice_whatever_is_killed(site: Site) -> None:
     """Gateway, daemon, switch and broker are killed with calls up; dialing goes on each time, and every call ends."""
     kills = {12: site.kill_gateway, 28: site.kill_daemon, 44: site.kill_switch, 60: site.kill_broker}

@@ -53,13 +53,23 @@ campaigns_dir = "campaigns"
 drain_timeout_s = 10
 [log]
 format = "json"
+{gateways}
+[compliance]
+rules = ["open.toml"]
+"""
+
+BEHIND = """
 [broker]
 port = {port}
 [gateways.west]
 lines = {lines}
 calls_per_second = 10
-[compliance]
-rules = ["open.toml"]
+"""
+
+INSIDE = """
+[gateway]
+lines = {lines}
+asterisk = "gateway.toml"
 """
 
 OPEN = """
@@ -103,11 +113,14 @@ done = {{ final = true, success = true }}
 class Site:
     """The folder of a site and what runs in it."""
 
-    def __init__(self, folder: Path, people: Sequence[str], *, agents: int, lines: int) -> None:
+    def __init__(
+        self, folder: Path, people: Sequence[str], *, agents: int, lines: int, has_broker: bool = True
+    ) -> None:
         self.folder = folder
         self.people = people
         self.agents = agents
         self.lines = lines
+        self.has_broker = has_broker
         self.broker = Mosquitto(self._made("broker"))
         self.switch = Asterisk(self._made("asterisk"), agents=agents)
         self.gateway: subprocess.Popen[bytes] | None = None
@@ -121,13 +134,15 @@ class Site:
 
     def start(self) -> None:
         """Start everything; return when the daemon is at work."""
-        self.broker.start()
+        if self.has_broker:
+            self.broker.start()
         self.switch.prepare()
         self.switch.start()
         self.switch.play_people()
         self.switch.play_agents()
         self._write()
-        self.start_gateway()
+        if self.has_broker:
+            self.start_gateway()
         self.start_daemon()
 
     def _write(self) -> None:
@@ -138,7 +153,9 @@ class Site:
             "gateway.toml": GATEWAY.format(
                 lines=self.lines, port=port, ip=self.switch.ip, user=USER, message=message, desks=desks
             ),
-            "config.toml": CONFIG.format(port=port, lines=self.lines),
+            "config.toml": CONFIG.format(
+                gateways=(BEHIND if self.has_broker else INSIDE).format(port=port, lines=self.lines)
+            ),
             "open.toml": OPEN,
             "campaigns/survey.toml": CAMPAIGN.format(message=message),
             "campaigns/people.csv": "name,phone\n"
@@ -298,10 +315,10 @@ class Site:
 
 
 @contextmanager
-def site_of(people: Sequence[str], *, agents: int, lines: int) -> Iterator[Site]:
-    """Give a site that runs, and take it away afterwards."""
+def site_of(people: Sequence[str], *, agents: int, lines: int, has_broker: bool = True) -> Iterator[Site]:
+    """Give a site that runs, and take it away afterwards. Without a broker the daemon holds the gateway."""
     folder = Path(tempfile.mkdtemp(prefix="dialer-site-"))
-    site = Site(folder, people, agents=agents, lines=lines)
+    site = Site(folder, people, agents=agents, lines=lines, has_broker=has_broker)
     try:
         site.start()
         yield site

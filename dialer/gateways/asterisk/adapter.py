@@ -45,7 +45,7 @@ HANDLED = (
 class ApplicationTaken(DialerError):
     """Another program took the application over: two gateways would fight for every call."""
 
-    exit_code = 73
+    exit_code = 71
 
 
 class AsteriskGateway:

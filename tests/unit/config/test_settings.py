@@ -63,6 +63,7 @@ def test_the_commented_keys_of_the_example_are_valid(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^# (\w+ = )", r"\1", (ROOT / "config.example.toml").read_text(encoding="utf-8"))
     (tmp_path / "worlds").mkdir()
     (tmp_path / "worlds" / "evening.toml").touch()
+    (tmp_path / "gateway.toml").touch()
     settings = load(tmp_path, text)
     assert settings.loopback.agent_groups == ("renewals", "reminders", "survey")
     assert settings.loopback.start_at == 1772409600.0
