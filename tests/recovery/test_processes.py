@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -42,6 +43,30 @@ def restarted(config: Path) -> Iterator[Daemon]:
     (config.parent / "notify").unlink(missing_ok=True)
     with running(config) as daemon:
         yield daemon
+
+
+def check_budget(config: Path) -> None:
+    """Stop dialing, let all calls end, and hold the daemon's abandonment counters to a recount of the attempts."""
+    dialer("campaign", "emergency-stop", "survey", "--reason", "to be counted", "--config", config)
+    shown = show(config)
+    while sum(shown["calls"].values()):
+        shown = show(config)
+    counted = shown["abandonment"]
+    with open_state(config.parent / "state") as store:
+        window = list(store.attempts(None, counted["window_from_at"], counted["window_to_at"]))
+    unknown = sum(each.outcome is Outcome.UNKNOWN for each in window)  # each may have been an abandonment
+    assert (counted["live"], counted["abandoned"], counted["machines"]) == (
+        sum(each.is_live for each in window) + unknown,
+        sum(each.is_live and each.is_abandoned for each in window) + unknown,
+        sum(each.outcome is Outcome.MACHINE for each in window),
+    )
+    assert counted["live"] > 0
+
+
+def show(config: Path) -> dict[str, Any]:
+    """How the campaign stands."""
+    shown: dict[str, Any] = json.loads(dialer("campaign", "show", "survey", "--json", "--config", config).stdout)
+    return shown
 
 
 def check_database(config: Path, before: dict[int, Attempt]) -> dict[int, Attempt]:
@@ -78,6 +103,8 @@ def test_sigkill_at_random_moments_loses_nothing(tmp_path: Path, capsys: pytest.
         known = check_database(config, known)
         unknown |= {call_id for call_id, each in known.items() if each.released_at is None and not each.is_live}
     with restarted(config) as daemon:
+        daemon.wait_log("attempt")
+        check_budget(config)
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_end() == 0
     known = check_database(config, known)
