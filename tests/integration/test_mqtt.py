@@ -1,10 +1,17 @@
 """A daemon that dials through a gateway process and a real broker: what it does in peace."""
 
 import json
+import re
 import sqlite3
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import jsonschema
+import yaml
+from paho.mqtt.client import MQTTMessage
+
+from tests.architecture.tree import ROOT
 from tests.integration.daemon_process import DIALER
 from tests.integration.mqtt_floor import Process, prepare, process
 from tests.servers.mosquitto import Mosquitto
@@ -22,6 +29,36 @@ def attempts(folder: Path) -> list[dict[str, object]]:
     with sqlite3.connect(folder / "state" / "dialer.db") as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute("SELECT * FROM attempts ORDER BY call_id")]
+
+
+def hold_to_contract(messages: list[MQTTMessage]) -> dict[str, int]:
+    """Hold what was sent to docs/asyncapi.yaml: topic, payload, properties. Give how many there were of each kind."""
+    document: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text(encoding="utf-8"))
+    channels = [
+        (re.compile(re.sub(r"\{\w+\}", "[^/]+", each["address"])), each) for each in document["channels"].values()
+    ]
+    kinds = {message["name"]: name for name, message in document["components"]["messages"].items()}
+    found: dict[str, int] = {}
+    for message in messages:
+        payload = json.loads(message.payload)
+        name = kinds[payload["type"]]
+        (channel,) = [each for pattern, each in channels if pattern.fullmatch(message.topic)]
+        assert name in channel["messages"], (message.topic, name)
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        jsonschema.validate(payload, schema)
+        assert payload.keys() <= document["components"]["schemas"][name]["properties"].keys()
+        found[name] = found.get(name, 0) + 1
+        if name == "AgentCommand":
+            continue  # sent by the test
+        assert message.properties.ContentType == "application/json"
+        assert message.qos == 1
+        if message.topic.endswith("/commands"):
+            assert message.properties.MessageExpiryInterval > 0
+        if message.topic.endswith(("/commands", "/events")) and payload.get("call_id") is not None:
+            trace = dict(message.properties.UserProperty)["trace"]
+            assert trace.startswith("survey/")
+            assert trace.endswith(f"/{payload['call_id']}")
+    return found
 
 
 def test_a_campaign_is_dialed_through_a_gateway_process(mosquitto: Mosquitto, tmp_path: Path) -> None:
@@ -76,6 +113,10 @@ def test_an_agent_works_over_the_broker(mosquitto: Mosquitto, tmp_path: Path) ->
         desk.wait(state, lambda agent: agent["state"] == "logged_out")
         assert daemon.stop() == 0
     assert [each["disposition"] for each in attempts(tmp_path) if each["call_id"] == call_id] == ["done"]
+    found = hold_to_contract(desk.heard)
+    assert found["AgentCommand"] == 7
+    everyday = {"Place", "Bridge", "Tell", "Ping", "Ringing", "Answered", "Classified", "Bridged", "Released"}
+    assert everyday | {"Snapshot", "Pong", "GatewayState", "EngineState", "CampaignState", "AgentState"} <= found.keys()
 
 
 def settled(folder: Path) -> list[dict[str, object]]:
