@@ -118,22 +118,27 @@ class Floor:
 
 
 def new_store(campaign: CampaignPolicy, people: Sequence[str]) -> MemoryStore:
-    """Leads for these people, in memory."""
+    """Leads for these people, in memory; three digits stand for a number of the usual range."""
     store = MemoryStore()
     with store.importing(campaign, "leads.csv", "0" * 64, time.time()) as session:
         for rank, lead in enumerate(leads(campaign, len(people))):
-            number = replace(lead.numbers[0], e164=f"+447700900{people[rank]}")
+            digits = people[rank]
+            number = replace(lead.numbers[0], e164=digits if digits.startswith("+") else f"+447700900{digits}")
             session.add(replace(lead, numbers=(number,)))
     return store
 
 
 async def campaign_run(
-    campaign: CampaignPolicy, people: Sequence[str], make_gateway: Callable[[SystemClock], Gateway]
+    campaign: CampaignPolicy,
+    people: Sequence[str],
+    make_gateway: Callable[[SystemClock], Gateway],
+    *,
+    calls_per_second: float = CALLS_PER_SECOND,
 ) -> MemoryStore:
     """Call everybody, each once, until no lead is open and no call is up; give what is recorded."""
     clock = SystemClock()
     store = new_store(campaign, people)
-    engine = Engine(lines=LINES, calls_per_second=CALLS_PER_SECOND)
+    engine = Engine(lines=LINES, calls_per_second=calls_per_second)
     gateway = make_gateway(clock)
     floor = Floor(Driver(engine, store, gateway, clock), store, engine)
     floor.driver.post(LawLoaded(law=open_law()))

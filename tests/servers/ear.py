@@ -59,19 +59,31 @@ class Ear:
 
     def tones(self, port: int, from_at: float, to_at: float, hertz: tuple[int, ...]) -> Counter[int]:
         """Count the frames from a port in a span in which a tone was the loudest; 0 stands for silence."""
-        frames = [
-            each.payload
+        return Counter(tone for _, tone in self._frames(port, from_at, to_at, hertz))
+
+    def first(self, port: int, from_at: float, to_at: float, hertz: int) -> float | None:
+        """Give the instant at which a tone was heard first from a port in a span."""
+        others = tuple(each for each in range(300, 1300, 50) if each != hertz)
+        frames = self._frames(port, from_at, to_at, (hertz, *others))
+        return next((at for at, tone in frames if tone == hertz), None)
+
+    def _frames(self, port: int, from_at: float, to_at: float, hertz: tuple[int, ...]) -> list[tuple[float, int]]:
+        """Give the loudest tone of each frame, with the instant at which it came."""
+        heard = [
+            each
             for each in self._heard
             if each.port == port and from_at <= each.at <= to_at and len(each.payload) == FRAME
         ]
-        if not frames:
-            return Counter()
+        if not heard:
+            return []
+        frames = [each.payload for each in heard]
         samples = _LINEAR[np.frombuffer(b"".join(frames), dtype=np.uint8)].reshape(-1, FRAME)
         when = np.arange(FRAME) / RATE
         levels = np.stack([np.abs(samples @ np.exp(-2j * np.pi * each * when)) * 2.0 / FRAME for each in hertz], axis=1)
         loudest = levels.argmax(axis=1)
         is_loud = levels.max(axis=1) > _LOUD
-        return Counter(int(hertz[tone]) if loud else 0 for tone, loud in zip(loudest, is_loud, strict=True))
+        tones = (int(hertz[tone]) if loud else 0 for tone, loud in zip(loudest, is_loud, strict=True))
+        return [(each.at, tone) for each, tone in zip(heard, tones, strict=True)]
 
 
 def _linear() -> np.ndarray:

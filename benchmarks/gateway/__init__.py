@@ -1,0 +1,1 @@
+"""How fast orders and news travel: engine, broker, gateways, switch."""
