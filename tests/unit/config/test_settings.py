@@ -4,6 +4,7 @@ import re
 import shutil
 import tomllib
 from pathlib import Path
+from typing import get_origin
 
 import pytest
 
@@ -34,7 +35,7 @@ def keys_of(model: type[TomlModel], table: str = "") -> set[tuple[str, str]]:
     for name, info in model.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, TomlModel):
             found |= keys_of(info.annotation, name)
-        else:
+        elif get_origin(info.annotation) is not dict:  # tables under names of the operator's
             found.add((table, name))
     return found
 
@@ -63,11 +64,54 @@ def test_the_commented_keys_of_the_example_are_valid(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^# (\w+ = )", r"\1", (ROOT / "config.example.toml").read_text(encoding="utf-8"))
     (tmp_path / "worlds").mkdir()
     (tmp_path / "worlds" / "evening.toml").touch()
-    (tmp_path / "gateway.toml").touch()
+    for name in ("gateway.toml", "broker.password", "broker-ca.crt", "dialer.crt", "dialer.key"):
+        (tmp_path / name).touch()
     settings = load(tmp_path, text)
     assert settings.loopback.agent_groups == ("renewals", "reminders", "survey")
     assert settings.loopback.start_at == 1772409600.0
     assert settings.loopback.world == tmp_path / "worlds" / "evening.toml"
+
+
+def test_the_example_shows_a_gateway_behind_the_broker(tmp_path: Path) -> None:
+    """Made real, its table is one gateway with the values that are the defaults."""
+    text = (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    shown = "\n".join(re.findall(r"(?m)^#   (.+)$", text))
+    settings = load(tmp_path, shown)
+    assert [(each.name, each.lines, each.calls_per_second) for each in settings.trunks] == [("north", 60, 10.0)]
+    assert (settings.lines, settings.calls_per_second) == (60, 10.0)
+    assert settings.trunks == load(tmp_path, "[gateways.north]").trunks
+
+
+def test_gateways_behind_a_broker_stand_alone(tmp_path: Path) -> None:
+    """Their lines are added up; [gateway] beside them and a clock that runs faster are refused."""
+    two = "[gateways.a]\nlines = 3\ncalls_per_second = 1.5\n[gateways.b]\nlines = 4\ncalls_per_second = 2\n"
+    settings = load(tmp_path, two)
+    assert (settings.lines, settings.calls_per_second) == (7, 3.5)
+    assert faults_of(tmp_path, two + "[gateway]\nlines = 5")[0].key == "gateway"
+    assert faults_of(tmp_path, two + "[loopback]\nspeed = 60")[0].key == "loopback.speed"
+    assert faults_of(tmp_path, "[gateways.a]\nkind = 'pigeon'")[0].key == "gateways.a.kind"
+
+
+def test_the_brokers_password_comes_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a file for its owner alone or from the environment; never shown, and no key holds it."""
+    broker = "[gateways.a]\n[broker]\nuser = 'engine-main'\n"
+    file = tmp_path / "secret"
+    file.write_text("hush\n", encoding="utf-8")
+    file.chmod(0o644)
+    fault = faults_of(tmp_path, broker + "password_file = 'secret'")[0]
+    assert (fault.key, fault.found) == ("broker.password_file", "mode 0644")
+    file.chmod(0o600)
+    settings = load(tmp_path, broker + "password_file = 'secret'")
+    assert settings.broker is not None
+    assert settings.broker.password == "hush"
+    assert "hush" not in repr(settings)
+    monkeypatch.setenv("DIALER_BROKER_PASSWORD", "other")
+    again = load(tmp_path, broker + "password_file = 'secret'")
+    assert again.broker is not None
+    assert again.broker.password == "other"
+    assert faults_of(tmp_path, broker + "password = 'hush'")[0].key == "broker.password"
+    for half in ("cert_file = 'secret'", "cert_file = 'secret'\nkey_file = 'secret'"):
+        assert faults_of(tmp_path, broker + half)
 
 
 def test_every_key_is_honoured(tmp_path: Path) -> None:
