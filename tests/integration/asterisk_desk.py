@@ -12,6 +12,7 @@ from dialer.domain.commands import DeskCommand, GatewayCommand, PlaceCall
 from dialer.domain.events import CallClassified, CallFailed, CallReleased, Event
 from dialer.gateways.asterisk.adapter import AsteriskGateway
 from dialer.gateways.asterisk.settings import AsteriskSettings
+from dialer.ports import Gateway
 
 WAIT_S = 15.0
 E = TypeVar("E")
@@ -34,7 +35,7 @@ def order(call_id: int, last_digits: str, *, ring_timeout_s: float = 5.0, has_de
 class Line:
     """A gateway that runs, and everything that it reported."""
 
-    def __init__(self, gateway: AsteriskGateway) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.running: asyncio.Future[None] | None = None
         self.news: list[tuple[float, Event]] = []
@@ -84,19 +85,26 @@ class Line:
 
 @asynccontextmanager
 async def at_work(settings: AsteriskSettings) -> AsyncIterator[Line]:
-    """Run a gateway that is connected, until the block ends. Its calls are kept."""
+    """Run an adapter that is connected, until the block ends. Its calls are kept."""
     gateway = AsteriskGateway(settings, time.time, structlog.get_logger(), lines=20, calls_per_second=10.0)
+    async with connected(gateway) as line:
+        yield line
+
+
+@asynccontextmanager
+async def connected(gateway: Gateway) -> AsyncIterator[Line]:
+    """Run any gateway, once it can say what is up, until the block ends."""
     line = Line(gateway)
     line.running = running = asyncio.ensure_future(gateway.run(line.hear))
     try:
-        connected = asyncio.ensure_future(gateway.living({}))
-        await asyncio.wait([connected, running], timeout=WAIT_S, return_when=asyncio.FIRST_COMPLETED)
+        living = asyncio.ensure_future(gateway.living({}))
+        await asyncio.wait([living, running], timeout=WAIT_S, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
-        assert connected.done(), "the gateway did not connect"
+        assert living.done(), "the gateway did not connect"
         yield line
         assert not running.done(), running
     finally:
-        for each in (connected, running):
+        for each in (living, running):
             each.cancel()
         await asyncio.wait([running])
