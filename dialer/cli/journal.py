@@ -8,6 +8,8 @@ import typer
 from dialer.cli.report import ZoneOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dialer.storage.journal import Verified
 
 ConfigOption = Annotated[
@@ -93,14 +95,16 @@ def verify_journal(config: ConfigOption = CONFIG, as_json: JsonOption = False) -
 
     settings = load_settings(config)
     with open_records(settings) as store:
-        found = journal.verify(store)
+        found = {name: journal.verify(store, engine_id) for engine_id, name in journal.engines(store).items()}
     if as_json:
         _print_json(found)
     else:
-        _print_verified(found)
-    if found.fault_count:
+        for name, each in found.items():
+            _print_verified(each, f" of engine {name}" if len(found) > 1 else "")
+    fault_count = sum(each.fault_count for each in found.values())
+    if fault_count:
         raise EvidenceError(
-            f"journal of {settings.database}: {found.fault_count:,} faults: keep a copy of the database as it is, then "
+            f"journal of {settings.database}: {fault_count:,} faults: keep a copy of the database as it is, then "
             "restore a backup"
         )
 
@@ -130,22 +134,27 @@ def trim_journal(
     reason = checked_reason(reason, "journal trim")
     before_at = read_instant("--before", before, read_zone(zone), is_end=False)
     settings = load_settings(config)
-    with open_store(settings) as store:
-        plan = journal.plan_trim(store, before_at)
-        if not dry_run:
-            journal.trim(store, plan, at=time.time(), who=os_user(), reason=reason)
     would = "would go" if dry_run else "gone"
-    print(
-        f"{plan.count:,} entries from before {_instant(before_at)} UTC {would}; the first one left is {plan.last + 1}"
-    )
-    if plan.held_at is not None and plan.held_at < before_at:
-        print(f"A call of {_instant(plan.held_at)} UTC has no end yet: what is of that instant or later stays")
+    with open_store(settings) as store:
+        engines = journal.engines(store)
+        for engine_id, name in engines.items():
+            plan = journal.plan_trim(store, before_at, engine_id)
+            if not dry_run:
+                journal.trim(store, plan, at=time.time(), who=os_user(), reason=reason)
+            of = f" of engine {name}" if len(engines) > 1 else ""
+            left = f"the first one left is {plan.last + 1}"
+            print(f"{plan.count:,} entries{of} from before {_instant(before_at)} UTC {would}; {left}")
+            if plan.held_at is not None and plan.held_at < before_at:
+                print(f"A call of {_instant(plan.held_at)} UTC has no end yet: what is of that instant or later stays")
 
 
-def _print_verified(found: "Verified") -> None:
+def _print_verified(found: "Verified", of: str) -> None:
+    from dialer.storage.ownership import engine_of, first_number
+
     state = "whole" if not found.fault_count else "not whole"
-    print(f"journal: {state}: {found.entries:,} entries ({found.first} to {found.last}), {found.calls:,} calls ordered")
-    if found.trimmed:
+    span = f"{found.entries:,} entries ({found.first} to {found.last})"
+    print(f"journal{of}: {state}: {span}, {found.calls:,} calls ordered")
+    if found.trimmed >= first_number(engine_of(found.trimmed + 1)):
         print(f"  up to entry {found.trimmed} it was trimmed")
     if found.from_at is not None and found.to_at is not None:
         print(f"  from {_instant(found.from_at)} UTC to {_instant(found.to_at)} UTC")
@@ -157,10 +166,12 @@ def _print_verified(found: "Verified") -> None:
         print(f"  and {found.fault_count - len(found.faults):,} more")
 
 
-def _print_json(found: "Verified") -> None:
+def _print_json(found: "Mapping[str, Verified]") -> None:
+    """Print one journal as it is, several by the names of their engines."""
     import msgspec
 
-    print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    shown = {"engines": found} if len(found) > 1 else next(iter(found.values()))
+    print(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
 
 
 def _instant(at: float) -> str:

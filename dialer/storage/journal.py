@@ -1,4 +1,4 @@
-"""Looking after the journal of an SQLite database: read in spans, checked from end to end, and let go from the front.
+"""Looking after the journal: read in spans, checked from end to end, and let go from the front, engine by engine.
 
 One rule governs this module: the numbers of the journal go on for ever. What goes leaves from the front, is checked and
 named in the evidence before it goes, and the last entry always stays: the next number and the daemon's clock follow
@@ -17,6 +17,7 @@ from dialer.storage.codec import Entry
 from dialer.storage.database import Connection
 from dialer.storage.evidence import record
 from dialer.storage.evidence_bodies import DeedBody
+from dialer.storage.ownership import engine_of, first_number, last_number, next_call_key
 from dialer.storage.reading import Records
 from dialer.storage.store import Store
 from dialer.storage.vault import Vault
@@ -30,13 +31,18 @@ _CALLS_AT_ONCE = 500
 
 _SPAN = "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM journal WHERE seq > ?"
 _CHUNK = "SELECT seq, at, entry FROM journal WHERE seq >= ? AND seq <= ? ORDER BY seq LIMIT ?"
+_OWN_SPAN = "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM journal WHERE seq > ? AND seq <= ?"
 _AT = "SELECT at FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1"
 _TRIMMED = "SELECT value FROM meta WHERE key = ?"
 _REMEMBER = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-_OLDEST_OPEN = "SELECT min(placed_at) FROM attempts WHERE released_at IS NULL"
+_OLDEST_OPEN = "SELECT min(placed_at) FROM attempts WHERE released_at IS NULL AND call_id BETWEEN ? AND ?"
 _ATTEMPTS = "SELECT call_id, campaign, lead_id FROM attempts WHERE %s"
-_ATTEMPTS_SINCE = "SELECT count(*), (SELECT max(seq) FROM journal) FROM attempts WHERE call_id >= ?"
-_COUNTERS = "SELECT (SELECT value FROM meta WHERE key = ?), coalesce((SELECT max(%s) FROM %s), 0)"
+_ATTEMPTS_SINCE = """SELECT count(*), (SELECT max(seq) FROM journal WHERE seq <= ?) FROM attempts
+    WHERE call_id BETWEEN ? AND ?"""
+_LAST_CALL = "SELECT max(call_id) FROM attempts WHERE call_id BETWEEN ? AND ?"
+_LAST_LEAD = "SELECT max(lead_id) FROM leads"
+_FIRST = "SELECT min(seq) FROM journal WHERE seq BETWEEN ? AND ?"
+_VALUE = "SELECT value FROM meta WHERE key = ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +93,21 @@ class JournalTrim:
         return max(0, self.last - self.first + 1)
 
 
-def trimmed(connection: Connection) -> int:
-    """Give the number of the last entry that was let go; 0 when none was."""
-    found = connection.execute(_TRIMMED, (TRIMMED_META,)).fetchone()
-    return 0 if found is None else int(found[0])
+def engines(store: Records) -> dict[int, str]:
+    """Name the engines that have a journal each; where daemons share no database there is one, without a name."""
+    with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
+        found = dict(connection.execute("SELECT engine_id, name FROM engines ORDER BY engine_id").fetchall())
+    return found or {0: ""}
+
+
+def trimmed(connection: Connection, engine_id: int = 0) -> int:
+    """Give the number of the last entry of an engine that was let go; the one before its first when none was."""
+    found = connection.execute(_TRIMMED, (_trimmed_key(engine_id),)).fetchone()
+    return first_number(engine_id) - 1 if found is None else int(found[0])
+
+
+def _trimmed_key(engine_id: int) -> str:
+    return TRIMMED_META if engine_id == 0 else f"{TRIMMED_META}:{engine_id}"
 
 
 def span(store: Records) -> tuple[int, int]:
@@ -115,19 +132,21 @@ def _rows(connection: Connection, first: int, last: int) -> Iterator[_Row]:
 
 
 # ------------------------------------------------------------------------------------------ checking
-def verify(store: Records) -> Verified:
-    """Check the journal up to its last entry of now: numbers, instants, what entries say, calls, next numbers."""
+def verify(store: Records, engine_id: int = 0) -> Verified:
+    """Check an engine's journal up to its last entry: numbers, instants, what entries say, calls, next numbers."""
     with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
-        result = Verified(trimmed=trimmed(connection))
-        result.first, result.last = connection.execute(_SPAN, (result.trimmed,)).fetchone()
-        _Checker(connection, store.vault, result).run()
+        result = Verified(trimmed=trimmed(connection, engine_id))
+        span = (result.trimmed, last_number(engine_id))
+        result.first, result.last = connection.execute(_OWN_SPAN, span).fetchone()
+        _Checker(connection, store.vault, result, engine_id).run()
     return result
 
 
 class _Checker:
     """Goes through the entries once."""
 
-    def __init__(self, connection: Connection, vault: Vault, result: Verified) -> None:
+    def __init__(self, connection: Connection, vault: Vault, result: Verified, engine_id: int) -> None:
+        self._engine_id = engine_id
         self._connection = connection
         self._vault = vault
         self._result = result
@@ -151,7 +170,7 @@ class _Checker:
         self._check_counters()
 
     def _is_trimmed_meanwhile(self, seq: int) -> bool:
-        return seq == trimmed(self._connection) + 1
+        return seq == trimmed(self._connection, self._engine_id) + 1
 
     def _look_at(self, row: _Row) -> None:
         result = self._result
@@ -196,28 +215,34 @@ class _Checker:
         self._orders.clear()
 
     def _check_calls(self) -> None:
-        first = self._first_call if self._result.trimmed else 1
+        begin, end = first_number(self._engine_id), last_number(self._engine_id)
+        first = self._first_call if self._result.trimmed >= begin else begin
         if first:
-            count, last = self._connection.execute(_ATTEMPTS_SINCE, (first,)).fetchone()
+            count, last = self._connection.execute(_ATTEMPTS_SINCE, (end, first, end)).fetchone()
             # What was placed since the last entry that was read is no concern of this check.
             if last == self._result.last and count > self._result.calls:
                 self._result.blame(f"{count - self._result.calls} attempts have no order to dial in the journal")
 
     def _check_counters(self) -> None:
-        for key, column, table in (("next_call_id", "call_id", "attempts"), ("next_lead_id", "lead_id", "leads")):
-            following, used = self._connection.execute(_COUNTERS % (column, table), (key,)).fetchone()
-            used = max(used, self._last_call) if key == "next_call_id" else used
-            if following is None or following <= used:
+        begin, end = first_number(self._engine_id), last_number(self._engine_id)
+        last_call = self._connection.execute(_LAST_CALL, (begin, end)).fetchone()[0] or 0
+        last_lead = self._connection.execute(_LAST_LEAD).fetchone()[0] or 0
+        counters = {next_call_key(self._engine_id): max(last_call, self._last_call), "next_lead_id": last_lead}
+        for key, used in counters.items():
+            found = self._connection.execute(_VALUE, (key,)).fetchone()
+            if found is None or found[0] <= used:
+                following = None if found is None else found[0]
                 self._result.blame(f"{key} is {following}, and {used} is in use already")
 
 
 # ------------------------------------------------------------------------------------------ trimming
-def plan_trim(store: Records, before_at: float) -> JournalTrim:
-    """Say which entries from before an instant may go: none of a call that has no end yet or later, never the last."""
+def plan_trim(store: Records, before_at: float, engine_id: int = 0) -> JournalTrim:
+    """Say which entries of an engine from before an instant may go: none of a call that has no end yet or later, never
+    the last."""
     with store.database.explained(), closing(store.database.open_reader(store.vault)) as connection:
-        gone = trimmed(connection)
-        last = connection.execute(_SPAN, (gone,)).fetchone()[1]
-        held_at = connection.execute(_OLDEST_OPEN).fetchone()[0]
+        gone = trimmed(connection, engine_id)
+        last = connection.execute(_OWN_SPAN, (gone, last_number(engine_id))).fetchone()[1]
+        held_at = connection.execute(_OLDEST_OPEN, (first_number(engine_id), last_number(engine_id))).fetchone()[0]
         until_at = before_at if held_at is None else min(before_at, held_at)
         kept = _first_since(connection, gone + 1, last, until_at)
     return JournalTrim(first=gone + 1, last=kept - 1, before_at=before_at, held_at=held_at)
@@ -241,20 +266,19 @@ def trim(store: Store, plan: JournalTrim, *, at: float, who: str, reason: str) -
     somebody to look at first.
     """
     with store.database.explained(), closing(store.database.open_writer(store.vault)) as connection:
+        engine_id = engine_of(plan.first)
         _refuse_damaged(connection, store.vault, plan)
         if plan.count:
             details: dict[str, str | int] = {"first": plan.first, "last": plan.last}
             with store.database.transaction(connection):
                 deed = DeedBody(at=at, kind="trim", who=who, what="journal", reason=reason, details=details)
                 record(connection, store.vault, deed)
-                connection.execute(_REMEMBER, (TRIMMED_META, plan.last))
-        gone = trimmed(connection)
-        while (
-            first := connection.execute("SELECT min(seq) FROM journal WHERE seq <= ?", (gone,)).fetchone()[0]
-        ) is not None:
+                connection.execute(_REMEMBER, (_trimmed_key(engine_id), plan.last))
+        span = (first_number(engine_id), trimmed(connection, engine_id))
+        while (first := connection.execute(_FIRST, span).fetchone()[0]) is not None:
             with store.database.transaction(connection):
                 connection.execute(
-                    "DELETE FROM journal WHERE seq >= ? AND seq < ? AND seq <= ?", (first, first + DELETE, gone)
+                    "DELETE FROM journal WHERE seq >= ? AND seq < ? AND seq <= ?", (first, first + DELETE, span[1])
                 )
 
 
