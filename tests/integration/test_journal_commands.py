@@ -3,10 +3,9 @@
 import json
 import os
 import pwd
-import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,13 @@ from typer.testing import CliRunner, Result
 from dialer.cli.main import app
 from dialer.config.settings import load_settings
 from dialer.daemon.clock import make_clock
-from dialer.daemon.stores import open_store
+from dialer.daemon.stores import database_of, open_store
 from dialer.domain.commands import Command, PlaceCall, RecordAttempt
 from dialer.domain.events import CallDisposed, CampaignLoaded, LeadsClaimed
 from dialer.storage import journal
 from dialer.storage.codec import decode_entry
 from dialer.storage.store import Store
+from tests.servers.databases import by_hand
 from tests.unit.storage.builders import make_attempt, make_lead, make_number, make_policy
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -30,11 +30,11 @@ LEAD = make_lead(5, lead_id=4, name="Nobody Known", external_id="customer-7", fi
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(tmp_path: Path, database_line: str) -> Path:
     """A configuration in which the user of the tests may see whole numbers."""
     (tmp_path / "campaigns").mkdir()
     path = tmp_path / "config.toml"
-    path.write_text(f'state_dir = "state"\n[privacy]\nfull_view = ["{ME}"]\n', encoding="utf-8")
+    path.write_text(f'state_dir = "state"\n{database_line}[privacy]\nfull_view = ["{ME}"]\n', encoding="utf-8")
     return path
 
 
@@ -82,10 +82,10 @@ def run(*arguments: object) -> Result:
 
 def on_database(config: Path, *statements: str) -> list[tuple[object, ...]]:
     """Change the database by hand, as somebody might; give what the last statement found."""
-    with closing(sqlite3.connect(load_settings(config).database)) as connection, connection:
+    with by_hand(database_of(load_settings(config))) as connection:
         for statement in statements:
-            found = connection.execute(statement).fetchall()
-    return found
+            cursor = connection.execute(statement)
+        return cursor.fetchall() if statement.startswith("SELECT") else []
 
 
 def deeds(config: Path) -> list[dict[str, object]]:
@@ -133,7 +133,7 @@ def test_an_export_without_right_or_reason_is_refused(worked: Path, tmp_path: Pa
     assert run("journal", "export", "-o", file, "--reason", " ", "--config", worked).exit_code == 2
     span = ("--from-seq", 4, "--to-seq", 2)
     assert run("journal", "export", "-o", file, *span, "--reason", "audit", "--config", worked).exit_code == 2
-    worked.write_text('state_dir = "state"\n', encoding="utf-8")
+    worked.write_text(worked.read_text(encoding="utf-8").partition("[privacy]")[0], encoding="utf-8")
     refused = run("journal", "export", "-o", file, "--unmasked", "--reason", "audit", "--config", worked)
     assert refused.exit_code == 9
     assert not file.exists()
@@ -158,7 +158,7 @@ def test_a_whole_journal_is_verified(worked: Path) -> None:
         ("DELETE FROM journal WHERE seq = 7", "entry 7: missing"),
         ("DELETE FROM journal WHERE seq < 4", "entry 1 to 3: missing"),
         ("DELETE FROM journal WHERE seq > 17", "2 attempts have no order to dial"),
-        ("UPDATE journal SET entry = x'00' WHERE seq = 7", "entry 7: it cannot be read"),
+        ("UPDATE journal SET entry = substr(entry, 2) WHERE seq = 7", "entry 7: it cannot be read"),
         ("UPDATE journal SET entry = (SELECT entry FROM journal WHERE seq = 3) WHERE seq = 7", "that it is entry 3"),
         ("UPDATE journal SET at = at - 999999 WHERE seq = 7", "is before that of the entry before it"),
         ("DELETE FROM attempts WHERE call_id = 3", "entry 8: call 3 was ordered, and there is no attempt of it"),
@@ -235,7 +235,7 @@ def test_what_a_call_without_an_end_needs_stays(worked: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["DELETE FROM journal WHERE seq = 3", "UPDATE journal SET entry = x'00' WHERE seq = 3"]
+    "statement", ["DELETE FROM journal WHERE seq = 3", "UPDATE journal SET entry = substr(entry, 2) WHERE seq = 3"]
 )
 def test_a_damaged_journal_is_not_trimmed(worked: Path, statement: str) -> None:
     """The damage would be gone with it: exit code 8, and nothing went."""
@@ -251,7 +251,7 @@ def test_a_trim_that_was_cut_short_is_finished_by_the_next(worked: Path) -> None
     """What it said would go is not missed, and goes."""
     lines = on_database(worked, "SELECT seq, at, entry FROM journal WHERE seq IN (2, 5)")
     trim(worked, "2026-03-13T12:00")
-    with closing(sqlite3.connect(load_settings(worked).database)) as connection, connection:
+    with by_hand(database_of(load_settings(worked))) as connection:
         connection.executemany("INSERT INTO journal VALUES (?, ?, ?)", lines)
     assert "(7 to 20)" in run("journal", "verify", "--config", worked).stdout
     assert "0 entries" in trim(worked, "2026-03-13T12:00").stdout

@@ -55,6 +55,12 @@ def _empty(database: PostgresDatabase) -> None:
             connection.execute("UPDATE meta SET value = 1 WHERE key <> 'schema_version'")
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_line(request: pytest.FixtureRequest) -> str:
+    """The line of a configuration that names an empty database: none for a file in the state folder."""
+    return "" if request.param == "sqlite" else f'database = "{request.getfixturevalue("postgres_address")}"\n'
+
+
 @contextmanager
 def by_hand(database: Database) -> Iterator[Connection]:
     """A plain connection to a database, for looking at it and changing it behind the dialer's back."""
