@@ -9,6 +9,7 @@ from dialer.domain.commands import BridgeCall, HangUp, PlayMessage
 from dialer.domain.events import (
     AgentLoggedIn,
     AgentLoggedOut,
+    AgentPauseRequested,
     AgentReadied,
     BridgeFailed,
     CallAnswered,
@@ -223,6 +224,29 @@ async def test_desks_log_in_and_out_with_their_telephones(switch: Asterisk) -> N
         assert (await line.hears(CallReleased, 1)).by == "agent"
         await line.hears(AgentLoggedOut)
         assert (await line.gateway.living({})).agents == ()
+
+
+async def test_keys_pause_end_and_hand_over(switch: Asterisk) -> None:
+    """*2 asks for a pause, *3 ends the call, and *4 hands it to the supervisor, who is then alone with the person."""
+    names = ("press2", "press3", "press4")
+    desks = tuple(DeskSettings(agent_id=name, groups=("floor",)) for name in names)
+    agents = AgentSettings(desks=desks, call_again_s=30.0, supervisor="PJSIP/agent9")
+    async with at_work(switch.settings(agents=agents)) as line:
+        await line.hears(AgentLoggedIn, count=3)
+        line.send(*(order(call_id, "101") for call_id in (3, 4)))
+        for call_id in (3, 4):
+            await line.hears(CallClassified, call_id)
+            line.send(BridgeCall(call_id=call_id, agent_id=f"press{call_id}"))
+        assert (await line.hears(AgentPauseRequested)).agent_id == "press2"
+        ended, handed = await line.hears(CallReleased, 3), await line.hears(CallReleased, 4)
+        assert (ended.by, ended.cause) == ("agent", "the agent ended the call")
+        assert (handed.by, handed.cause) == ("agent", "handed over to a supervisor")
+        assert len(line.said(CallBridged)) == 2
+        assert sorted(switch.bridge("dialer-handover-4")) == ["dialer-call-4", "dialer-handover-4"]
+        assert [desk.is_ready for desk in (await line.gateway.living({})).desks] == [False, True, True]
+        switch.hang_up("dialer-handover-4")
+        await switch.silence(but="dialer-leg")
+        assert len(line.said(CallReleased)) == 2
 
 
 async def test_a_recording_holds_who_spoke(switch: Asterisk) -> None:

@@ -73,7 +73,7 @@ class Asterisk:
         pairs = [f"{key}={value}" for key, value in settings.items()]
         subprocess.run([_SCRIPT, "instance", self._cache, self.folder, *pairs], check=True, stdin=subprocess.DEVNULL)
         with (self.folder / "etc" / "pjsip_agents.conf").open("a", encoding="utf-8") as file:
-            for name in ("busy1", "away1"):  # as `sipp/agents.xml` plays them
+            for name in ("busy1", "away1", "press2", "press3", "press4"):  # as `sipp/agents.xml` plays them
                 file.write(f"[{name}](agent)\naors = {name}\n[{name}]\ntype = aor\n")
                 file.write(f"contact = sip:{name}@{self.agents_ip}:5060\n")
 
@@ -160,6 +160,11 @@ class Asterisk:
     def api(self, part: str) -> Any:
         """Give the interface's own description of a part of itself."""
         return json.loads((self._cache / f"asterisk/usr/share/asterisk/rest-api/{part}.json").read_text())
+
+    def bridge(self, name: str) -> list[str]:
+        """Give the channels of a bridge."""
+        found: list[str] = self.ask("GET", f"bridges/{name}")["channels"]
+        return found
 
     def console(self, command: str) -> str:
         """Give what its console says."""

@@ -167,6 +167,12 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {address.rpartition('/')[2]}")
         return self.address(name)
 
+    def shell(self, command: str) -> None:
+        """Run a command line that names PostgreSQL's own programs."""
+        environ = self._environ | {"PATH": f"{self._programs}:{os.environ['PATH']}"}
+        done = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
     def drop(self, address: str) -> None:
         """Remove a database, and whoever is still connected to it."""
         name = address.rpartition("/")[2]

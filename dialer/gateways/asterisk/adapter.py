@@ -206,13 +206,14 @@ class AsteriskGateway:
 
     # -------------------------------------------------------------------------------------------- news
     def _hear(self, event: Event) -> None:
-        handler = self._handlers.get(event.get("type", ""))
+        kind = event.get("type")
+        handler = self._handlers.get(kind) if isinstance(kind, str) else None
         if handler is None:
             return
         try:
             handler(event)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            self._switch.log.error("event not understood", type=event.get("type"), what=repr(error))
+            self._switch.log.error("event not understood", type=kind, what=repr(error))
 
     def _call(self, channel: Any) -> Call | None:
         """Give the call of an event's channel; None when it is over or none of ours."""
