@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dialer.daemon.preparing import LARGE, Job, PreparedRow, prepared
+from dialer.daemon.preparing import LARGE, Job, PreparedRow, prepared, prepared_here
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import ListError
 from dialer.leads.columns import ColumnMap, fits_nothing, locate
@@ -78,9 +78,10 @@ def import_list(
         counts = _Counts()
         with RejectsFile(path, source.headings) as rejects:
             with store.importing(policy, str(path), digest, now) as session:
-                if isinstance(session, LeadImport) and path.stat().st_size >= large:
+                if isinstance(session, LeadImport):
                     job = Job(columns=columns, policy=policy, now=now, keyring=session.keyring)
-                    for rows, became in prepared(source.rows, job):
+                    is_large = path.stat().st_size >= large
+                    for rows, became in (prepared if is_large else prepared_here)(source.rows, job):
                         _take_many(rows, became, session, rejects, counts)
                         tell(counts.rows, source.share_read())
                 else:

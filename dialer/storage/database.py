@@ -85,6 +85,9 @@ class Connection(Protocol):
     def glance(self) -> AbstractContextManager[None]:
         """Run a block of a few look-ups, and of writing to private tables, at the cost of one."""
 
+    def grown(self, *tables: str) -> None:
+        """Take note that tables have become much larger: statements may have to go another way."""
+
     def has_table(self, name: str) -> bool:
         """Say whether there is a table of this name."""
 

@@ -22,6 +22,8 @@ from dialer.storage.proofs import refuse_dropped
 from dialer.storage.vault import Keyring, Vault
 from dialer.storage.writing import add_open_leads, counter, insert, raise_counter, register
 
+LARGE = 10_000
+"""New leads from which on statements may have to find their rows another way."""
 MANY = 1_000
 """Rows that are looked up, and kept, together."""
 _COLUMNS = ", ".join(rows.LEAD_COLUMNS)

@@ -143,12 +143,18 @@ class PostgresConnection:
 
     def make_private(self, name: str, like: str, columns: Sequence[str]) -> None:
         """Make an empty table for this connection alone."""
+        # A plan that is kept would be the one for a table with nothing in it.
+        self.execute("SET plan_cache_mode = force_custom_plan")
         self.execute(f"CREATE TEMPORARY TABLE {name} AS SELECT {', '.join(columns)} FROM {like} WHERE false")
         self.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({columns[0]})")
 
     def glance(self) -> AbstractContextManager[None]:
         """Run a block of look-ups; each costs the same for itself."""
         return nullcontext()
+
+    def grown(self, *tables: str) -> None:
+        """Count anew what is in them, and make plans anew with it."""
+        self.execute(f"ANALYZE {', '.join(tables)}")
 
     def has_table(self, name: str) -> bool:
         """Say whether there is a table of this name."""

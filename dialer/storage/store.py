@@ -25,7 +25,7 @@ from dialer.storage.database import Connection, Database
 from dialer.storage.evidence import EvidenceWriter, Memory, record
 from dialer.storage.evidence_bodies import Body
 from dialer.storage.evidence_trim import Trim, carry_out
-from dialer.storage.importing import LeadImport
+from dialer.storage.importing import LARGE, LeadImport
 from dialer.storage.imports import DO_NOT_CALL
 from dialer.storage.ownership import Lease
 from dialer.storage.proofs import introduce, refuse_dropped
@@ -50,6 +50,7 @@ HELD_BACK = """AND lead_id NOT IN (SELECT lead_id FROM attempts WHERE released_a
     AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.lead_id = leads.lead_id AND bridged_at IS NOT NULL
         AND disposition IS NULL AND attempt_rank = leads.attempts)"""
 _NEXT_DUE = "SELECT min(due_at) FROM leads WHERE campaign = ? AND place = 1"
+_LEFT = f"SELECT ({_NEXT_DUE}), open_leads FROM campaigns WHERE name = ?"
 _GIVE_BACK = "UPDATE leads SET place = (CASE WHEN due_at > 0 THEN 1 ELSE 0 END) WHERE place = 2"
 _RELEASE = f"{_GIVE_BACK} {HELD_BACK}"
 _LAST_SEQ = "SELECT coalesce(max(seq), ?) FROM journal WHERE seq BETWEEN ? AND ?"
@@ -158,8 +159,7 @@ class Store(Records):
             leads += self._take(connection, found[0], [self._to_lead(row) for row in taken], now)
             if len(taken) < asked:
                 break
-        next_due_at = connection.execute(_NEXT_DUE, (campaign,)).fetchone()[0]
-        still_open = connection.execute("SELECT open_leads FROM campaigns WHERE name = ?", (campaign,)).fetchone()[0]
+        next_due_at, still_open = connection.execute(_LEFT, (campaign, campaign)).fetchone()
         return LeadsClaimed(campaign=campaign, leads=tuple(leads), next_due_at=next_due_at, open_leads=still_open)
 
     def _take(self, connection: Connection, seller: str, leads: list[Lead], now: float) -> list[Lead]:
@@ -316,6 +316,8 @@ class Store(Records):
                 if not session.is_rolled_back:
                     with self.database.transaction(connection):
                         session.finish(source, digest, now)
+                    if session.tally.loaded >= LARGE:
+                        connection.grown("leads", "lead_numbers")
                         announce(connection, self.origin, Kind.IMPORTED, [policy.name])
                         announce(connection, self.origin, Kind.PEOPLE)
         finally:
