@@ -8,6 +8,7 @@ import io
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 from dialer.daemon.earlier import EarlierRun
@@ -46,6 +47,7 @@ from dialer.storage.codec import Entry
 from dialer.storage.database import Database
 from dialer.storage.evidence_check import check
 from dialer.storage.evidence_file import Wanted
+from dialer.storage.ownership import engine_of, first_number
 from dialer.storage.store import Store
 from tests.laws import open_law
 from tests.parity.floor import START_AT, leads, policy
@@ -430,8 +432,12 @@ def check_store(shift: Shift) -> None:
 
 def check_verdicts(entries: Iterator[Entry]) -> None:
     """Every order to dial stands beside a verdict of that instant that allows it; numbers and ids only go up."""
-    last_seq = last_call_id = 0
-    last_at = 0.0
+    for engine_id, own in groupby(entries, key=lambda entry: engine_of(entry.seq)):
+        _check_engine(own, first_number(engine_id) - 1)
+
+
+def _check_engine(entries: Iterable[Entry], last_seq: int) -> None:
+    last_call_id, last_at = last_seq, 0.0
     for entry in entries:
         assert entry.seq == last_seq + 1
         assert entry.at >= last_at
