@@ -5,6 +5,7 @@ One rule governs this module: a table that is there is in use. Without [detector
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,8 +33,16 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _plain(path: str) -> str:
+    if re.search(r"[,&|${}\[\]\"';]", path):
+        raise expected(
+            "a path without , & | $ { } [ ] ; and quotes", hint="Asterisk's dialplan would not take it for one"
+        )
+    return path
+
+
 def _folder(value: str, info: ValidationInfo) -> str:
-    return str(resolved(value, info))
+    return _plain(str(resolved(value, info)))
 
 
 def _endpoint(value: str) -> str:
@@ -42,6 +51,7 @@ def _endpoint(value: str) -> str:
     return value
 
 
+PlainFile = Annotated[ExistingFile, AfterValidator(_plain)]
 Folder = Annotated[str, AfterValidator(_folder)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
@@ -57,7 +67,7 @@ class AsteriskTable(TomlModel):
     plus: bool = True
     caller_name: Annotated[str, Field(min_length=1, max_length=40, pattern=r'^[^"<>]*$')] | None = None
     messages_dir: Folder | None = None
-    lost_message: ExistingFile | None = None
+    lost_message: PlainFile | None = None
     comfort_class: Word | None = None
 
 

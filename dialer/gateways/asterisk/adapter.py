@@ -23,6 +23,7 @@ from dialer.gateways.asterisk.seats import Seats
 from dialer.gateways.asterisk.settings import AsteriskSettings
 from dialer.gateways.asterisk.settling import Settling
 from dialer.gateways.asterisk.switch import Switch
+from dialer.gateways.drops import Drops
 from dialer.ports import Sink
 
 AGAIN_MIN_S = 0.1
@@ -68,6 +69,8 @@ class AsteriskGateway:
         self._lines = lines
         self._calls_per_second = calls_per_second
         self._early: list[GatewayCommand | DeskCommand] = []
+        self._drops = Drops(log)
+        self._held: list[Event] = []  # of calls that settling may adopt yet
         self._is_running = False
         self._since_at: float | None = None
         self._stream: asyncio.Task[None] | None = None
@@ -102,7 +105,7 @@ class AsteriskGateway:
                 self._switch.begin(group, sink, self._distrust)
                 self._is_running = True
                 for command in self._early:
-                    self._take(command)
+                    self._switch.spawn(self._take(command))
                 self._early.clear()
                 await self._stay_connected()
         except BaseExceptionGroup as crashes:
@@ -115,7 +118,7 @@ class AsteriskGateway:
     def send(self, command: GatewayCommand | DeskCommand) -> None:
         """Take an order; it is carried out in a later turn of the loop."""
         if self._is_running:
-            asyncio.get_running_loop().call_soon(self._take, command)
+            self._switch.spawn(self._take(command))
         else:
             self._early.append(command)
 
@@ -136,9 +139,8 @@ class AsteriskGateway:
             desks=desks,
         )
 
-    def _take(self, command: GatewayCommand | DeskCommand) -> None:
-        if not self._is_running:
-            return
+    async def _take(self, command: GatewayCommand | DeskCommand) -> None:
+        """Carry an order out: a task, so that an error of whoever hears the answer ends the run."""
         match command:
             case PlaceCall():
                 self._dialing.place(command)
@@ -165,11 +167,15 @@ class AsteriskGateway:
     async def _connected(self) -> None:
         """Hear Asterisk out until the connection is lost."""
         try:
+            self._held = []
             async with self._switch.ari.listen() as events:
                 settling = self._switch.spawn(self._settle())
                 try:
                     async for event in events:
-                        self._hear(event)
+                        if self.is_up or not self._is_early(event):
+                            self._hear(event)
+                        else:
+                            self._held.append(event)
                 finally:
                     settling.cancel()
             self._switch.log.warning("Asterisk lost", calls=len(self._switch.calls), effect="nothing is dialed")
@@ -183,6 +189,9 @@ class AsteriskGateway:
             self._switch.log.warning("Asterisk not settled", what=str(error))
             self._distrust()
             return
+        held, self._held = self._held, []
+        for event in held:
+            self._hear(event)
         self._switch.log.info("Asterisk connected", calls=len(self._switch.calls))
         self._set_up(True)
         self._seats.call_desks()
@@ -205,6 +214,13 @@ class AsteriskGateway:
             self._switch.report(LinesChanged(lines=lines, calls_per_second=self._calls_per_second))
 
     # -------------------------------------------------------------------------------------------- news
+    def _is_early(self, event: Event) -> bool:
+        """Whether an event is of a call of ours that is not known, while it is being found out what is up."""
+        about = event.get("channel", event.get("peer"))
+        name = about.get("id") if isinstance(about, dict) else None
+        call_id = self._switch.names.call_of(name) if isinstance(name, str) else None
+        return call_id is not None and call_id not in self._switch.calls and call_id not in self._switch.over
+
     def _hear(self, event: Event) -> None:
         kind = event.get("type")
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
@@ -213,7 +229,7 @@ class AsteriskGateway:
         try:
             handler(event)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            self._switch.log.error("event not understood", type=kind, what=repr(error))
+            self._drops.count("malformed", str(kind), repr(error))
 
     def _call(self, channel: Any) -> Call | None:
         """Give the call of an event's channel; None when it is over or none of ours."""
@@ -243,6 +259,12 @@ class AsteriskGateway:
             self._seats.began(channel["id"], args[1] if len(args) > 1 else None)
         elif (call := self._call(channel)) is not None:
             self._dialing.took(call, args)
+        elif self.is_up:
+            self._switch.log.warning("a channel that nobody knows is ended", channel=channel["id"])
+            self._switch.spawn(self._end(channel["id"]))
+
+    async def _end(self, channel: str) -> None:
+        await self._switch.ask("DELETE", f"channels/{channel}")
 
     def _hangup_requested(self, event: Event) -> None:
         call = self._call(event["channel"])

@@ -6,6 +6,7 @@ handler may hear the same event twice, or out of order.
 
 import asyncio
 import math
+import re
 from pathlib import Path
 
 from dialer.domain.commands import HangUp, PlaceCall, PlayMessage
@@ -19,6 +20,8 @@ from dialer.gateways.causes import outcome_of, words
 NOT_CONNECTED = "no connection to Asterisk"
 _SUFFIXES = frozenset({".wav", ".wav16", ".gsm", ".ulaw", ".alaw", ".sln", ".sln16", ".g722", ".ul", ".al", ".pcm"})
 _CONFLICT = 409
+_NUMBER = re.compile(r"\+?[0-9]{1,20}")
+_CAMPAIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class Dialing:
@@ -37,8 +40,14 @@ class Dialing:
         call_id = order.call_id
         if call_id in switch.calls or call_id in switch.over:
             return
-        if not switch.up.is_set() or call_id in switch.denied:
-            cause = "said before that this order never came" if call_id in switch.denied else NOT_CONNECTED
+        cause = ""
+        if call_id in switch.denied:
+            cause = "said before that this order never came"
+        elif not switch.up.is_set():
+            cause = NOT_CONNECTED
+        elif not (_NUMBER.fullmatch(order.number) and _NUMBER.fullmatch(order.caller_id or "+1")):
+            cause = "not a telephone number"  # it becomes a part of an address
+        if cause:
             switch.over[call_id] = None
             switch.report(CallFailed(call_id=call_id, outcome=Outcome.CONGESTION, cause=cause))
             return
@@ -72,11 +81,14 @@ class Dialing:
 
     def _variables(self, call: Call, order: PlaceCall) -> dict[str, str]:
         recording = self._switch.settings.recording
-        found = {"DIALER_STATE": call.kept.text(), "DIALER_MESSAGE": self._lost}
+        app = self._switch.settings.app
+        found = {"DIALER_APP": app, "DIALER_STATE": call.kept.text(), "DIALER_MESSAGE": self._lost}
         if call.kept.has_detector:
             found["DIALER_AMD"] = self._detector
         if recording is not None and (recording.campaigns is None or order.campaign in recording.campaigns):
-            found["DIALER_RECORD"] = str(recording.folder / order.campaign / f"{order.call_id}.wav")
+            # the dialplan takes a comma for the end of a path, and what follows for a command
+            folder = order.campaign if _CAMPAIGN.fullmatch(order.campaign) else "other"
+            found["DIALER_RECORD"] = str(recording.folder / folder / f"{order.call_id}.wav")
             found["DIALER_RECORD_OPTIONS"] = "" if recording.from_answer else "b"
         return found
 
@@ -144,7 +156,13 @@ class Dialing:
     async def comfort(self, call: Call) -> None:
         """Let a person hear something while an agent is fetched."""
         comfort = self._switch.settings.comfort_class
-        if comfort is None or call.seat is not None or call.kept.is_message or call.call_id not in self._switch.calls:
+        if (
+            comfort is None
+            or call.is_comforted
+            or call.seat is not None
+            or call.kept.is_message
+            or call.call_id not in self._switch.calls
+        ):
             return
         call.is_comforted = True
         await self._switch.ask("POST", f"channels/{self._switch.names.call(call.call_id)}/moh", mohClass=comfort)

@@ -6,6 +6,7 @@ One rule governs this module: an agent is reserved before the first request for 
 
 import asyncio
 import math
+import re
 
 from dialer.domain.commands import BridgeCall
 from dialer.domain.events import (
@@ -25,6 +26,7 @@ from dialer.gateways.asterisk.switch import Switch
 
 PATIENCE_S = 2.0
 """For how long after its ring time-out a leg's end is waited for."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CODES = {"*1": "ready", "*2": "pause", "*3": "hang_up", "*4": "hand_over"}
 """What an agent asks for by pressing keys."""
 
@@ -51,6 +53,8 @@ class Seats:
             return  # the same order again
         if call is None or not call.kept.is_answered or call.kept.is_message or call.end_by is not None:
             cause = "the call is over"
+        elif not NAME.fullmatch(order.agent_id):  # it becomes a part of an address
+            cause = "no agent can have this name"
         elif call.seat is not None:
             cause = "another agent is on the call"
         elif seat.call is not None:
@@ -145,6 +149,9 @@ class Seats:
                 has_answered = await answered
         except AriRefused as error:
             has_answered, cause = False, f"the agent's telephone cannot be called: {error}"
+        except AriLost:
+            seat.channel, seat.doing = None, Doing.AWAY  # if it rings all the same, settling ends it
+            raise
         except TimeoutError:
             has_answered = False
         finally:
