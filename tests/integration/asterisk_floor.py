@@ -63,7 +63,8 @@ def numbers(count: int) -> list[str]:
     """Give people to call, of every behaviour, as the last three digits of their numbers."""
     total = sum(_SHARES.values())
     queues = {
-        digit: [f"{digit}{rank:02d}" for rank in range(share * count // total)] for digit, share in _SHARES.items()
+        digit: [f"{digit}{rank:02d}" for rank in range(share * count // total) if (digit, rank) != ("1", 99)]
+        for digit, share in _SHARES.items()
     }
     chosen = []
     while any(queues.values()):

@@ -1,7 +1,9 @@
 """The Asterisk gateway against a real Asterisk, one thing at a time: SIPp plays people and agents."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -122,12 +124,39 @@ async def test_the_detector_tells_people_from_machines(switch: Asterisk) -> None
     assert answered_at is not None and 0.5 < person.greeting_end_at - answered_at < 1.5
 
 
+async def test_a_detector_that_is_not_sure_takes_it_for_a_person(switch: Asterisk) -> None:
+    """Who picks up and says nothing is a person once the detector's time is over."""
+    detector = DetectorSettings(initial_silence_ms=4000, total_analysis_ms=1000)
+    async with at_work(switch.settings(detector=detector)) as line:
+        line.send(order(1, "199", has_detector=True))
+        classified = await line.hears(CallClassified, 1)
+        assert not classified.is_machine and classified.greeting_end_at is None
+        assert await asyncio.to_thread(switch.variable, "dialer-call-1", "AMDSTATUS") == "NOTSURE"
+
+
 async def test_who_hangs_up_on_the_detector_is_a_callee_who_left(switch: Asterisk) -> None:
     """An answer that ends before the detector spoke has no word of it, and was ended by the callee."""
     async with at_work(switch.settings(detector=DetectorSettings())) as line:
         line.send(order(2, "211", has_detector=True))
         assert (await line.hears(CallReleased, 2)).by == "callee"
         assert line.said(CallClassified, 2) == []
+
+
+async def test_what_is_no_number_or_name_never_becomes_a_part_of_an_address(switch: Asterisk) -> None:
+    """Numbers, caller IDs and agents that could lead elsewhere are refused; a campaign's name stays in its folder."""
+    evil = "+15555550100@evil.example"
+    recording = RecordingSettings(folder=switch.folder / "recordings", from_answer=True)
+    async with at_work(switch.settings(recording=recording)) as line:
+        good = order(1, "110")
+        line.send(replace(good, call_id=2, number=evil), replace(good, call_id=3, caller_id='"x" <sip:evil>'))
+        for call_id in (2, 3):
+            assert (await line.hears(CallFailed, call_id)).cause == "not a telephone number"
+        line.send(replace(good, campaign="../x.wav,b,touch /tmp/owned"))
+        await line.hears(CallClassified, 1)
+        line.send(BridgeCall(call_id=1, agent_id="agent1/sip:1@evil.example"))
+        assert (await line.hears(BridgeFailed, 1)).cause == "no agent can have this name"
+        path = await asyncio.to_thread(switch.variable, "dialer-call-1", "DIALER_RECORD")
+        assert path == str(switch.folder / "recordings" / "other" / "1.wav")
 
 
 async def test_a_nailed_up_leg_serves_one_call_after_the_other(switch: Asterisk) -> None:

@@ -136,6 +136,26 @@ async def test_who_picks_up_while_the_gateway_is_away_hears_the_message(asterisk
         assert (await line.gateway.living({1: time.time() - 60.0})).calls == ()
 
 
+async def test_a_person_who_waits_hears_a_tone_where_asked_and_then_the_agent_alone(asterisk: Asterisk) -> None:
+    """The comfort tone begins with the answer, and ends before the agent is heard."""
+    ear = Ear(asterisk.people_ip)
+    asterisk.play_people(ear.address)
+    asterisk.play_agents()
+    async with at_work(asterisk.settings(comfort_class="dialer-comfort")) as line:
+        await line.live(1, "110")
+        await asterisk.hears(ear, 400)
+        line.send(BridgeCall(call_id=1, agent_id="agent1"))
+        await line.hears(CallBridged, 1)
+        bridged_at = time.time()
+        await line.hears(CallReleased, 1)
+    ear.close()
+    (story,) = stories(asterisk.people_log)
+    over_at = story.at("hangup")
+    assert over_at is not None
+    heard = ear.tones(story.port, bridged_at + 0.1, over_at, (400, 900))
+    assert heard[900] > 100 and heard[400] == 0
+
+
 async def test_orders_of_its_own_time_that_it_never_got_are_named_and_refused(asterisk: Asterisk) -> None:
     """Of an order that should have come and did not it says so, and does not carry it out when it comes after all."""
     asterisk.play_people()

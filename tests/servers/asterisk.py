@@ -25,6 +25,8 @@ from typing import Any
 import pytest
 
 from dialer.gateways.asterisk.settings import AgentSettings, AsteriskSettings
+from tests.servers.ear import Ear
+from tests.servers.people import stories
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -157,9 +159,19 @@ class Asterisk:
             while text not in json.dumps(await asyncio.to_thread(self.ask, "GET", path)):
                 await asyncio.sleep(0)
 
+    async def hears(self, ear: Ear, hertz: int) -> None:
+        """Wait until the first person to be called has heard a tone."""
+        async with asyncio.timeout(_START_S):
+            while not any(ear.first(each.port, 0.0, time.time(), hertz) for each in stories(self.people_log)):
+                await asyncio.sleep(0)
+
     def api(self, part: str) -> Any:
         """Give the interface's own description of a part of itself."""
         return json.loads((self._cache / f"asterisk/usr/share/asterisk/rest-api/{part}.json").read_text())
+
+    def variable(self, channel: str, name: str) -> str:
+        """Give a variable of a channel."""
+        return str(self.ask("GET", f"channels/{channel}/variable?variable={name}")["value"])
 
     def bridge(self, name: str) -> list[str]:
         """Give the channels of a bridge."""
