@@ -8,9 +8,10 @@ from typer.testing import CliRunner, Result
 
 from dialer.cli.main import app
 from dialer.config.campaign import load_campaign
+from dialer.config.settings import load_settings
 from dialer.daemon.imports import import_list
+from dialer.daemon.stores import open_store
 from dialer.storage.store import Store
-from tests.vaults import open_state
 
 SELLER = "Example Telecom"
 
@@ -90,12 +91,12 @@ def _campaign(name: str, purpose: str, jurisdiction: str, zone: str, **changes: 
     return CAMPAIGN.format(**{**facts, **changes})
 
 
-def prepare(folder: Path) -> Path:
+def prepare(folder: Path, database_line: str = "") -> Path:
     """Write configuration, campaigns and lists, and import the lists; give the configuration's path."""
     campaigns = folder / "campaigns"
     campaigns.mkdir()
     config = folder / "config.toml"
-    config.write_text('state_dir = "state"\ncampaigns_dir = "campaigns"\n', encoding="utf-8")
+    config.write_text(f'state_dir = "state"\ncampaigns_dir = "campaigns"\n{database_line}', encoding="utf-8")
     (campaigns / "consent.txt").write_text("I agree to be called.\n", encoding="utf-8")
     (campaigns / "sorry.wav").write_bytes(b"")
     texts = {
@@ -109,7 +110,7 @@ def prepare(folder: Path) -> Path:
     for name, text in texts.items():
         (campaigns / f"{name}.toml").write_text(text, encoding="utf-8")
         (campaigns / f"{name}.csv").write_text(LISTS[name], encoding="utf-8")
-    with open_state(folder / "state") as store:
+    with open_store(load_settings(config)) as store:
         for name in texts:
             bring_in(store, campaigns, name)
     return config
