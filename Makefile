@@ -81,6 +81,10 @@ bench-pacing-quick: setup ## The same with few runs of a few scenarios, in three
 bench-storage: setup ## Measure the store on both databases, beside the same by hand (ARGS="--rows 1000000")
 	@$(BIN)/python -m benchmarks.storage $(ARGS)
 
+.PHONY: bench-gateway
+bench-gateway: setup ## Measure the way of orders and news: engine, broker and gateways under load, Asterisk (ARGS="--seconds 600")
+	@$(BIN)/python -m benchmarks.gateway $(ARGS)
+
 .PHONY: lists
 lists: setup ## Make the shipped sample lists anew
 	@$(BIN)/python campaigns/lists/make_lists.py

@@ -2,6 +2,7 @@
 
 from benchmarks import engine
 from benchmarks.compliance import __main__ as compliance
+from benchmarks.gateway import __main__ as gateway
 from benchmarks.pacing import __main__ as pacing
 from benchmarks.storage import __main__ as storage
 
@@ -9,4 +10,5 @@ if __name__ == "__main__":
     engine.main()
     compliance.main([])
     storage.main([])
+    gateway.main([])
     pacing.main(["--quick"])
