@@ -22,6 +22,7 @@ from dialer.domain.commands import (
     PlaceCall,
     PlayMessage,
     RecordVerdict,
+    SaveLead,
 )
 from dialer.domain.events import (
     AgentEvent,
@@ -78,6 +79,27 @@ RETRIES = {
     Outcome.UNKNOWN: RetryRule(after_s=3600.0, times=1),
 }
 NOT_REACHED_S = 300.0
+
+
+STANDS = (
+    "call ordered",
+    "call placed",
+    "call ringing",
+    "call answered",
+    "call queued",
+    "call bridging",
+    "call connected",
+    "call message",
+    "call ending",
+    "agent paused",
+    "agent ready",
+    "agent reserved",
+    "agent talking",
+    "agent wrap_up",
+    "preview offered",
+    "callback promised",
+)
+"""What must stand at some entry of the day, so that a kill meets it."""
 
 
 def policies() -> list[CampaignPolicy]:
@@ -143,6 +165,7 @@ class Shift:
         self.database = database
         self.jump_at_seq = jump_at_seq
         self.is_evening = False
+        self.stood: dict[str, list[int]] = {}  # what stood on the floor, and after which entries
         self.kill = kill
         self.now = START_AT
         self.truth = Truth()
@@ -199,6 +222,7 @@ class Shift:
         commands = self.engine.handle_timer(self.now) if event is None else self.engine.handle(event, self.now)
         entry = Entry(seq=self.seq, at=self.now, event=event, commands=tuple(commands))
         self._keep(entry)
+        self._note_what_stands(entry)
         self.seq += 1
         is_killed = self.kill is not None and entry.seq == self.kill.seq
         if not is_killed or (self.kill is not None and self.kill.has_acted):
@@ -207,6 +231,19 @@ class Shift:
             self._restart()
         if entry.seq == self.jump_at_seq:
             self.now += JUMP_S
+
+    def _note_what_stands(self, entry: Entry) -> None:
+        state = self.engine._state
+        stands = {f"call {call.state}" for call in state.calls.values()}
+        stands |= {f"agent {agent.state}" for agent in state.agents.values()}
+        if any(isinstance(command, PlaceCall) for command in entry.commands):
+            stands.add("call ordered")  # killed before its orders leave, it is never sent
+        if state.offers:
+            stands.add("preview offered")
+        if any(isinstance(each, SaveLead) and each.lead.callback is not None for each in entry.commands):
+            stands.add("callback promised")
+        for each in stands:
+            self.stood.setdefault(each, []).append(entry.seq)
 
     def _keep(self, entry: Entry) -> None:
         self.store.commit_batch([entry])
@@ -304,13 +341,13 @@ class Shift:
                 assert agent.call_id in up
 
 
-def without_kill(database: Database) -> int:
-    """Run the day in peace; give the number of its last journal entry."""
+def without_kill(database: Database) -> Shift:
+    """Run the day in peace; give it as it was, of which the last journal entry and what stood after each is of use."""
     fill(database)
     shift = Shift(database).run()
     try:
         check_all(shift)
-        return shift.seq - 1
+        return shift
     finally:
         shift.close()
 

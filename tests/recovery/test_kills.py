@@ -12,9 +12,9 @@ import pytest
 from hypothesis import settings
 
 from dialer.storage.sqlite import SqliteDatabase
-from tests.recovery.shift import OUTAGES_S, Kill, jumped, killed, without_kill
+from tests.recovery.shift import OUTAGES_S, STANDS, Kill, Shift, jumped, killed, without_kill
 
-SAMPLE = 20
+SAMPLE = 10
 """Entries at which `make test` kills, each twice."""
 SHARES = 2
 """The day is tried in so many parts, which may run beside each other."""
@@ -28,11 +28,13 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def kills(last_seq: int) -> list[Kill]:
-    """Every kill of a day, or a sample."""
-    is_soak = settings.get_current_profile_name() == "soak"
-    step = 1 if is_soak else max(1, last_seq // SAMPLE)
-    entries = range(1, last_seq + 1, step)
+def kills(day: Shift) -> list[Kill]:
+    """Every kill of a day, or a sample, in which everything that stood on the floor is met."""
+    if settings.get_current_profile_name() == "soak":
+        entries = list(range(1, day.seq))
+    else:
+        spread = range(1, day.seq, max(1, day.seq // SAMPLE))
+        entries = sorted({*spread, *(day.stood[each][len(day.stood[each]) // 2] for each in STANDS)})
     return [
         Kill(seq=seq, has_acted=has_acted, outage_s=OUTAGES_S[(rank + has_acted) % len(OUTAGES_S)])
         for rank, seq in enumerate(entries)
@@ -45,9 +47,9 @@ def test_a_kill_at_any_journal_entry_loses_nothing(
     share: int, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nobody is called twice within a window, no fact is lost, and every person who answered is accounted for."""
-    last_seq = without_kill(SqliteDatabase(folder / "quiet.db"))
+    day = without_kill(SqliteDatabase(folder / "quiet.db"))
     survived = 0
-    for rank, kill in enumerate(kills(last_seq)[share::SHARES]):
+    for rank, kill in enumerate(kills(day)[share::SHARES]):
         try:
             killed(SqliteDatabase(folder / f"day_{rank}.db"), kill)
         except Exception as error:
@@ -56,12 +58,20 @@ def test_a_kill_at_any_journal_entry_loses_nothing(
         for file in folder.glob(f"day_{rank}.*"):
             file.unlink()
     with capsys.disabled():
-        print(f"\nkills survived: {survived} of a day of {last_seq} journal entries (part {share + 1} of {SHARES})")
+        print(f"\nkills survived: {survived} of a day of {day.seq - 1} journal entries (part {share + 1} of {SHARES})")
+
+
+def test_the_day_holds_calls_in_every_state(folder: Path) -> None:
+    """Never sent, ringing, waiting for an agent, with one, hearing the message; agents in each state; promises."""
+    day = without_kill(SqliteDatabase(folder / "quiet.db"))
+    assert [each for each in STANDS if each not in day.stood] == []
+    sample = {kill.seq for kill in kills(day)}
+    assert all(sample & set(day.stood[each]) for each in STANDS)
 
 
 def test_a_clock_that_jumps_while_calls_are_up_loses_nothing(folder: Path) -> None:
     """An hour passes at once: what waited is abandoned, what was silent is unknown, and all of it is counted."""
-    last_seq = without_kill(SqliteDatabase(folder / "quiet.db"))
+    last_seq = without_kill(SqliteDatabase(folder / "quiet.db")).seq - 1
     step = last_seq // (SAMPLE if settings.get_current_profile_name() == "soak" else 5)
     for seq in range(step // 2, last_seq, step):
         jumped(SqliteDatabase(folder / f"jump_{seq}.db"), seq)
