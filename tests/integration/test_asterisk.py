@@ -303,7 +303,7 @@ async def test_a_wrong_password_or_trunk_ends_the_run_with_what_to_do(switch: As
                 pass
 
 
-@pytest.mark.parametrize("path", ["channels", "bridges", "playbacks", "applications"])
+@pytest.mark.parametrize("path", ["channels", "bridges", "playbacks", "applications", "asterisk"])
 def test_this_asterisk_has_every_request_that_is_made(switch: Asterisk, path: str) -> None:
     """The interface's own description, served by the switch, names each path and method that the gateway uses."""
     described = switch.api(path)
@@ -314,6 +314,7 @@ def test_this_asterisk_has_every_request_that_is_made(switch: Asterisk, path: st
 USED = {
     ("POST", "/channels"),
     ("GET", "/channels"),
+    ("GET", "/asterisk/info"),
     ("DELETE", "/channels/{channelId}"),
     ("GET", "/channels/{channelId}/variable"),
     ("POST", "/channels/{channelId}/variable"),

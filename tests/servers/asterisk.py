@@ -130,6 +130,17 @@ class Asterisk:
         if self._process is not None:
             self.kill()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def far_ends(self) -> list[int]:
+        """The processes that play people and agents."""
+        return [each.pid for each in self._sipp]
+
     def ask(self, method: str, path: str) -> Any:
         """Ask its REST interface, beside the gateway."""
         request = urllib.request.Request(f"http://{self.ip}:8088/ari/{path}", method=method)

@@ -5,10 +5,12 @@ is over, and how it ended is not known; one that the gateway does not know is ad
 """
 
 import asyncio
+import time
+from datetime import datetime
 from typing import Any
 
 from dialer.errors import ConfigError
-from dialer.gateways.asterisk.ari import AriRefused
+from dialer.gateways.asterisk.ari import AriLost, AriRefused
 from dialer.gateways.asterisk.calls import STATE_VARIABLE, Call, Kept
 from dialer.gateways.asterisk.dialing import Dialing
 from dialer.gateways.asterisk.handover import Handover
@@ -16,6 +18,9 @@ from dialer.gateways.asterisk.seats import Seats
 from dialer.gateways.asterisk.switch import Switch
 
 Channel = dict[str, Any]
+
+STARTING_S = 10.0
+"""So young an Asterisk may not have loaded everything yet."""
 
 
 class Settling:
@@ -52,10 +57,17 @@ class Settling:
         try:
             await self._switch.ari.request("POST", path, {"eventSource": source})
         except AriRefused as error:
+            if await self._is_starting():
+                raise AriLost("it is starting, and has not loaded its endpoints yet") from None
             raise ConfigError(
                 f"Asterisk has no endpoint PJSIP/{self._switch.settings.trunk}: expected the carrier's, as pjsip.conf "
                 f"has it; `trunk` in gateway.toml names it ({error})"
             ) from None
+
+    async def _is_starting(self) -> bool:
+        found = await self._switch.ari.request("GET", "asterisk/info")
+        started_at = datetime.strptime(found["status"]["startup_time"], "%Y-%m-%dT%H:%M:%S.%f%z")
+        return time.time() - started_at.timestamp() < STARTING_S
 
     async def _take_stock(self, call_id: int, channel: Channel) -> None:
         switch = self._switch
