@@ -13,7 +13,7 @@ It is folded into one string per lead, so that a store needs one index whatever 
 """
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from dialer.domain.lead import Lead
@@ -81,6 +81,10 @@ class Hopper:
 
     def __contains__(self, lead_id: int) -> bool:
         return lead_id in self._ids
+
+    def leads(self) -> Iterator[Lead]:
+        """Give the leads, in no order."""
+        return (lead for _, lead in self._heap)
 
     def push(self, lead: Lead) -> None:
         """Add a lead; one that is here already is refused, for a lead has one attempt at a time."""

@@ -1,10 +1,11 @@
 """What the engine itself adds to what storage knew of a person when the lead was claimed.
 
-One rule governs: whatever happens after a claim is known here before the next call is judged. A claim's standing is
-good for a day at most, so attempts are remembered a little longer than that and then forgotten.
+One rule governs: whatever happens after a claim is known here before the next call is judged. An attempt is forgotten
+once storage told all of it with every lead in hand: memory grows with the calls of minutes, not with those of the day.
 """
 
 from dataclasses import replace
+from itertools import islice
 
 from dialer.compliance.gate import Known
 from dialer.domain.commands import BlockPerson
@@ -15,7 +16,12 @@ from dialer.domain.records import Attempt
 from dialer.domain.standing import Consent, PastAttempt
 from dialer.engine.state import Recent, State
 
-REMEMBERED_S = 26 * 3600.0
+REMEMBERED_S = 300.0
+"""What became known so long before the oldest lead in hand was claimed was on the disk by then."""
+GOOD_FOR_S = 26 * 3600.0
+"""A claim's standing is good for a day at most."""
+_LOOK_EVERY_S = 30.0
+_FORGET_MAX = 100_000  # at once
 
 
 def known(state: State, seller: str, lead: Lead) -> Known:
@@ -60,22 +66,38 @@ def on_placed(state: State, attempt: Attempt, lead: Lead) -> None:
 
     The person called is known by every number of the lead, and counts as called by each of them.
     """
-    _forget(state, attempt.placed_at - REMEMBERED_S)
+    if attempt.placed_at >= state.forget_at:
+        _forget(state, attempt.placed_at)
     numbers = tuple(dict.fromkeys((attempt.number, *(number.e164 for number in lead.numbers))))
     past = PastAttempt(call_id=attempt.call_id, number=attempt.number, subject=attempt.subject, at=attempt.placed_at)
-    state.recent[attempt.call_id] = Recent(seller=attempt.seller, numbers=numbers, attempt=past)
+    _remember(state, Recent(seller=attempt.seller, numbers=numbers, attempt=past, known_at=attempt.placed_at))
     for number in numbers:
         key = (attempt.seller, number)
         state.in_flight[key] = state.in_flight.get(key, 0) + 1
-        state.recent_calls.setdefault(key, {})[attempt.call_id] = None
 
 
-def _forget(state: State, before_at: float) -> None:
-    """Let go of attempts that every claim's standing has by now; none is forgotten while its call is up."""
-    while state.recent:
-        call_id, oldest = next(iter(state.recent.items()))
-        if oldest.attempt.at >= before_at or call_id in state.calls:
+def _remember(state: State, recent: Recent) -> None:
+    """Keep an attempt as what became known last."""
+    call_id = recent.attempt.call_id
+    state.recent.pop(call_id, None)
+    state.recent[call_id] = recent
+    for number in recent.numbers:
+        state.recent_calls.setdefault((recent.seller, number), {})[call_id] = None
+
+
+def _forget(state: State, now: float) -> None:
+    """Let go of attempts that the standing of every lead in hand has by now; none while its call is up."""
+    state.forget_at = now + _LOOK_EVERY_S
+    in_hand = [lead for campaign in state.campaigns.values() for lead in campaign.hopper.leads()]
+    in_hand += [offer.lead for offer in state.offers.values()]
+    claimed_at = min((0.0 if lead.standing is None else lead.standing.as_of_at for lead in in_hand), default=now)
+    before_at = max(min(claimed_at, now) - REMEMBERED_S, now - GOOD_FOR_S)
+    for call_id, oldest in tuple(islice(state.recent.items(), _FORGET_MAX)):
+        if oldest.known_at >= before_at:
             return
+        if call_id in state.calls:
+            _remember(state, oldest)  # behind the others, which need not wait for its end
+            continue
         del state.recent[call_id]
         for number in oldest.numbers:
             calls = state.recent_calls[oldest.seller, number]
@@ -95,16 +117,26 @@ def on_over(state: State, attempt: Attempt) -> None:
 
 
 def note(state: State, attempt: Attempt) -> None:
-    """Remember what has become known of an attempt, by its end or by the agent's word, unless it is long ago."""
+    """Remember what has become known of an attempt, by its end or by the agent's word."""
     recent = state.recent.get(attempt.call_id)
-    if recent is not None:
-        past = replace(
-            recent.attempt,
-            is_abandoned=attempt.is_abandoned or attempt.outcome is Outcome.UNKNOWN,
-            is_conversation=attempt.bridged_at is not None and attempt.is_live,
-            is_refusal=attempt.is_refusal,
-        )
-        state.recent[attempt.call_id] = replace(recent, attempt=past)
+    past = PastAttempt(
+        call_id=attempt.call_id,
+        number=attempt.number,
+        subject=attempt.subject,
+        at=attempt.placed_at,
+        is_abandoned=attempt.is_abandoned or attempt.outcome is Outcome.UNKNOWN,
+        is_conversation=attempt.bridged_at is not None and attempt.is_live,
+        is_refusal=attempt.is_refusal,
+    )
+    _remember(
+        state,
+        Recent(
+            seller=attempt.seller,
+            numbers=(attempt.number,) if recent is None else recent.numbers,
+            attempt=past,
+            known_at=max(attempt.placed_at, attempt.released_at or 0.0, attempt.disposed_at or 0.0),
+        ),
+    )
 
 
 def block(state: State, seller: str, numbers: tuple[str, ...], reason: str, who: str, now: float) -> None:

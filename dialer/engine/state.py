@@ -52,11 +52,12 @@ class Undisposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recent:
-    """An attempt since the engine started: it counts for whoever has one of `numbers`, those of the lead called."""
+    """An attempt of which something became known at `known_at`: it counts for whoever has one of `numbers`."""
 
     seller: str
-    numbers: tuple[str, ...]
+    numbers: tuple[str, ...]  # those of the lead called
     attempt: PastAttempt
+    known_at: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,8 +80,9 @@ class State:
     registries: dict[str, RegistryCopy] = field(default_factory=dict)  # the copies in use
     standings_changed_at: float = 0.0  # what was known of people before is out of date
     blocked: dict[str, dict[str, float]] = field(default_factory=dict)  # seller -> number -> since; this run's
-    recent: dict[int, Recent] = field(default_factory=dict)  # by call id, oldest first
+    recent: dict[int, Recent] = field(default_factory=dict)  # by call id, by the last word on them
     recent_calls: dict[tuple[str, str], dict[int, None]] = field(default_factory=dict)  # (seller, number) -> the same
+    forget_at: float = 0.0  # when to look next for attempts that need not be remembered
     in_flight: dict[tuple[str, str], int] = field(default_factory=dict)  # (seller, number) -> calls up now
     work: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # agent id -> busy spans, last hour
     timers: Timers = field(default_factory=Timers)
