@@ -4,8 +4,6 @@ A real database behind an adapter that takes its time on the loop's virtual cloc
 """
 
 import asyncio
-import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,11 +13,11 @@ import pytest
 from dialer.daemon.clock import SystemClock
 from dialer.daemon.driver import AHEAD_MAX, Driver
 from dialer.domain.commands import DeskCommand, GatewayCommand, PlaceCall, RecordDecision
-from dialer.domain.events import CampaignLoaded, LawLoaded, LeadsClaimed, LeadsImported, StoreLagged
+from dialer.domain.events import CampaignLoaded, LawLoaded, LeadsImported, StoreLagged
 from dialer.domain.lag import Lag
+from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
 from dialer.engine.engine import Engine
-from dialer.errors import DatabaseLost
 from dialer.gateways.loopback import LoopbackGateway
 from dialer.pacing.explain import explain
 from dialer.simulator.scenario import load_world
@@ -29,7 +27,8 @@ from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 from tests.laws import open_law
 from tests.parity import virtual
-from tests.parity.floor import START_AT, leads, policy
+from tests.parity.floor import START_AT, policy
+from tests.recovery.slow import SlowLedger, await_writer, nobodys_number
 from tests.vaults import make_vault
 
 AGENTS, LEADS = 24, 4000
@@ -41,41 +40,6 @@ def campaign() -> CampaignPolicy:
     """A campaign whose target leaves room below its cap of 3 %."""
     made = policy()
     return replace(made, abandonment=replace(made.abandonment, target_rate=0.01))
-
-
-class SlowLedger:
-    """A store that takes `delay_s` of virtual time for each thing it does, or refuses; for the writer's thread."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.delay_s = 0.0
-        self.is_gone = False
-        self.is_asleep = False
-        self._loop = asyncio.get_running_loop()
-
-    def commit_batch(self, entries: Iterable[Entry]) -> None:
-        self._take_time()
-        self.store.commit_batch(entries)
-
-    def claim(self, campaign: str, count: int, now: float) -> LeadsClaimed:
-        self._take_time()
-        return self.store.claim(campaign, count, now)
-
-    def _take_time(self) -> None:
-        if self.is_gone:
-            raise DatabaseLost("database: nobody answers")
-        if self.delay_s:
-            woken = threading.Event()
-            self._loop.call_soon_threadsafe(self._fall_asleep, woken)
-            woken.wait()
-
-    def _fall_asleep(self, woken: threading.Event) -> None:
-        self.is_asleep = True
-        self._loop.call_later(self.delay_s, self._wake, woken)
-
-    def _wake(self, woken: threading.Event) -> None:
-        self.is_asleep = False
-        woken.set()
 
 
 class Gateway(LoopbackGateway):
@@ -119,7 +83,7 @@ class Floor:
             observers=(self._see,),
             on_blocked=self.said.append,
         )
-        virtual.await_thread(lambda: self.driver.is_writing and not self.ledger.is_asleep)
+        await_writer(self.driver, self.ledger)
         self.driver.post(LawLoaded(law=open_law()))
         self.driver.post(CampaignLoaded(policy=campaign()))
         self.driver.post(LeadsImported(campaign="survey"))
@@ -157,8 +121,8 @@ def store(tmp_path: Path) -> Store:
     """A database with a list."""
     made = Store(SqliteDatabase(tmp_path / "dialer.db"), make_vault())
     with made.importing(campaign(), "leads.csv", "0" * 64, START_AT) as session:
-        for lead in leads(campaign(), LEADS):
-            session.add(lead)
+        for rank in range(LEADS):
+            session.add(Lead(lead_id=0, campaign="survey", numbers=(nobodys_number(rank),), shuffle=rank))
     return made
 
 
