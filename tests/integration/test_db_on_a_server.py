@@ -1,6 +1,8 @@
 """`dialer db` and `dialer doctor` on a database of a PostgreSQL server."""
 
 import json
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,12 @@ from dialer.daemon.stores import database_of, open_store
 from dialer.domain.commands import RecordAttempt
 from dialer.storage.postgres import PostgresDatabase
 from dialer.storage.versions import SCHEMA_VERSION
+from tests.acceptance.pages import blocks
+from tests.architecture.tree import ROOT
 from tests.integration.test_db_commands import calls, run
 from tests.servers.databases import by_hand
 from tests.servers.postgres import PostgresServer
-from tests.unit.storage.builders import make_attempt, make_number, make_policy
+from tests.unit.storage.builders import make_attempt, make_lead, make_number, make_policy
 from tests.unit.storage.people import give, make_consent, register
 
 ENGINE = "INSERT INTO engines (engine_id, name, token, holder, until_at) VALUES (0, 'main', 1, 'north:7', ?)"
@@ -111,6 +115,8 @@ def test_postgresqls_own_commands_make_a_copy_and_bring_it_back(
     assert run("db", "restore", file, "--config", config).stderr == said.stderr
     assert f"keys ({load_settings(config).keys_file})" in said.stderr
     there, back = [line.strip() for line in said.stderr.splitlines() if line.startswith("  pg_")]
+    page = (ROOT / "docs" / "storage.md").read_text(encoding="utf-8")
+    assert all(line.partition("=postgresql")[0].partition("--file")[0] in page for line in (there, back))
     postgres_server.shell(there)
     with open_store(load_settings(config)) as store:
         store.apply([RecordAttempt(attempt=make_attempt(2, 60.0))])
@@ -121,6 +127,37 @@ def test_postgresqls_own_commands_make_a_copy_and_bring_it_back(
     with open_store(load_settings(config)) as store:
         give(store, make_consent(2))
         assert [kept.consent.consent_id for kept in store.standing_consents(make_consent(1).seller)] == [1, 2]
+
+
+def test_after_an_erasure_the_statement_of_the_manual_leaves_nothing_in_the_tables_files(
+    config: Path, postgres_server: PostgresServer
+) -> None:
+    """Before it the server's files may still have what no row has any more."""
+    [statement] = [block.text for block in blocks(ROOT / "docs" / "storage.md") if block.language == "sql"]
+    config.write_text(
+        config.read_text(encoding="utf-8") + f'[privacy]\nfull_view = ["{pwd.getpwuid(os.getuid()).pw_name}"]\n',
+        encoding="utf-8",
+    )
+    with open_store(load_settings(config)) as store, store.importing(make_policy(), "list.csv", "", 0.0) as session:
+        session.add(make_lead(2, name="Jane Placeholder"))
+    with by_hand(database_of(load_settings(config))) as connection:
+        [(name, numbers, folder)] = connection.execute(
+            "SELECT name, numbers, pg_relation_filepath('leads') FROM leads"
+        ).fetchall()
+        connection.execute("VACUUM FULL leads")  # writes the row to the file; what follows is about that row
+        assert any(name in data and numbers in data for data in files_of(postgres_server, folder))
+        erased = run(
+            "person", "erase", make_number(2).e164, "--seller", make_policy().seller, "-r", "letter", "--config", config
+        )
+        assert erased.exit_code == 0, erased.output
+        connection.execute(statement)
+    assert not any(name in data or numbers in data for data in files_of(postgres_server, folder))
+
+
+def files_of(server: PostgresServer, table: str) -> list[bytes]:
+    """What is in the files beside the one of a table."""
+    files = [path for path in (server.folder / "data" / table).parent.iterdir() if path.is_file()]
+    return [path.read_bytes() for path in files]
 
 
 def test_nothing_is_mended_while_an_engine_dials(config: Path) -> None:
