@@ -4,6 +4,7 @@ One rule governs this module: a connection that was lost is made anew at its nex
 a transaction had done is undone then; whether a COMMIT without an answer was carried out, its caller has to find out.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,6 +20,9 @@ CHANNEL = "dialer"
 """Where daemons and commands announce what they changed."""
 FETCH = 2_000
 """Rows of a stream that come over at once."""
+
+# It warns of a pipe that broke, which leaves as an error, too.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 Raw = psycopg.Connection[Any]
 _KINDS = """SELECT attname, format_type(atttypid, NULL) FROM pg_attribute

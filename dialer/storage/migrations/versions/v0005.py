@@ -1,6 +1,7 @@
 """Engines, each dialed for by one daemon of several on a PostgreSQL database; a condition that both databases read.
 
-Versions before this one were kept in SQLite only. There the one engine has the number 0, and no row.
+From this version on a database may be on a PostgreSQL server: numbers have 64 bits there, and text is compared byte by
+byte. SQLite has one engine, with the number 0 and no row.
 """
 
 import sqlalchemy as sa
@@ -12,19 +13,26 @@ branch_labels = None
 depends_on = None
 
 
+NUMBER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
+
 def upgrade() -> None:
     """Add a table and two columns, and make an index anew with its condition in other words."""
     op.create_table(
         "engines",
-        sa.Column("engine_id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("token", sa.Integer(), nullable=False),
-        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("engine_id", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("token", NUMBER, nullable=False),
+        sa.Column("holder", TEXT, nullable=False),
         sa.Column("until_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("engine_id"),
         sa.UniqueConstraint("name", name="uq_engines_name"),
     )
-    op.add_column("agents", sa.Column("engine_id", sa.Integer(), nullable=False, server_default="0"))
-    op.add_column("campaigns", sa.Column("engine_id", sa.Integer(), nullable=True))
+    op.add_column("agents", sa.Column("engine_id", NUMBER, nullable=False, server_default="0"))
+    op.add_column("campaigns", sa.Column("engine_id", NUMBER, nullable=True))
     op.drop_index("attempts_live", "attempts")
-    op.create_index("attempts_live", "attempts", ["campaign", "answered_at"], sqlite_where=sa.text("is_live"))
+    live = sa.text("is_live")
+    op.create_index(
+        "attempts_live", "attempts", ["campaign", "answered_at"], sqlite_where=live, postgresql_where=live
+    )
