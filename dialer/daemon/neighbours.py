@@ -44,9 +44,10 @@ class Neighbours:
         if told is None or told.origin == self._store.origin:
             return
         match told.kind:
-            case Kind.REFUSED:
+            case Kind.REFUSED | Kind.CALLED:
                 if self._store.has_claimed(told.words):
-                    self._driver.post(StandingsChanged(reason="a person refused, told to another daemon"))
+                    what = "refused" if told.kind is Kind.REFUSED else "called"
+                    self._driver.post(StandingsChanged(reason=f"people in hand: {what} by way of another engine"))
             case Kind.PEOPLE:
                 self._driver.post(StandingsChanged(reason="people changed in the database"))
             case Kind.REGISTRY:

@@ -92,7 +92,11 @@ def import_registry(path: Path, arrival: Arrival, store: Store, now: float) -> R
         raise UsageError(f"--version {version}: expected at most 64 letters, digits, dots or dashes")
     same = next((kept for kept in store.kept_copies(registry) if kept.copy.version == version), None)
     if same is not None:
-        return _again(path, same, digest, started_at)
+        report = _again(path, same, digest, started_at)
+        if same.path and not store.has_file(same):
+            # Another machine brought it into use: this one has the row, and now the file.
+            store.bring_registry(same, _hashes(path, plan_of(country), arrival, store.vault)[0])
+        return report
     ordered, lines = _hashes(path, plan_of(country), arrival, store.vault)
     numbers = len(ordered)
     _refuse_smaller(path, numbers, in_use, arrival.smaller_because)

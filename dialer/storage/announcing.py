@@ -18,6 +18,7 @@ class Kind(StrEnum):
     """What changed."""
 
     REFUSED = "refused"  # numbers that nobody of a seller calls any more; words are their keyed hashes
+    CALLED = "called"  # numbers that are being called, by their keyed hashes
     PEOPLE = "people"  # anything known of anybody: consents, erasures
     REGISTRY = "registry"  # the copy of a register in use
     IMPORTED = "imported"  # a campaign's leads; the word is its name

@@ -92,10 +92,15 @@ class Keeper(threading.Thread):
 
     def stop(self) -> None:
         """Give the lease back and end; the daemon orders nothing more by now."""
+        if self._waker.fileno() < 0:
+            return
         self._is_stopping = True
         self._sure_until = 0.0
         self._waker.send(b".")
         self.join(LEASE_S)
+        if not self.is_alive():
+            self._waker.close()
+            self._woken.close()
 
     # -------------------------------------------------------------------------------------- the thread
     def run(self) -> None:

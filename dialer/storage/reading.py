@@ -45,7 +45,7 @@ class Records:
         self.vault = vault
         self.lease: Lease | None = None  # of the engine that this process dials for; only its own things are looked at
         self._reader = database.open_reader(vault)
-        self._shelf = Shelf(database.folder / FOLDER, vault)
+        self._shelf = Shelf(database.folder / FOLDER, vault, is_shared=database.shared_at is not None)
         self._standings = Standings(vault, self._shelf)
 
     def __enter__(self) -> Self:
@@ -171,6 +171,10 @@ class Records:
         """Give every copy ever imported, of one register or of all (None), the oldest first."""
         with self.database.explained():
             return kept_copies(self._reader, registry)
+
+    def has_file(self, kept: KeptCopy) -> bool:
+        """Say whether the file of a copy is on this machine, as it is unless another machine brought it into use."""
+        return self._shelf.has(kept.path)
 
     def is_listed(self, copy: KeptCopy, e164: str) -> bool:
         """Say whether a copy of a register holds a number."""

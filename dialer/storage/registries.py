@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dialer.domain.standing import RegistryCopy
-from dialer.errors import KeysError, StorageError
+from dialer.errors import DatabaseLost, KeysError, StorageError
 from dialer.storage.database import Connection
 from dialer.storage.vault import Vault
 
@@ -80,8 +80,9 @@ def sorted_hashes(hashes: bytes | bytearray) -> "Hashes":
 class Shelf:
     """The folder with the files of all copies. Files that were opened stay mapped, and are checked once."""
 
-    def __init__(self, folder: Path, vault: Vault) -> None:
+    def __init__(self, folder: Path, vault: Vault, *, is_shared: bool = False) -> None:
         self.folder = folder
+        self._is_shared = is_shared  # other machines bring copies into use, too
         self._vault = vault
         self._open: dict[str, memoryview] = {}
 
@@ -116,6 +117,10 @@ class Shelf:
         with suppress(FileNotFoundError):
             (self.folder / name).unlink()
 
+    def has(self, name: str) -> bool:
+        """Say whether a copy's file is here."""
+        return (self.folder / name).exists()
+
     def holds(self, name: str, index: bytes) -> bool:
         """Say whether a number, by its keyed hash, is in a copy."""
         hashes = self.hashes(name)
@@ -137,6 +142,11 @@ class Shelf:
             with path.open("rb") as file:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
+            if self._is_shared and not path.exists():
+                raise DatabaseLost(
+                    f"register {path}: it came into use on another machine and is not on this one: import it here, "
+                    "too, or copy the file"
+                ) from None
             raise _damaged(path, f"it cannot be read ({error})") from None
         view = memoryview(mapped)
         if len(view) < _HEAD.size:

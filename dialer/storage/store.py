@@ -241,7 +241,7 @@ class Store(Records):
                 evidence.take(entry.at, entry.event, entry.commands)
                 gathered.take(entry.commands)
             gathered.flush(connection)
-            self._announce_refusals(connection, entries)
+            self._announce(connection, entries)
             evidence.flush()  # last: whoever else writes evidence waits until this transaction ends
 
     def _refuse_foreign(self, connection: Connection, entries: list[Entry]) -> None:
@@ -250,12 +250,22 @@ class Store(Records):
             orders = (command for entry in entries for command in entry.commands if isinstance(command, PlaceCall))
             ownership.refuse_foreign(connection, self.lease, (order.campaign for order in orders))
 
-    def _announce_refusals(self, connection: Connection, entries: list[Entry]) -> None:
-        """Let the daemons of other engines look again at leads of people who refused."""
-        blocks = (command for entry in entries for command in entry.commands if isinstance(command, BlockPerson))
-        keys = [self.vault.index(e164).hex() for block in blocks for e164 in block.numbers]
-        if keys:
-            announce(connection, self.origin, Kind.REFUSED, keys)
+    def _announce(self, connection: Connection, entries: list[Entry]) -> None:
+        """Let the daemons of other engines look again at leads of people who refused, or who are being called."""
+        if self.lease is None:
+            return
+        index = self.vault.index
+        refused: dict[str, None] = {}
+        called: dict[str, None] = {}
+        for entry in entries:
+            for command in entry.commands:
+                if isinstance(command, BlockPerson):
+                    refused |= dict.fromkeys(index(e164).hex() for e164 in command.numbers)
+                elif isinstance(command, PlaceCall):
+                    called[index(command.number).hex()] = None
+        for kind, keys in ((Kind.REFUSED, refused), (Kind.CALLED, called)):
+            if keys:
+                announce(connection, self.origin, kind, tuple(keys))
 
     def note(self, body: Body) -> None:
         """Keep in the evidence what a user did; durable on return."""
@@ -333,6 +343,10 @@ class Store(Records):
                 refuse_dropped(connection, session.key_id)
                 session.finish(source, who, now)
                 announce(connection, self.origin, Kind.PEOPLE)
+
+    def bring_registry(self, kept: KeptCopy, ordered: "Hashes") -> None:
+        """Put the file of a copy, which another machine brought into use, on this one."""
+        self._shelf.write(kept.path, ordered)
 
     def add_registry(self, kept: KeptCopy, ordered: "Hashes") -> None:
         """Take a copy of a register into use, given `sorted_hashes` of its numbers."""

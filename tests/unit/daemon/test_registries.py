@@ -15,7 +15,8 @@ from dialer.daemon.clock import ScaledClock
 from dialer.daemon.logs import make_logger
 from dialer.daemon.registries import DAY_S, Arrival, RegistryReport, good_until, import_registry, tell_ages, watch_ages
 from dialer.domain.standing import RegistryCopy
-from dialer.errors import DialerError, ListError, UsageError
+from dialer.errors import DatabaseLost, DialerError, ListError, UsageError
+from dialer.storage.postgres import PostgresDatabase
 from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 from tests.laws import law, registry_rule, ruleset
@@ -198,3 +199,17 @@ def test_ages_are_told_at_the_start_and_daily(tmp_path: Path) -> None:
     days = [json.loads(line)["days_left"] for line in out.getvalue().splitlines()]
     assert days[0] == 6.0
     assert len(days) == 3
+
+
+def test_a_copy_that_another_machine_brought_is_missed_until_it_is_here(postgres_address: str, tmp_path: Path) -> None:
+    """Who looks into it is told to try again; the same import here brings the file, and changes nothing else."""
+    path = write(tmp_path, LISTED)
+    here, there = (PostgresDatabase(postgres_address, tmp_path / name) for name in ("here", "there"))
+    with Store(here, VAULT) as one, Store(there, VAULT) as other:
+        import_registry(path, ARRIVAL, one, NOW)
+        (kept,) = other.copies_in_use()
+        with pytest.raises(DatabaseLost, match="is not on this one: import it here, too"):
+            other.is_listed(kept, "+821000000000")
+        assert import_registry(path, ARRIVAL, other, NOW).is_unchanged
+        assert other.is_listed(kept, "+821000000000")
+        assert other.copies_in_use() == [kept]
