@@ -7,7 +7,7 @@ pass over each table; the last word on a lead or an attempt is the one that stay
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dialer.domain.agent import AgentState
 from dialer.domain.commands import (
@@ -244,5 +244,5 @@ def _reorder(connection: Connection, policy: CampaignPolicy, vault: Vault) -> No
     found = connection.stream(sql, (policy.name,))
     while chunk := found.fetchmany(10_000):
         leads = [rows.to_ordered(row, vault) for row in chunk]
-        keys: list[tuple[Any, ...]] = [(order_key(lead, policy.list.order), lead.lead_id) for lead in leads]
-        connection.executemany("UPDATE leads SET order_key = ? WHERE lead_id = ?", keys)
+        keys = [(lead.lead_id, order_key(lead, policy.list.order)) for lead in leads]
+        connection.change("leads", ("lead_id", "order_key"), keys)

@@ -174,7 +174,7 @@ def test_a_lost_connection_is_told_and_made_anew(store: Store) -> None:
     with postgres_server_of(store) as other:
         ours = "datname = current_database() AND pid <> pg_backend_pid()"
         other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
-    with pytest.raises(DatabaseLost, match="it can be tried again|no connection to the server"):
+    with pytest.raises(DatabaseLost, match=r"it can be tried again|no connection to the server"):
         store.claim("spring", 5, 1000.0)
     assert len(store.claim("spring", 5, 1000.0).leads) == 5
     assert store.counts("spring").open == 50  # to read is tried again of itself
