@@ -46,7 +46,7 @@ LINES = 60
 CALLS_PER_SECOND = 15.0
 ABANDON_HZ, AGENT_HZ, HOLD_HZ = 440, 900, 350
 _TONES = (HOLD_HZ, 400, ABANDON_HZ, 480, 600, 700, AGENT_HZ, 1000, 1100)
-_SHARES = {"1": 100, "2": 50, "3": 60, "4": 60, "5": 60, "6": 40, "7": 30, "8": 30, "9": 50, "0": 20}
+_SHARES = {"1": 99, "2": 51, "3": 60, "4": 60, "5": 60, "6": 40, "7": 30, "8": 30, "9": 50, "0": 20}
 
 _CDR_DISPOSITION, _CDR_ID, _CDR_USERFIELD = 14, 16, 17
 
@@ -63,8 +63,7 @@ def numbers(count: int) -> list[str]:
     """Give people to call, of every behaviour, as the last three digits of their numbers."""
     total = sum(_SHARES.values())
     queues = {
-        digit: [f"{digit}{rank:02d}" for rank in range(share * count // total) if (digit, rank) != ("1", 99)]
-        for digit, share in _SHARES.items()
+        digit: [f"{digit}{rank:02d}" for rank in range(share * count // total)] for digit, share in _SHARES.items()
     }
     chosen = []
     while any(queues.values()):
