@@ -1,7 +1,7 @@
-"""Leads, journal and records in one SQLite file: the daemon's store.
+"""Leads, journal and records in one database: the daemon's store.
 
-One rule governs this module: what belongs together is one transaction, and it is on the disk when the call returns
-(write-ahead log, full sync). `commit_batch` puts many entries behind one sync; the price of a sync, not of a statement,
+One rule governs this module: what belongs together is one transaction, and it is on the disk when the call returns.
+What can be tried again after a DatabaseLost happens once, however often it is. `commit_batch` puts many entries behind one sync; the price of a sync, not of a statement,
 bounds the daemon. Every method is synchronous and keeps to one thread, so a writer thread can stand in front of it.
 """
 
@@ -57,7 +57,7 @@ _LAST_SEQ = "SELECT coalesce(max(seq), ?) FROM journal WHERE seq BETWEEN ? AND ?
 
 
 class Store(Records):
-    """The one writer of a database; readers may work beside it."""
+    """A writer of a database, on SQLite the only one at a time; readers may work beside it."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._writer = database.open_writer(vault)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,9 +13,13 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from dialer.domain.commands import RecordAttempt
+from dialer.domain.commands import RecordAttempt, SaveLead
+from dialer.domain.lead import LeadState
+from dialer.engine.hopper import order_key
 from dialer.errors import DatabaseLost, DatabaseUnfit, DiskFull, KeysError, StorageError
 from dialer.storage import store as store_module
+from dialer.storage.importing import LeadImport
+from dialer.storage.imports import ListCounts
 from dialer.storage.postgres import PostgresDatabase
 from dialer.storage.postgres_connection import PostgresConnection
 from dialer.storage.reading import Records
@@ -299,6 +304,23 @@ def test_two_daemons_never_claim_the_same_lead(database: PostgresDatabase, store
         assert len(in_hand) == 20
         assert len(claimed) == 30
         assert in_hand.isdisjoint(claimed)
+
+
+def test_a_daemon_goes_on_while_a_list_moves_in(database: PostgresDatabase, store: Store) -> None:
+    """New leads are written beside those that are called: claims, calls and retries wait for none of them."""
+    with closing(database.open_writer(VAULT)) as connection:
+        session = LeadImport(connection, POLICY, VAULT)
+        for index in range(100, 200):
+            session.add(make_lead(index))
+        with database.transaction(connection):
+            session.finish("more.csv", "ef" * 32, 2000.0)
+            claimed = store.claim("spring", 60, 1000.0)
+            later = [replace(lead, state=LeadState.PENDING, due_at=5000.0, standing=None) for lead in claimed.leads]
+            store.apply([RecordAttempt(attempt=make_attempt(1, 50.0))])
+            store.apply([SaveLead(lead=lead, order_key=order_key(lead, POLICY.list.order)) for lead in later])
+    assert len(later) == 50
+    assert store.counts("spring") == ListCounts(loaded=150, open=150, tried=0)
+    assert len(store.claim("spring", 200, 1000.0).leads) == 100
 
 
 def test_sums_are_whole_numbers(database: PostgresDatabase) -> None:
