@@ -96,8 +96,9 @@ class SqliteConnection(sqlite3.Connection):
 
     def make_private(self, name: str, like: str, columns: Sequence[str]) -> None:
         """Make an empty table for this connection alone, in the temporary file that SQLite removes by itself."""
-        for setting in ("journal_mode = OFF", "cache_size = -65536"):
-            self.execute(f"PRAGMA temp.{setting}")
+        # What is written there goes into indexes at random: with little room each of their pages is written many times.
+        for setting in ("temp.journal_mode = OFF", "temp.cache_size = -65536", "main.cache_size = -65536"):
+            self.execute(f"PRAGMA {setting}")
         kinds = {row[1]: row[2] for row in self.execute(f"PRAGMA table_info({like})")}
         made = ", ".join(f"{column} {kinds[column]}" for column in columns)
         ending = "" if kinds[columns[0]] == "INTEGER" else "WITHOUT ROWID"
