@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the evidence.")]
 
+GIVEN_BACK_S = 3.0
+"""How long a daemon on another machine has to give the person's leads back."""
+
 person_app = typer.Typer(
     help="Give a person what is held on them, or erase it, for one seller. See docs/evidence.md.", no_args_is_help=True
 )
@@ -165,18 +168,30 @@ def _take_from_daemon(settings: "Settings") -> None:
 
 def _erasure(settings: "Settings", store: "Records", seller: str, e164: str, now: float) -> "Erasure":
     """Say who is to be erased; raise ControlError while the person is on a call."""
+    import time
+
     from dialer.config.rulesets import load_law
     from dialer.daemon.control import is_listening
     from dialer.daemon.people import numbers_of
     from dialer.domain.lead import LeadState
     from dialer.errors import ControlError
+    from dialer.storage.doctor import Doctor
     from dialer.storage.erasure import Erasure
     from dialer.storage.evidence_trim import longest_keep_days
 
-    leads = store.leads_of(seller, e164)
+    has_daemon = is_listening(settings.control_socket)
+    dialed = Doctor(store.database, store.vault).dialed()  # by daemons elsewhere: they give leads back when they hear
+    until = time.monotonic() + (GIVEN_BACK_S if dialed else 0.0)
+    while True:
+        leads = store.leads_of(seller, e164)
+        in_hand = [
+            each for each in leads if each.state is LeadState.CLAIMED and (has_daemon or each.campaign in dialed)
+        ]
+        if not in_hand or time.monotonic() > until:
+            break
+        time.sleep(0.1)
     ids = {lead.lead_id for lead in leads}
-    is_live = is_listening(settings.control_socket) and any(lead.state is LeadState.CLAIMED for lead in leads)
-    if is_live or any(attempt.lead_id in ids for attempt in store.open_attempts()):
+    if in_hand or any(attempt.lead_id in ids for attempt in store.open_attempts()):
         raise ControlError(
             "the person is on a call, or a call to the person has no end yet: nobody calls again, but nothing was "
             "erased; erase again once the call is over (without a daemon: start it, it settles such calls)"

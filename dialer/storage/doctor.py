@@ -124,6 +124,11 @@ class Doctor:
         with self._database.explained(), closing(self._database.open_reader(self._vault)) as connection:
             return [f"engine {name!r}: {holder}" for _, name, holder in living(connection)]
 
+    def dialed(self) -> frozenset[str]:
+        """Name the campaigns that a daemon dials right now, wherever it runs, where daemons share the database."""
+        with self._database.explained(), closing(self._database.open_reader(self._vault)) as connection:
+            return _held(connection)
+
     def _last_at(self, connection: Connection, engines: list[int], now: float) -> float:
         """Give the instant of the last entry of any engine; a simulated day may be any."""
         spans = [(first_number(engine_id), last_number(engine_id), 1) for engine_id in engines]
