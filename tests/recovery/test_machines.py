@@ -16,8 +16,10 @@ from dialer.config.settings import load_settings
 from dialer.daemon.stores import open_store
 from dialer.domain.records import Attempt
 from dialer.engine.resuming import certainty
+from tests.integration import mqtt_floor
 from tests.integration.daemon_process import Daemon, dialer, prepare, write_campaign
 from tests.recovery.test_processes import check_database
+from tests.servers.mosquitto import Mosquitto
 from tests.servers.postgres import PostgresServer
 
 TAKE_OVER_S = 5.0
@@ -316,3 +318,41 @@ def test_a_refusal_without_a_daemon_stands_in_the_journal(postgres_address: str,
         assert store.is_blocked("Example", "+447700900500")
         assert store.is_blocked("Example", "+447700900501")
     check_shared(first, {})
+
+
+def test_calls_that_live_go_on_with_the_standby(
+    mosquitto: Mosquitto, postgres_address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The gateway is a process of its own: the standby asks it what is up, and people who talk notice nothing."""
+    configs = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        config = mqtt_floor.prepare(tmp_path / name, mosquitto.port, people=60, p_live=1.0, talk_s=15.0)
+        top = f'database = "{postgres_address}"\nkeys.file = "../keys.json"\n'
+        config.write_text(top + config.read_text(encoding="utf-8"), encoding="utf-8")
+        configs.append(config)
+    with (
+        mqtt_floor.process("gateway", "loopback", "--config", tmp_path / "one" / "north.toml"),
+        running(configs[0]) as one,
+        started(configs[1]) as two,
+    ):
+        two.wait_log("standing by")
+        for _ in range(3):
+            one.wait_log("call", step="bridged")
+        one.signal(signal.SIGKILL)
+        killed_at = time.monotonic()
+        taken = two.wait_log("earlier run taken over")
+        took_s = time.monotonic() - killed_at
+        assert int(str(taken["calls_up"])) > 0
+        assert taken["fate_unknown"] == taken["strangers"] == 0
+        with open_store(load_settings(configs[0])) as store:
+            up = {each.call_id for each in store.open_attempts()}
+        for _ in range(4):
+            two.wait_log("attempt")
+        two.signal(signal.SIGTERM)
+        assert two.wait_end() == 0
+    known = {each.call_id: each for each in attempts_of(configs[0], "survey")}
+    assert {known[call_id].disposition for call_id in up if known[call_id].bridged_at is not None} == {"done"}
+    assert not [each for each in known.values() if each.outcome == "unknown"]
+    with capsys.disabled():
+        print(f"\ntaken over after {took_s:.1f} s with {taken['calls_up']} calls up, all of which went on")
