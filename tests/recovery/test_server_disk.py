@@ -1,4 +1,4 @@
-"""The disk of a PostgreSQL server is full: it is said, nothing that was kept is lost, and with room the same goes on."""
+"""The disk of a PostgreSQL server is full: it is said, what was kept stays, and with room the same goes on."""
 
 import os
 from collections.abc import Iterator
