@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from benchmarks.storage.setting import NAME, SELLER
 from dialer.domain.lead import Lead, PhoneNumber
@@ -70,17 +71,22 @@ def fill(store: Store, leads: int) -> None:
     """Fill the tables of a store that knows its campaign."""
     called = attempts_of(leads)
     sealed = min(called + SEALED, leads)
+    whole = store.database.transaction  # in parts: a log of gigabytes would be written twice
     with closing(store.database.open_writer(store.vault)) as connection, _unsorted(connection):
-        connection.execute("BEGIN")
-        connection.load("leads", _COLUMNS, _leads(store, called, sealed))
+        with whole(connection):
+            connection.load("leads", _COLUMNS, _leads(store, called, sealed))
         for first in range(sealed, leads, SEALED):
-            _repeat(connection, called, first, min(SEALED, leads - first))
-        connection.load("lead_numbers", ("number_index", "campaign", "lead_id"), _numbers(store, leads, sealed))
-        connection.load("attempts", rows.ATTEMPT_COLUMNS, _attempts(store, called))
-        connection.execute("UPDATE campaigns SET open_leads = ? WHERE name = ?", (leads, NAME))
-        counters = [(leads + 1, "next_lead_id"), (called + 1, "next_call_id")]
-        connection.executemany("UPDATE meta SET value = ? WHERE key = ?", counters)
-        connection.execute("COMMIT")
+            with whole(connection):
+                _repeat(connection, called, first, min(SEALED, leads - first))
+        numbers = _numbers(store, leads, sealed)
+        while part := list(islice(numbers, SEALED)):
+            with whole(connection):
+                connection.load("lead_numbers", ("number_index", "campaign", "lead_id"), part)
+        with whole(connection):
+            connection.load("attempts", rows.ATTEMPT_COLUMNS, _attempts(store, called))
+            connection.execute("UPDATE campaigns SET open_leads = ? WHERE name = ?", (leads, NAME))
+            counters = [(leads + 1, "next_lead_id"), (called + 1, "next_call_id")]
+            connection.executemany("UPDATE meta SET value = ? WHERE key = ?", counters)
 
 
 @contextmanager
