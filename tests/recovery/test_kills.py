@@ -12,10 +12,13 @@ import pytest
 from hypothesis import settings
 
 from dialer.storage.sqlite import SqliteDatabase
+from tests.recovery.driven import driven
 from tests.recovery.shift import OUTAGES_S, STANDS, Kill, Shift, jumped, killed, without_kill
 
 SAMPLE = 10
 """Entries at which `make test` kills, each twice."""
+DRIVEN_SAMPLE = 12
+"""Commits at which `make test` kills the daemon's own driver."""
 SHARES = 2
 """The day is tried in so many parts, which may run beside each other."""
 
@@ -75,3 +78,21 @@ def test_a_clock_that_jumps_while_calls_are_up_loses_nothing(folder: Path) -> No
     step = last_seq // (SAMPLE if settings.get_current_profile_name() == "soak" else 5)
     for seq in range(step // 2, last_seq, step):
         jumped(SqliteDatabase(folder / f"jump_{seq}.db"), seq)
+
+
+def test_the_daemons_own_driver_loses_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Killed once a batch is durable, before its orders leave or after: driver, thread and threshold are real."""
+    batches = driven(SqliteDatabase(folder / "quiet.db"), folder / "log")
+    step = 1 if settings.get_current_profile_name() == "soak" else batches // DRIVEN_SAMPLE
+    survived = 0
+    for rank, batch in enumerate(range(1, batches, step)):
+        kill = Kill(seq=batch, has_acted=bool(rank % 2), outage_s=OUTAGES_S[rank // 2 % len(OUTAGES_S)])
+        try:
+            driven(SqliteDatabase(folder / f"day_{rank}.db"), folder / "log", kill)
+        except Exception as error:
+            raise AssertionError(f"after batch {kill}: {error}") from error
+        survived += 1
+        for file in folder.glob(f"day_{rank}.*"):
+            file.unlink()
+    with capsys.disabled():
+        print(f"\nkills survived: {survived} of the daemon's driver in a day of {batches} commits")
