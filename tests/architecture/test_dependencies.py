@@ -47,10 +47,18 @@ def text_files() -> list[Path]:
 
 
 def test_the_package_imports_what_it_declares() -> None:
-    """Each runtime dependency is imported somewhere in the package, and nothing undeclared is."""
+    """Each dependency, also of the extra `fast`, is imported somewhere in the package, and nothing undeclared is."""
     imported, declared = third_party("dialer"), names(PROJECT["dependencies"])
-    assert {name: where for name, where in imported.items() if name not in declared} == {}
-    assert declared - imported.keys() - DATA_ONLY == set()
+    extra = names(PROJECT["optional-dependencies"]["fast"])
+    assert {name: where for name, where in imported.items() if name not in declared | extra} == {}
+    assert declared | extra == (declared | extra) & (imported.keys() | DATA_ONLY)
+
+
+def test_what_an_extra_names_may_be_missing() -> None:
+    """It is imported in one place, which does without it."""
+    found = [path for path in python_files("dialer") if "rphonenumbers" in imported_roots(path)]
+    assert [path.name for path in found] == ["parsing.py"]
+    assert "except ImportError" in found[0].read_text(encoding="utf-8")
 
 
 def test_tests_and_benchmarks_import_what_is_declared() -> None:
