@@ -1,9 +1,6 @@
 """One contract for every store: what a claim brings along of each person, what was known earlier, who is woken."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +11,7 @@ from dialer.domain.records import Attempt
 from dialer.domain.standing import PAST_DAYS, Standing
 from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
-from dialer.storage.memory import MemoryStore
-from dialer.storage.store import Store
-from tests.servers.databases import a_database
 from tests.unit.storage.builders import (
-    VAULT,
     make_abandoned,
     make_attempt,
     make_connect,
@@ -30,16 +23,6 @@ from tests.unit.storage.people import DAY_S, OTHER, SELLER, AnyStore, give, make
 
 POLICY = make_policy()
 NOW = 200 * DAY_S
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
-    """An empty store of each kind."""
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    with closing(Store(a_database(request, tmp_path), VAULT)) as made:
-        yield made
 
 
 def load(store: AnyStore, *candidates: Lead, name: str = "spring", seller: str = SELLER) -> None:
