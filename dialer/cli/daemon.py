@@ -64,6 +64,7 @@ def asterisk_factory(settings: "Settings", path: Path) -> "GatewayFactory":
         gateway = make_asterisk(
             file, run.clock.now, log, lines=settings.lines, calls_per_second=settings.calls_per_second
         )
+        run.health.gateways = lambda: {file.name: None if gateway.is_up else "Asterisk cannot be reached"}
         return gateway, lambda policy: None
 
     return make
