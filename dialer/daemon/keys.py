@@ -13,9 +13,11 @@ from datetime import datetime
 
 from dialer.config.settings import Settings
 from dialer.daemon.control import KeysRequest, ask
-from dialer.daemon.lock import only_daemon
+from dialer.daemon.lock import daemon_at, only_daemon
+from dialer.daemon.people import holder
 from dialer.daemon.stores import database_of, open_records, open_store
 from dialer.errors import ControlError, KeysError, StorageError
+from dialer.storage.doctor import Doctor
 from dialer.storage.keyring import (
     VARIABLE,
     Keys,
@@ -80,6 +82,7 @@ def rotate(settings: Settings, progress: Progress) -> RotationReport:
     started_at = time.perf_counter()
     _refuse_without_file(settings)
     with changing(settings.keys_file), open_store(settings) as store:
+        _refuse_beside_others(settings, store)
         keys = read_keys(settings.keys_file)
         is_new = not _left(store, keys.in_use.id)
         if is_new:
@@ -138,6 +141,7 @@ def drop(settings: Settings, key_id: str) -> None:
             except StorageError as error:
                 raise KeysError(f"key {key_id}: a daemon runs that may seal under it ({daemon}; {error})") from error
         with open_store(settings) as store:
+            _refuse_beside_others(settings, store)
             drop_key(store, key_id)
         write_keys(settings.keys_file, Keys(index=keys.index, keys=tuple(k for k in keys.keys if k.id != key_id)))
 
@@ -152,6 +156,20 @@ def _refuse_without_file(settings: Settings) -> None:
     if not database_of(settings).has_sealed():
         raise StorageError(
             f"database {settings.database}: nothing is sealed in it yet; `dialer run` or `dialer leads import` makes it"
+        )
+
+
+def _refuse_beside_others(settings: Settings, store: Store) -> None:
+    """Raise KeysError while a daemon of another machine dials: its key file has no new key, and may have a dropped one.
+
+    Where machines share the key file they could go on, but nothing here can tell.
+    """
+    own = holder(daemon_at(settings.state_dir))
+    others = [each for each in Doctor(store.database, store.vault).living() if not each.endswith(f": {own}")]
+    if others:
+        raise KeysError(
+            f"{'; '.join(others)}: dials on another machine, whose key file would not have what this one's has: stop "
+            "that daemon, change the keys, copy the key file to its machine, and start it again"
         )
 
 

@@ -112,9 +112,9 @@ def for_a_moment(store: Store) -> Iterator[None]:
             store.lease = None
 
 
-def holder() -> str:
-    """Say which process this is, for others that wait for it."""
-    return f"{socket.gethostname()}, process {os.getpid()}"
+def holder(process: str | None = None) -> str:
+    """Say which process of this machine it is, this one unless told, for others that wait for it."""
+    return f"{socket.gethostname()}, process {process or os.getpid()}"
 
 
 def numbers_of(store: Records, seller: str, number: str) -> tuple[str, ...]:

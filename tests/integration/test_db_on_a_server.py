@@ -9,6 +9,7 @@ import pytest
 
 from dialer.config.settings import load_settings
 from dialer.daemon.lock import only_daemon
+from dialer.daemon.people import holder
 from dialer.daemon.stores import database_of, open_store
 from dialer.domain.commands import RecordAttempt
 from dialer.storage.postgres import PostgresDatabase
@@ -176,6 +177,21 @@ def test_nothing_is_mended_while_an_engine_dials(config: Path) -> None:
     mended = run("doctor", "--mend", "--config", config)
     assert "mended: counted the open leads of spring" in mended.stdout
     assert "open_leads" not in run("doctor", "--config", config).stdout
+
+
+def test_keys_are_not_changed_beside_a_daemon_of_another_machine(config: Path) -> None:
+    """Its key file would not have what this one's has; one of this machine reads the file again."""
+    change(config, ENGINE, 9e9)
+    keys = load_settings(config).keys_file.read_bytes()
+    for words in (("rotate",), ("drop", json.loads(keys)["keys"][0]["id"])):
+        refused = run("keys", *words, "--config", config)
+        assert refused.exit_code == 7
+        assert "engine 'main': north:7: dials on another machine" in refused.stderr or "it is in use" in refused.stderr
+    assert load_settings(config).keys_file.read_bytes() == keys
+    with only_daemon(load_settings(config).state_dir):
+        change(config, "UPDATE engines SET holder = ?", holder())
+        assert run("keys", "rotate", "--config", config).exit_code == 0
+    assert load_settings(config).keys_file.read_bytes() != keys
 
 
 def test_a_server_that_is_gone_is_said(config: Path, own_postgres: PostgresServer) -> None:
