@@ -19,7 +19,7 @@ from dialer.daemon.heartbeat import beat_every_s, tell_progress
 from dialer.daemon.logs import Logger
 from dialer.daemon.ownership import LeasedOwnership, Ownership, first
 from dialer.daemon.people import refuse_without_daemon
-from dialer.errors import ControlError
+from dialer.errors import ControlError, KeysError
 from dialer.storage.ownership import Lease
 from dialer.storage.store import Store
 
@@ -46,10 +46,20 @@ async def owning(
         if lease is None:
             yield None
             return
+        if ownership.other is not None:
+            _read_keys(store, log)
         store.own(lease)
         yield ownership
     finally:
         ownership.stop()
+
+
+def _read_keys(store: Store, log: Logger) -> None:
+    """Read the keyring again: it may have changed while this daemon stood by."""
+    try:
+        store.renew_keys()
+    except KeysError as error:
+        log.warning("keyring not read again", reason=str(error))
 
 
 async def _lease(
