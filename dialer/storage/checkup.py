@@ -25,6 +25,7 @@ REWRITTEN = 3
 """The last version whose step rewrites whole tables, and then the file: it takes room for three copies of it."""
 SMALL = 64 << 20
 """The room in bytes that any other step takes."""
+_UNSAFE = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'"
 _COUNTED = ("leads", "attempts", "journal")
 
 
@@ -66,6 +67,11 @@ def _opened(database: Database, result: Checkup) -> Connection:
     if isinstance(database, PostgresDatabase):
         server = database.open_any()
         result.size = int(server.execute("SELECT pg_database_size(current_database())").fetchall()[0][0])
+        for name, value in server.execute(_UNSAFE).fetchall():
+            result.faults.append(
+                f"durability: the server runs with {name} = {value}: a power cut may take what was committed, or more; "
+                f"set {name} = on in its postgresql.conf, and reload it"
+            )
         return server
     assert isinstance(database, SqliteDatabase)
     if not database.path.is_file():

@@ -1,8 +1,9 @@
 """Leads, journal and records in one database: the daemon's store.
 
 One rule governs this module: what belongs together is one transaction, and it is on the disk when the call returns.
-What can be tried again after a DatabaseLost happens once, however often it is. `commit_batch` puts many entries behind one sync; the price of a sync, not of a statement,
-bounds the daemon. Every method is synchronous and keeps to one thread, so a writer thread can stand in front of it.
+What can be tried again after a DatabaseLost happens once, however often it is. `commit_batch` puts many entries behind
+one sync; the price of a sync, not of a statement, bounds the daemon. Every method is synchronous and keeps to one
+thread, so a writer thread can stand in front of it.
 """
 
 from collections.abc import Iterable, Iterator

@@ -18,6 +18,7 @@ from dialer.domain.lead import LeadState
 from dialer.engine.hopper import order_key
 from dialer.errors import DatabaseLost, DatabaseUnfit, DiskFull, KeysError, StorageError
 from dialer.storage import store as store_module
+from dialer.storage.checkup import check_up
 from dialer.storage.importing import LeadImport
 from dialer.storage.imports import ListCounts
 from dialer.storage.postgres import PostgresDatabase
@@ -171,6 +172,20 @@ def test_a_wrong_password_is_refused_and_never_shown(
     with pytest.raises(StorageError, match="the password or the user is wrong: see PGPASSWORD") as caught:
         Store(PostgresDatabase(address, tmp_path), VAULT)
     assert "sesame" not in str(caught.value)
+
+
+def test_a_server_that_keeps_nothing_through_a_power_cut_is_found_out(
+    own_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Nothing the dialer does makes up for a server that does not wait for its disk: `dialer db check` says so."""
+    database = PostgresDatabase(own_postgres.new_database(), tmp_path)
+    Store(database, VAULT).close()
+    assert check_up(database, lambda: VAULT).faults == []
+    own_postgres.stop()
+    own_postgres.settings["fsync"] = "off"
+    own_postgres.start()
+    (fault,) = check_up(database, lambda: VAULT).faults
+    assert fault.startswith("durability: the server runs with fsync = off")
 
 
 # ------------------------------------------------------------------------------------------- losing
