@@ -26,6 +26,7 @@ from dialer.engine.campaign import CampaignState
 from dialer.engine.recovery import counts_with, spent
 from dialer.engine.status import CampaignStatus
 from dialer.errors import ConfigError, ControlError, DatabaseLost, DialerError, DiskFull
+from dialer.storage.reading import Records
 from dialer.storage.store import Store
 
 WINDOW_MAX_S = 32 * 86_400.0  # longer than any window in which abandonments are counted
@@ -93,21 +94,21 @@ class Campaigns:
         """Tell the engine of the campaigns at the start, and of those without a file that left calls to settle."""
         for policy in policies:
             self._policies[policy.name] = policy
-            self._driver.post(self._loaded(policy, policies))
+            self._driver.post(self._loaded(policy, policies, self._store))
             for order in earlier.orders(policy):
                 self._driver.post(order)
             self._driver.post(LeadsImported(campaign=policy.name))
         for policy in earlier.policies_beside(self._policies):
-            self._driver.post(self._loaded(replace(policy, is_started=False), policies))
+            self._driver.post(self._loaded(replace(policy, is_started=False), policies, self._store))
             stop = CampaignControlled(campaign=policy.name, action="stop", reason="its file is gone", who="dialer")
             self._driver.post(stop)
 
-    def _loaded(self, policy: CampaignPolicy, beside: Iterable[CampaignPolicy]) -> CampaignLoaded:
+    def _loaded(self, policy: CampaignPolicy, beside: Iterable[CampaignPolicy], records: Records) -> CampaignLoaded:
         """Say that a campaign is loaded `beside` others, and what storage knows of its abandonment budget."""
         now = self._clock.now()
-        attempts = self._store.attempts(policy.name, now - WINDOW_MAX_S, inf)  # those of this very instant, too
+        attempts = records.attempts(policy.name, now - WINDOW_MAX_S, inf)  # those of this very instant, too
         together = [each.name for each in beside if counts_with(each) == counts_with(policy)]
-        firsts = [at for at in map(self._store.first_live_at, together) if at is not None]
+        firsts = [at for at in map(records.first_live_at, together) if at is not None]
         return CampaignLoaded(policy=policy, spent=spent(attempts, policy, min(firsts, default=None)))
 
     # ------------------------------------------------------------------------------------------ reload
@@ -130,7 +131,7 @@ class Campaigns:
                 for difference in differences(old, policy):
                     self._log.info("campaign changed", campaign=name, **difference)
                 self._adopt(policy)
-                await self._driver.settle(self._loaded(policy, new.values()))
+                await self._driver.settle(await self._loaded_anew(policy, new.values()))
                 await self._unretire(name)
             if has_news:
                 await self._driver.settle(LeadsImported(campaign=name))
@@ -140,6 +141,16 @@ class Campaigns:
             await self._retire(name)
         self._policies = new
         self._log.info("reloaded", campaigns=list(new), changed=changed)
+
+    async def _loaded_anew(self, policy: CampaignPolicy, beside: Iterable[CampaignPolicy]) -> CampaignLoaded:
+        """Say the same while calls go on: a month of attempts is read in a thread, over a connection of its own."""
+        await self._driver.pulse()  # what the engine has counted is on record
+
+        def read() -> CampaignLoaded:
+            with Records(self._store.database, self._store.vault) as records:
+                return self._loaded(policy, beside, records)
+
+        return await asyncio.to_thread(read)
 
     async def _take(self, policies: Iterable[CampaignPolicy]) -> None:
         """Make campaigns this engine's, all or none; raise StorageError when another engine dials one."""

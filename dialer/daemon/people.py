@@ -4,6 +4,7 @@ One rule governs this module: what another process changed in the store is asked
 in force when the answer is given.
 """
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ from dialer.daemon.driver import Driver
 from dialer.domain.commands import BlockPerson
 from dialer.domain.events import PersonRefused, RegistryLoaded, StandingsChanged
 from dialer.domain.standing import RegistryCopy
+from dialer.errors import DatabaseLost
 from dialer.storage.codec import Entry
 from dialer.storage.reading import Records
 from dialer.storage.store import Store
 
+AGAIN_S = 1.0
 COMMANDS = "commands"
 """The engine whose journal commands write, where daemons share a database."""
 
@@ -49,15 +52,18 @@ class People:
             return
         for command in entry.commands:
             if isinstance(command, BlockPerson):
-                known = dict.fromkeys(
-                    other for number in command.numbers for other in numbers_of(self._store, command.seller, number)
-                )
-                others = tuple(other for other in known if other not in command.numbers)
-                if others:
-                    refused = PersonRefused(
-                        seller=command.seller, numbers=others, reason=command.reason, who=command.who
-                    )
-                    self._driver.post(refused)
+                self._spread(command)
+
+    def _spread(self, said: BlockPerson) -> None:
+        """Refuse for the person's other numbers; a database that is away is asked again, for as long as it takes."""
+        try:
+            known = [other for number in said.numbers for other in numbers_of(self._store, said.seller, number)]
+        except DatabaseLost:
+            asyncio.get_running_loop().call_later(AGAIN_S, self._spread, said)
+            return
+        others = tuple(dict.fromkeys(other for other in known if other not in said.numbers))
+        if others:
+            self._driver.post(PersonRefused(seller=said.seller, numbers=others, reason=said.reason, who=said.who))
 
     def look_for_copies(self) -> None:
         """Tell the engine of copies of registers that came into use meanwhile."""

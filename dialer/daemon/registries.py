@@ -4,6 +4,7 @@ One rule governs this module: a file that may not be whole changes nothing. The 
 until a file comes that is.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -17,7 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from dialer.daemon.clock import DaemonClock
 from dialer.domain.law import Law, RegistryRule
 from dialer.domain.standing import RegistryCopy
-from dialer.errors import ListError, UsageError
+from dialer.errors import DatabaseLost, ListError, UsageError
 from dialer.leads.reader import digest_of
 from dialer.leads.registers import Plan, country_of, plan_of, read_register
 from dialer.storage.registries import HASH_BYTES, KeptCopy, file_name, sorted_hashes
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dialer.storage.registries import Hashes
 
 DAY_S = 86_400.0
+AGAIN_S = 10.0
 WARN_DAYS = 7
 SHARE_MIN = 0.9
 """A file with a smaller share of the numbers of the copy in use is taken for one that was cut."""
@@ -206,7 +208,11 @@ def tell_ages(law: Law, copies: Iterable[RegistryCopy], now: float, log: Filteri
 
 
 async def watch_ages(law: Callable[[], Law], store: Store, clock: DaemonClock, log: FilteringBoundLogger) -> None:
-    """Tell the ages of all copies now and once a day, until cancelled."""
+    """Tell the ages of all copies now and once a day, until cancelled; a database that is away is asked again."""
     while True:
-        tell_ages(law(), store.registry_copies(), clock.now(), log)
-        await clock.sleep_until(clock.now() + DAY_S)
+        try:
+            tell_ages(law(), store.registry_copies(), clock.now(), log)
+        except DatabaseLost:
+            await asyncio.sleep(AGAIN_S)
+        else:
+            await clock.sleep_until(clock.now() + DAY_S)
