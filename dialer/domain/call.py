@@ -290,7 +290,9 @@ def _over(call: Call, fact: Fact, now: float) -> Call:
         # Picked up and gone before the detector spoke: nobody can say that it was a person who waited too long.
         outcome = Outcome.ABANDONED_BY_CALLEE
     elif call.state in (CallState.QUEUED, CallState.BRIDGING):
-        is_abandoned = is_abandoned or (call.deadline_at is not None and now >= call.deadline_at)
+        # What became of a person who waited, and of whom nobody knows any more, is counted against us.
+        is_late = call.deadline_at is not None and now >= call.deadline_at
+        is_abandoned = is_abandoned or is_late or fact.by == "unknown"
         outcome = Outcome.ABANDONED if is_abandoned else Outcome.ABANDONED_BY_CALLEE
     elif call.state is CallState.CONNECTED:
         outcome = Outcome.CONNECTED

@@ -14,7 +14,7 @@ import random
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -33,8 +33,10 @@ IN_FLIGHT_MAX = 100
 OUTBOX_MAX = 100_000
 RECEIVE_MAX = 1000  # messages that the broker sends ahead of their acknowledgement
 KEEPALIVE_S = 4
-STALL_S = 5.0
-"""A broker that has not acknowledged the oldest publication for so long is taken for gone: a dead link says nothing."""
+STALL_MIN_S = 3.0
+STALL_TRIPS = 3.0
+"""A broker that has not acknowledged the oldest publication for so long, and for so many round trips as the connection
+took to begin, is taken for gone: a dead link says nothing."""
 CONNECT_S = 5.0
 AGAIN_MIN_S = 0.1
 AGAIN_MAX_S = 2.0
@@ -143,6 +145,7 @@ class Link:
         self._in_flight: dict[asyncio.Task[None], Outgoing] = {}  # in the order of publication
         self._oldest: asyncio.Task[None] | None = None
         self._looks = 0  # at the same oldest publication
+        self._stall_s = STALL_MIN_S
         self._client: aiomqtt.Client | None = None  # set once everything is subscribed
         self._receiver: aiomqtt.Client | None = None
         self._fault: BaseException | None = None
@@ -207,8 +210,12 @@ class Link:
         """Connect, subscribe and stay until the connection is lost; leave in order when cancelled."""
         client = self._receiver = self._new_client()
         async with client:
-            for topic in self._subscriptions:
-                await client.subscribe(topic, qos=1)
+            began = asyncio.get_running_loop().time()
+            if self._subscriptions:
+                granted = await client.subscribe([(topic, 1) for topic in self._subscriptions])
+                self._tell_refused(granted)
+            trip_s = asyncio.get_running_loop().time() - began
+            self._stall_s = max(STALL_MIN_S, STALL_TRIPS * trip_s)
             self._client = client
             self.connections += 1
             self._log.info("broker connected", broker=str(self._address), connections=self.connections)
@@ -225,6 +232,13 @@ class Link:
                 lost.result()
             finally:
                 lost.cancel()
+
+    def _tell_refused(self, granted: Iterable[Any]) -> None:
+        """Say which topics the broker does not let us hear: without them nothing will work, and nothing else says so."""
+        for topic, reason in zip(self._subscriptions, granted, strict=True):
+            if getattr(reason, "is_failure", False):
+                user = self._address.user
+                self._log.error("subscription refused", topic=topic, user=user, reason=str(reason), hint="see the ACL")
 
     def _new_client(self) -> aiomqtt.Client:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -286,10 +300,10 @@ class Link:
         oldest = next(iter(self._in_flight), None)
         self._looks = self._looks + 1 if oldest is not None and oldest is self._oldest else 0
         self._oldest = oldest
-        if self._looks * _LOOK_S >= STALL_S:
+        if self._looks * _LOOK_S >= self._stall_s:
             link: Any = client._client.socket()
             if link is not None:
-                self._log.warning("broker silent", broker=str(self._address), for_s=STALL_S)
+                self._log.warning("broker silent", broker=str(self._address), for_s=self._stall_s)
                 with suppress(OSError):
                     link.shutdown(socket.SHUT_RDWR)
 

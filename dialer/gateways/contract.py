@@ -401,6 +401,11 @@ def encode(message: Message) -> bytes:
     return _ENCODER.encode(message)
 
 
+def word(message: Message) -> str:
+    """Give the word by which a kind of message goes on the wire."""
+    return str(message.__struct_config__.tag)
+
+
 def decode(decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
     """Read a payload; raise Malformed for anything that is not whole and of this version."""
     if len(payload) > PAYLOAD_MAX:

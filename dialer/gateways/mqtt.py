@@ -42,7 +42,8 @@ from dialer.gateways.broker import Address, Incoming, Link, Outgoing
 from dialer.gateways.contract import VERSION, Malformed
 from dialer.gateways.desks import TOPICS, Desks
 from dialer.gateways.drops import Drops
-from dialer.gateways.remote import Question, Remote, merged
+from dialer.gateways.ordering import Orders
+from dialer.gateways.remote import FATE_UNKNOWN, Question, Remote, merged
 from dialer.gateways.translating import event_of, wish_of
 from dialer.pacing.bucket import Bucket
 from dialer.ports import Clock, Sink
@@ -51,9 +52,10 @@ PLACE_S = 10.0
 BRIDGE_S = 8.0
 PLAY_S = 30.0
 """How old an order may be when it arrives. A verdict holds for 30 s, and the engine waits 10 s for a bridge."""
-HANG_UP_S = 3600
 LOOK_S = 0.25
 PING_S = 1.0
+GIVE_UP_S = 600.0
+"""A gateway that is lost for so long is not waited for: its calls are of unknown fate, its agents free again."""
 LIVING_S = 10.0
 """How long a start waits for every gateway to say what is up; what an absent one had is of unknown fate."""
 
@@ -102,8 +104,6 @@ class MqttGateway:
         self._by_state = {contract.gateway_topic(name, "state"): each for name, each in self.remotes.items()}
         self._of_call: dict[int, Remote] = {}
         self._of_agent: dict[str, Remote] = {}
-        self._traces: dict[int, str] = {}
-        self._numbers = count(1)
         self._requests = count(1)
         self._sink: Sink | None = None
         self._lines = (
@@ -126,6 +126,7 @@ class MqttGateway:
             on_down=self._down,
             log=log,
         )
+        self._orders = Orders(engine, token, clock, self._link.publish)
         self._desks = Desks(engine, clock, self.drops, self._link.publish)
 
     # ------------------------------------------------------------------------------------------ the port
@@ -153,13 +154,15 @@ class MqttGateway:
             case PlaceCall():
                 self._place(command)
             case BridgeCall(call_id=call_id, agent_id=agent_id):
-                self._order(self._of_call.get(call_id), contract.Bridge, BRIDGE_S, call_id=call_id, agent_id=agent_id)
+                self._orders.give(
+                    self._of_call.get(call_id), contract.Bridge, BRIDGE_S, call_id=call_id, agent_id=agent_id
+                )
             case PlayMessage(call_id=call_id, message=message):
-                self._order(self._of_call.get(call_id), contract.Play, PLAY_S, call_id=call_id, message=message)
+                self._orders.give(self._of_call.get(call_id), contract.Play, PLAY_S, call_id=call_id, message=message)
             case HangUp(call_id=call_id, reason=reason):
-                self._order(self._of_call.get(call_id), contract.HangUp, None, call_id=call_id, reason=reason[:500])
+                self._orders.give(self._of_call.get(call_id), contract.HangUp, call_id=call_id, reason=reason[:500])
             case OfferPreview():
-                self._order(
+                self._orders.give(
                     self._of_agent.get(command.agent_id),
                     contract.Offer,
                     command.expires_at - self._clock.now(),
@@ -219,8 +222,8 @@ class MqttGateway:
         remote = max(free, key=lambda each: (each.bucket.allowed(now) > 0, each.lines_free / each.lines))
         remote.place(command.call_id, now)
         self._of_call[command.call_id] = remote
-        self._traces[command.call_id] = contract.trace_of(command.campaign, command.lead_id, command.call_id)
-        self._order(
+        self._orders.begin(command.call_id, command.campaign, command.lead_id)
+        self._orders.give(
             remote,
             contract.Place,
             PLACE_S,
@@ -232,32 +235,6 @@ class MqttGateway:
             caller_id=command.caller_id,
             agent_id=command.agent_id,
             has_detector=command.has_detector,
-        )
-
-    def _order(
-        self, remote: Remote | None, kind: Callable[..., contract.Order], good_s: float | None, **what: Any
-    ) -> None:
-        """Publish an order that is good for so long; one for nobody is dropped: its call is over or of unknown fate."""
-        if remote is None:
-            return
-        issued_at = self._clock.now() + remote.ahead_s
-        order = kind(
-            v=VERSION,
-            engine=self._engine,
-            token=self._token,
-            number=next(self._numbers),
-            issued_at=issued_at,
-            expires_at=None if good_s is None else issued_at + good_s,
-            **what,
-        )
-        trace = self._traces.get(what.get("call_id", 0))
-        self._link.publish(
-            Outgoing(
-                topic=contract.gateway_topic(remote.name, "commands"),
-                payload=contract.encode(order),
-                expires_s=HANG_UP_S if good_s is None else max(1, round(good_s)),
-                user=() if trace is None else (("trace", trace),),
-            )
         )
 
     # --------------------------------------------------------------------------------------------- news
@@ -353,7 +330,7 @@ class MqttGateway:
 
     def _forget(self, call_id: int) -> None:
         self._of_call.pop(call_id, None)
-        self._traces.pop(call_id, None)
+        self._orders.end(call_id)
 
     def _report(self, event: Event, kept: Callable[[], None] | None = None) -> None:
         if self._sink is not None:
@@ -379,23 +356,32 @@ class MqttGateway:
                 if remote.answered_at is not None:
                     self._ask_if_due(remote, now)
             self._lose_silent()
+            self._give_up(now)
             if self._link.is_up and now - self._pinged_at >= PING_S:
                 self._ping()
 
     def _ping(self) -> None:
         self._pinged_at = now = self._clock.now()
-        for name in self.remotes:
-            ping = contract.Ping(v=VERSION, engine=self._engine, token=self._token, number=0, issued_at=now, at=now)
-            topic = contract.gateway_topic(name, "commands")
-            self._link.publish(Outgoing(topic=topic, payload=contract.encode(ping), expires_s=5))
+        for remote in self.remotes.values():
+            self._orders.ping(remote, now)
 
     def _lose_silent(self) -> None:
         now = self._clock.now()
         for remote in self.remotes.values():
             if remote.is_present and remote.is_silent(now):
-                remote.is_present, remote.question = False, None
+                remote.is_present, remote.question, remote.lost_at = False, None, now
                 self._log.warning("gateway lost", gateway=remote.name, calls=len(remote.calls))
         self._tell_lines()
+
+    def _give_up(self, now: float) -> None:
+        """Settle the calls of gateways that are lost for too long; a conversation would hold its agent for hours."""
+        for remote in self.remotes.values():
+            if remote.lost_at is not None and now - remote.lost_at > GIVE_UP_S and remote.calls:
+                self._log.error("gateway given up", gateway=remote.name, calls=len(remote.calls))
+                for call_id in list(remote.calls):
+                    remote.heard(call_id, is_over=True)
+                    self._forget(call_id)
+                    self._report(CallReleased(call_id=call_id, by="unknown", cause=FATE_UNKNOWN))
 
     def _ask_if_due(self, remote: Remote, now: float) -> None:
         """Ask a gateway what is up."""
@@ -410,7 +396,7 @@ class MqttGateway:
             contract.Asked(call_id=call_id, placed_at=placed_at + remote.ahead_s)
             for call_id, placed_at in asked.items()
         )
-        self._order(remote, contract.Tell, None, request=request, calls=calls)
+        self._orders.give(remote, contract.Tell, request=request, calls=calls)
 
     def _settle(self, remote: Remote, snapshot: contract.Snapshot) -> list[Event]:
         """Take an answer, once it is whole: at a start for `living`, later for whatever was missed meanwhile."""
@@ -433,12 +419,12 @@ class MqttGateway:
                     self._forget(event.call_id)
             for call_id in strangers:
                 if self._owns(call_id):
-                    self._order(
-                        remote, contract.HangUp, None, call_id=call_id, reason="no attempt of ours is on this line"
+                    self._orders.give(
+                        remote, contract.HangUp, call_id=call_id, reason="no attempt of ours is on this line"
                     )
         remote.settled_epoch = whole.epoch
         if not remote.is_present:
-            remote.is_present = True
+            remote.is_present, remote.lost_at = True, None
             self._log.info(
                 "gateway present", gateway=remote.name, calls=len(whole.up), ahead_s=round(remote.ahead_s, 3)
             )

@@ -147,7 +147,14 @@ class Serving:
                 self._book.deny(order.call_id, now)  # an order to dial that comes only now is void
             command = command_of(order)
             assert command is not None
+            if not isinstance(order, contract.Offer):
+                page = self._book.page(order.call_id)
+                self._step(contract.word(order), order.call_id, trace if page is None else page.trace)
             self._gateway.send(command)
+
+    def _step(self, step: str, call_id: int, trace: str) -> None:
+        """Tell one step of a call, under the name that it has everywhere."""
+        self._log.debug("call", step=step, trace=trace, call_id=call_id)
 
     def _refuse(self, order: contract.Order, reason: Any) -> None:
         """Say that an order was not carried out."""
@@ -179,6 +186,7 @@ class Serving:
         if isinstance(event, CallEvent):
             news = news_of(event, epoch=self.epoch, seq=self._next(), at=self._clock.now())
             page = self._book.note(news, news.at)
+            self._step(contract.word(news), news.call_id, page.trace)
             self._publish(news, page.trace)
         elif isinstance(event, AgentEvent):
             self._note_desk(event)

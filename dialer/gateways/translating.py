@@ -54,7 +54,7 @@ def event_of(news: contract.CallNews, ahead_s: float) -> events.CallEvent:
         case contract.Ringing():
             return events.CallRinging(call_id=call_id)
         case contract.Answered():
-            return events.CallAnswered(call_id=call_id)
+            return events.CallAnswered(call_id=call_id, at=news.at - ahead_s)
         case contract.Classified():
             return events.CallClassified(
                 call_id=call_id,
@@ -193,7 +193,7 @@ def missed(living: LivingCall) -> Iterator[events.CallEvent]:
     if living.ringing_at is not None or living.state is LivingState.RINGING:
         yield events.CallRinging(call_id=call_id)
     if living.answered_at is not None or living.state in (LivingState.ANSWERED, LivingState.BRIDGED):
-        yield events.CallAnswered(call_id=call_id)
+        yield events.CallAnswered(call_id=call_id, at=living.answered_at)
     if living.is_machine is not None:
         yield events.CallClassified(
             call_id=call_id,

@@ -261,6 +261,7 @@ class Rig:
         """Let the campaign call nobody more and every call end."""
         await self.driver.settle(DrainRequested(reason="the test ends"))
         await self.until(lambda: self.engine.live_calls() == 0)
+        await self.driver.pulse()  # what the last calls left is durable
 
     def check(self, *, unknown_max: int = 0) -> None:
         """Hold the records to what the witnesses saw: nobody was called twice, and no result was lost."""

@@ -45,6 +45,12 @@ def test_an_instant_that_was_not_measured_falls_back_to_the_answer(starts_at: Cl
     assert after(ANSWERED, (12.0, live()), starts_at=starts_at).deadline_at == 12.0
 
 
+def test_who_waited_and_is_not_known_of_any_more_was_abandoned() -> None:
+    """A gateway that lost a call cannot say that the person hung up in time."""
+    lost = Fact(input=CallInput.RELEASED, by="unknown")
+    assert after(ANSWERED, (10.0, live()), (10.5, lost)).attempt.outcome is Outcome.ABANDONED
+
+
 def test_late_news_of_an_answer_counts_from_the_answer() -> None:
     """What was under way for a while says when it was; an instant before the call or yet to come is not believed."""
     measured = Fact(input=CallInput.ANSWERED, at=8.0)
