@@ -54,7 +54,7 @@ class SimulatedTable(TomlModel):
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 1
     agents: Annotated[int, Field(ge=0, le=10_000)] = 0
     agent_groups: Names | None = None
-    campaigns: DistinctFiles = Field(default_factory=list)
+    campaigns: Annotated[DistinctFiles, Field(min_length=1)]
 
 
 class GatewayFileTable(TomlModel):
@@ -69,7 +69,7 @@ class GatewayFileTable(TomlModel):
 class LoopbackFileTable(GatewayFileTable):
     """A whole gateway.toml for `dialer gateway loopback`."""
 
-    loopback: SimulatedTable = SimulatedTable()
+    loopback: SimulatedTable
 
 
 def load_loopback_gateway(path: Path) -> GatewaySettings:

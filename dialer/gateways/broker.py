@@ -234,7 +234,7 @@ class Link:
                 lost.cancel()
 
     def _tell_refused(self, granted: Iterable[Any]) -> None:
-        """Say which topics the broker does not let us hear: without them nothing will work, and nothing else says so."""
+        """Say which topics the broker does not let us hear: nothing works without them, and nothing else says so."""
         for topic, reason in zip(self._subscriptions, granted, strict=True):
             if getattr(reason, "is_failure", False):
                 user = self._address.user

@@ -50,6 +50,8 @@ class Desks:
             message.ack()
             return
         key, now = (agent_id, command.id), self._clock.now()
+        while self._said and next(iter(self._said.values())) < now - SAME_S:
+            self._said.popitem(last=False)
         if key in self._unkept:
             self._unkept[key].append(message.ack)
             return
@@ -57,8 +59,6 @@ class Desks:
             self._drops.count("said before", message.topic)
             message.ack()
             return
-        while self._said and next(iter(self._said.values())) < now - SAME_S:
-            self._said.popitem(last=False)
         self._said[key] = now
         self._unkept[key] = [message.ack]
         sink(wish_of(agent_id, command.said, 0.0), partial(self._keep, key))

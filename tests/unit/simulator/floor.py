@@ -57,10 +57,19 @@ def campaign(**changes: object) -> CampaignPolicy:
     return CampaignPolicy(**fields)  # type: ignore[arg-type]
 
 
-def world(scenario: Mapping[str, object], *, agents: int = 0, seed: int = 1, start_at: float = 0.0) -> World:
+def world(
+    scenario: Mapping[str, object],
+    *,
+    agents: int = 0,
+    seed: int = 1,
+    start_at: float = 0.0,
+    is_open: bool = False,
+) -> World:
     """A world from the tables of a world file."""
     tables = Scenario.model_validate(scenario)
-    return World(tables, [campaign()], seed=seed, start_at=start_at, agents=agents, agent_groups=("team",))
+    return World(
+        tables, [campaign()], seed=seed, start_at=start_at, agents=agents, agent_groups=("team",), is_open=is_open
+    )
 
 
 def order(call_id: int, *, number: str | None = None, ring_timeout_s: float = 22.0) -> PlaceCall:

@@ -336,3 +336,22 @@ def test_unknown_names_are_refused() -> None:
     place = World(Scenario(), [], seed=1, start_at=0.0)
     with pytest.raises(UsageError, match="found test"):
         place.submit(order(1), 0.0)
+
+
+def test_an_open_world_serves_others_than_its_own() -> None:
+    """A campaign that it was not told of is called like its first, and an agent from elsewhere is joined and let go."""
+    closed, opened = world(LIVE), world(LIVE, is_open=True)
+    foreign = replace(order(1), campaign="another")
+    with pytest.raises(UsageError):
+        closed.submit(foreign, 0.0)
+    opened.submit(foreign, 0.0)
+    run(opened, 11.0)
+    opened.submit(BridgeCall(call_id=1, agent_id="ana"), 11.0)
+    news = [event for _, event in run(opened, 1000.0)]
+    assert CallBridged(call_id=1, agent_id="ana") in news
+    assert isinstance(news[-1], CallReleased)
+    assert not any(isinstance(event, CallDisposed | AgentReadied) for event in news)
+    opened.submit(replace(order(2), campaign="another"), 1000.0)
+    run(opened, 1011.0)
+    opened.submit(BridgeCall(call_id=2, agent_id="ana"), 1011.0)
+    assert CallBridged(call_id=2, agent_id="ana") in [event for _, event in run(opened, 1100.0)]
