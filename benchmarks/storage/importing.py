@@ -6,6 +6,7 @@ import resource
 import time
 from pathlib import Path
 
+from benchmarks.storage.results import peak_kib
 from benchmarks.storage.setting import open_store, policy_of
 from dialer.daemon.imports import import_list
 
@@ -22,7 +23,7 @@ def main(config: str, path: str) -> None:
     figures = {
         "took_s": took,
         "cpu_s": sum(after[:4]) - sum(before[:4]),
-        "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "peak_kib": peak_kib(),
         "helper_kib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
     }
     print(json.dumps(figures))

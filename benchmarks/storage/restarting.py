@@ -6,11 +6,11 @@ It works on for some seconds with forty agents, on a clock that runs fast, to sh
 import asyncio
 import io
 import json
-import resource
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.storage.results import peak_kib
 from dialer.cli.daemon import loopback_factory
 from dialer.config.settings import load_settings
 from dialer.daemon.service import Run, Service
@@ -72,11 +72,10 @@ def main(config: str, seconds: str) -> None:
     first_at = watched[0].first_at
     if first_at is None:
         raise RuntimeError("the daemon ended without a call: expected one within two minutes")
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     figures = {
         "first_s": first_at - began,
         "first_cpu_s": watched[0].first_cpu_s - before_s,
         "calls": watched[0].calls,
-        "peak_kib": peak_kib,
+        "peak_kib": peak_kib(),
     }
     print(json.dumps(figures))
