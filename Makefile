@@ -65,6 +65,10 @@ bench: setup ## Run all benchmarks, of the pacing the quick one
 bench-engine: setup ## Measure the engine: events per second, beside a SimPy model of the same floor
 	@$(BIN)/python -m benchmarks.engine
 
+.PHONY: bench-driver
+bench-driver: setup ## Measure the daemon's driver on a database: events per second, a live answer's wait (ARGS="--seconds 60")
+	@$(BIN)/python -m benchmarks.driving $(ARGS)
+
 .PHONY: bench-compliance
 bench-compliance: setup ## Measure the law: a verdict, a register of 10 million, the counts of a million leads (ARGS="...")
 	@$(BIN)/python -m benchmarks.compliance $(ARGS)
