@@ -223,6 +223,27 @@ async def test_two_agents_or_two_calls_are_never_joined(switch: Asterisk) -> Non
         assert (await line.hears(BridgeFailed, 9)).cause == "the call is over"
 
 
+async def test_a_call_that_ends_as_it_is_joined_makes_no_agent_miss_it(switch: Asterisk) -> None:
+    """The person is gone before the agent is there: the end says so, and nothing else is said of the agent."""
+    desks = (DeskSettings(agent_id="agent1", groups=("floor",)),)
+    async with at_work(switch.settings(agents=AgentSettings(desks=desks, call_again_s=30.0))) as line:
+        await line.hears(AgentLoggedIn)
+        for call_id in range(1, 6):
+            await line.live(call_id, "101")
+            await asyncio.to_thread(switch.hang_up, f"dialer-call-{call_id}")
+            line.send(BridgeCall(call_id=call_id, agent_id="agent1"))
+            await line.hears(CallReleased, call_id)
+        await line.live(6, "101")
+        line.send(BridgeCall(call_id=6, agent_id="agent1"))
+        await line.hears(CallBridged, 6)
+        said = [
+            (type(event), event.call_id) for _, event in line.news if isinstance(event, BridgeFailed | CallReleased)
+        ]
+        for kind, call_id in said:
+            if kind is BridgeFailed:  # only of a call whose end was told before
+                assert said.index((CallReleased, call_id)) < said.index((BridgeFailed, call_id))
+
+
 async def test_the_message_ends_the_call(switch: Asterisk) -> None:
     """It plays to its end, then the gateway hangs up; one that cannot be played hangs up at once and says so."""
     async with at_work(switch.settings()) as line:

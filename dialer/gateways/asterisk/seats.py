@@ -27,6 +27,7 @@ from dialer.gateways.asterisk.switch import Switch
 PATIENCE_S = 2.0
 """For how long after its ring time-out a leg's end is waited for."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+HUNG_UP = "the agent hung up"
 CODES = {"*1": "ready", "*2": "pause", "*3": "hang_up", "*4": "hand_over"}
 """What an agent asks for by pressing keys."""
 
@@ -49,9 +50,9 @@ class Seats:
         switch = self._switch
         call, seat = switch.calls.get(order.call_id), switch.seat(order.agent_id)
         cause = ""
-        if call is not None and call.seat is seat:
-            return  # the same order again
-        if call is None or not call.kept.is_answered or call.kept.is_message or call.end_by is not None:
+        if call is not None and (call.seat is seat or call.end_by is not None):
+            return  # the same order again; or its end, which follows, says it all
+        if call is None or not call.kept.is_answered or call.kept.is_message:
             cause = "the call is over"
         elif not NAME.fullmatch(order.agent_id):  # it becomes a part of an address
             cause = "no agent can have this name"
@@ -62,7 +63,7 @@ class Seats:
         elif not switch.up.is_set():
             cause = "no connection to Asterisk"
         if cause or call is None:
-            switch.report(BridgeFailed(call_id=order.call_id, agent_id=order.agent_id, cause=cause))
+            self._refuse(order.call_id, seat, cause)
             return
         call.seat, seat.call = seat, call
         switch.in_order(seat, lambda: self._join(seat, call))
@@ -73,7 +74,8 @@ class Seats:
             cause = await self._bring_together(seat, call)
         except AriLost:
             if seat.call is call:
-                self._fail(seat, call, "Asterisk did not answer")
+                call.seat = seat.call = None
+                self._refuse(call.call_id, seat, "Asterisk did not answer")
             raise
         if seat.call is not call:  # let go meanwhile
             if call.call_id in switch.calls:
@@ -81,18 +83,24 @@ class Seats:
             await self._rest(seat)
             return
         if not cause and seat.channel is None:
-            cause = "the agent hung up"
+            cause = HUNG_UP
         if cause:
-            self._fail(seat, call, cause)
+            is_up = await switch.ask("GET", f"channels/{switch.names.call(call.call_id)}")
+            if seat.call is call:
+                call.seat = seat.call = None
+                if is_up and call.end_by is None:  # otherwise its end, which follows, says it all
+                    self._refuse(call.call_id, seat, cause)
             await self._rest(seat)
             return
         seat.doing, call.is_bridged, call.kept.bridged_at = Doing.TALKING, True, switch.now()
         switch.report(CallBridged(call_id=call.call_id, agent_id=seat.agent_id))
         switch.in_order(call, lambda: switch.keep(call))
 
-    def _fail(self, seat: Seat, call: Call, cause: str) -> None:
-        call.seat = seat.call = None
-        self._switch.report(BridgeFailed(call_id=call.call_id, agent_id=seat.agent_id, cause=cause))
+    def _refuse(self, call_id: int, seat: Seat, cause: str) -> None:
+        """Say that an agent was not joined. Who sits at a desk with a leg that is up missed nothing, and says so."""
+        self._switch.report(BridgeFailed(call_id=call_id, agent_id=seat.agent_id, cause=cause))
+        if seat.has_logged_in and seat.is_ready and seat.call is None:
+            self._switch.report(AgentReadied(agent_id=seat.agent_id))
 
     async def _bring_together(self, seat: Seat, call: Call) -> str:
         """Let the two hear each other; give why they do not, or nothing. Music in the bridge would be heard by both."""
@@ -256,7 +264,7 @@ class Seats:
             seat.answered.set_result(False)
         if call is not None and was_talking:
             call.seat = seat.call = None
-            self._dialing.end(call, "agent", "the agent hung up")
+            self._dialing.end(call, "agent", HUNG_UP)
         if seat.has_logged_in:
             seat.has_logged_in = False
             self._switch.report(AgentLoggedOut(agent_id=seat.agent_id))
