@@ -21,6 +21,7 @@ _HOPPER_PER_AGENT = 4
 _CLAIM_MAX = 1000  # a list of a million leads, all outside their hours, is put off in large steps
 _PERSONAL_POLL_S = 30.0
 _CALLBACKS_POLL_S = 30.0
+_BACKLOG_POLL_S = 1.0  # more has come due than joins the order with one claim
 _IN_FLIGHT_POLL_S = 60.0
 _PUT_OFF_S = 86_400.0
 """How soon a lead is looked at again that a rule refuses without an instant: only new facts can change that."""
@@ -86,7 +87,8 @@ def on_claimed(state: State, campaign: Campaign, event: LeadsClaimed, now: float
     if event.next_due_at is not None and not event.leads:
         state.timers.set(("claim", campaign.name), event.next_due_at)
     elif event.next_due_at is not None:  # what comes due meanwhile may be a promised call
-        state.timers.set_earlier(("claim", campaign.name), max(event.next_due_at, now + _CALLBACKS_POLL_S))
+        poll_s = _CALLBACKS_POLL_S if now < event.next_due_at else _BACKLOG_POLL_S
+        state.timers.set_earlier(("claim", campaign.name), max(event.next_due_at, now + poll_s))
     complete(campaign)
 
 

@@ -37,6 +37,13 @@ class LeadRow(SQLModel, table=True):
         Index(
             "leads_waiting", "campaign", "due_at", sqlite_where=text("place = 1"), postgresql_where=text("place = 1")
         ),
+        Index(
+            "leads_promised",
+            "campaign",
+            "due_at",
+            sqlite_where=text("place = 1 AND callback IS NOT NULL"),
+            postgresql_where=text("place = 1 AND callback IS NOT NULL"),
+        ),
         Index("leads_claimed", "lead_id", sqlite_where=text("place = 2"), postgresql_where=text("place = 2")),
     )
 

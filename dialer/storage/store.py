@@ -38,10 +38,15 @@ from dialer.storage.writing import Gathered, add_open_leads, counter, register
 if TYPE_CHECKING:
     from dialer.storage.registries import Hashes
 
+WAKE_MAX = 2_000
+"""Leads that join the published order with one claim, those due first, beside all who were promised a call: half a list
+may be due at nine sharp, and nobody waits for an agent meanwhile."""
 _COLUMNS = ", ".join(rows.LEAD_COLUMNS)
 # The state as a literal: the partial indexes hold only for the condition they were made with.
-_WAKE = """UPDATE leads SET place = 0 WHERE lead_id IN
-    (SELECT lead_id FROM leads WHERE campaign = ? AND place = 1 AND due_at <= ?{skip_claimed})"""
+_WAKE = f"""UPDATE leads SET place = 0 WHERE lead_id IN (SELECT lead_id FROM leads
+    WHERE campaign = ? AND place = 1 AND due_at <= ? ORDER BY due_at LIMIT {WAKE_MAX}{{skip_claimed}})"""
+_WAKE_PROMISED = """UPDATE leads SET place = 0 WHERE lead_id IN (SELECT lead_id FROM leads
+    WHERE campaign = ? AND place = 1 AND callback IS NOT NULL AND due_at <= ?{skip_claimed})"""
 _CLAIM = f"""WITH first AS MATERIALIZED
     (SELECT lead_id FROM leads WHERE campaign = ? AND place = 0 ORDER BY order_key LIMIT ?{{skip_claimed}})
     UPDATE leads SET place = 2 WHERE lead_id IN (SELECT lead_id FROM first) RETURNING {_COLUMNS}"""
@@ -150,7 +155,8 @@ class Store(Records):
         if found is None:
             return LeadsClaimed(campaign=campaign, leads=(), next_due_at=None, open_leads=0)
         how = {"skip_claimed": connection.skip_claimed}
-        connection.execute(_WAKE.format(**how), (campaign, now))
+        for statement in (_WAKE_PROMISED, _WAKE):
+            connection.execute(statement.format(**how), (campaign, now))
         leads: list[Lead] = []
         while len(leads) < count:
             asked = count - len(leads)

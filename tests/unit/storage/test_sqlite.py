@@ -202,6 +202,7 @@ def test_claims_never_scan_or_sort(path: Path) -> None:
     with closing(loaded(path, 5)) as store:
         statements = (
             store_module._WAKE.format(skip_claimed=""),
+            store_module._WAKE_PROMISED.format(skip_claimed=""),
             store_module._CLAIM.format(skip_claimed=""),
             store_module._NEXT_DUE,
             store_module._RELEASE,

@@ -1,4 +1,4 @@
-"""Engines, each dialed for by one daemon of several on a PostgreSQL database; a condition that both databases read.
+"""Engines, each dialed for by one daemon of several on a PostgreSQL database; promised calls are found by themselves.
 
 From this version on a database may be on a PostgreSQL server: numbers have 64 bits there, and text is compared byte by
 byte. SQLite has one engine, with the number 0 and no row.
@@ -18,7 +18,7 @@ TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Add a table and two columns, and make an index anew with its condition in other words."""
+    """Add a table, two columns and an index, and make another index anew with its condition in other words."""
     op.create_table(
         "engines",
         sa.Column("engine_id", NUMBER, autoincrement=False, nullable=False),
@@ -31,8 +31,8 @@ def upgrade() -> None:
     )
     op.add_column("agents", sa.Column("engine_id", NUMBER, nullable=False, server_default="0"))
     op.add_column("campaigns", sa.Column("engine_id", NUMBER, nullable=True))
+    promised = sa.text("place = 1 AND callback IS NOT NULL")
+    op.create_index("leads_promised", "leads", ["campaign", "due_at"], sqlite_where=promised, postgresql_where=promised)
     op.drop_index("attempts_live", "attempts")
     live = sa.text("is_live")
-    op.create_index(
-        "attempts_live", "attempts", ["campaign", "answered_at"], sqlite_where=live, postgresql_where=live
-    )
+    op.create_index("attempts_live", "attempts", ["campaign", "answered_at"], sqlite_where=live, postgresql_where=live)
