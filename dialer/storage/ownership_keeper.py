@@ -23,6 +23,8 @@ from dialer.storage.postgres_connection import CHANNEL
 
 RENEW_S = 1.0
 TRY_S = 0.5
+GRACE_S = 1.5
+"""So long a standby lets the owner come first when the database is back."""
 MARGIN_S = 0.25
 """A lease is taken to end so much earlier than it does."""
 
@@ -130,9 +132,12 @@ class Keeper(threading.Thread):
 
     def _work(self, connection: "psycopg.Connection[Any]") -> None:
         connection.execute(f"LISTEN {CHANNEL}")
+        was_lost = self._has_trouble
         self._tell_trouble(None)
         if self._lease is not None:
             self._on_told(None)
+        elif was_lost:
+            self._hear(connection, GRACE_S)
         while not self._is_stopping:
             wait_s = self._try(connection) if self._lease is None else self._renew(connection, self._lease)
             self._hear(connection, wait_s)

@@ -5,6 +5,7 @@ a transaction had done is undone then; whether a COMMIT without an answer was ca
 """
 
 import logging
+import select
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -76,12 +77,6 @@ class PostgresConnection:
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
         """Run a statement with a value for each `?`."""
-        try:
-            return self._cursor().execute(_query(statement), parameters)
-        except psycopg.OperationalError:
-            if self._is_in_block or not self._raw.closed:
-                raise
-        # The server was started anew since the last use: what only reads, or begins a block, is said again.
         return self._cursor().execute(_query(statement), parameters)
 
     def executemany(self, statement: str, parameters: Iterable[Sequence[Any]], /) -> None:
@@ -209,7 +204,8 @@ class PostgresConnection:
         return self._alive().cursor(binary=True)
 
     def _alive(self) -> Raw:
-        if self._raw.closed and not self._is_in_block:
+        if not self._is_in_block and _is_gone(self._raw):
+            self._raw.close()
             self._raw = self._connect()
             self._left = deque()
         return self._raw
@@ -264,6 +260,20 @@ def adapted(raw: Raw) -> Raw:
 def lock_number(name: str) -> int:
     """Give the number under which the server knows a name that is held."""
     return int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
+
+
+def _is_gone(raw: Raw) -> bool:
+    """Say whether the server has ended a connection at rest, as one that was started anew has."""
+    if raw.closed:
+        return True
+    news = select.poll()
+    news.register(raw.fileno(), select.POLLIN)
+    try:
+        while news.poll(0):  # its last words, then the end
+            raw.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return raw.closed
 
 
 def _query(statement: str) -> bytes:

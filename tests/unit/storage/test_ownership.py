@@ -1,5 +1,6 @@
 """The lease of an engine, what holds it in a transaction, and what one engine tells the others: on PostgreSQL."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -181,3 +182,18 @@ def test_what_is_announced_is_heard_with_the_commit(store: Store, postgres_addre
     assert [word for each in heard if each is not None for word in each.words] == list(keys)
     assert Announcement.read("tomorrow - x") is None
     assert Announcement.read("refused") is None
+
+
+def test_an_owner_that_stops_within_a_transaction_is_cut_off_by_the_server(store: Store, postgres_address: str) -> None:
+    """It holds the engine's row and will never let go: the next one has the lease within five seconds all the same."""
+    began = time.monotonic()
+    with leased(postgres_address, "main", "stopped") as lease:
+        store.own(lease)
+        with pytest.raises(StorageError), store.writing() as connection, keeper(postgres_address) as (_, said):
+            taken = said.get(timeout=10.0)
+            assert isinstance(taken, Lease)
+            assert taken.token == lease.token + 1
+            assert time.monotonic() - began < 5.0
+            connection.execute("UPDATE meta SET value = 0")
+        with pytest.raises(LeaseLost):
+            store.claim("none", 1, 0.0)
