@@ -11,9 +11,12 @@ import numpy as np
 import phonenumbers
 import pytest
 
+from dialer.config.settings import load_settings
+from dialer.daemon.stores import open_store
 from dialer.domain.lead import Lead
 from dialer.storage.keyring import VARIABLE
 from tests.integration.daemon_process import dialer, prepare, running
+from tests.servers.postgres import PostgresServer
 from tests.vaults import open_state
 
 ROOT = Path(__file__).parents[2]
@@ -115,3 +118,23 @@ def test_a_killed_daemon_leaves_no_number_and_no_name(tmp_path: Path) -> None:
     said = "".join((asked.stdout, asked.stderr, wrong.stderr, shown.stderr))
     assert found_in(said.encode(), leads) == set()
     assert "900999" not in wrong.stderr
+
+
+def test_a_servers_files_hold_no_number_and_no_name(own_postgres: PostgresServer, tmp_path: Path) -> None:
+    """Neither its tables, nor its write-ahead log, nor what it logged: who looks after the server reads of nobody."""
+    address = own_postgres.new_database()
+    config = prepare(tmp_path, top=f'database = "{address}"\n')
+    with running(config) as daemon:
+        for _ in range(5):
+            daemon.wait_log("attempt")
+        daemon.signal(signal.SIGKILL)
+        assert daemon.wait_end() == -signal.SIGKILL
+    with open_store(load_settings(config)) as store:
+        leads = list(store.leads("survey"))
+        assert len(list(store.entries())) > 10
+    own_postgres.shell(f"psql --quiet --command=CHECKPOINT {address}")
+    written = b"\n".join(everything_under(own_postgres.folder / "data" / name) for name in ("base", "pg_wal"))
+    assert b"survey" in written
+    assert len(leads) == 200
+    assert found_in(written, leads) == set()
+    assert found_in(own_postgres.log().encode() + everything_under(tmp_path / "state"), leads) == set()
