@@ -211,9 +211,12 @@ def test_a_frozen_owner_without_a_standby_goes_on(postgres_address: str, tmp_pat
 
 
 def test_a_killed_database_blocks_and_its_return_resumes(own_postgres: PostgresServer, tmp_path: Path) -> None:
-    """The postmaster is killed under load, twice: the daemon says so, waits, goes on, and has lost nothing."""
-    config = machine(tmp_path / "one", own_postgres.new_database())
-    with running(config) as daemon:
+    """The postmaster is killed under load, twice: the owner says so, waits, goes on before the standby can take over,
+    and has lost nothing; the standby takes over later, when the owner ends."""
+    address = own_postgres.new_database()
+    config = machine(tmp_path / "one", address)
+    with running(config) as daemon, started(machine(tmp_path / "two", address)) as standby:
+        standby.wait_log("standing by")
         for _ in range(2):
             daemon.wait_log("attempt")
             own_postgres.kill()
@@ -224,6 +227,9 @@ def test_a_killed_database_blocks_and_its_return_resumes(own_postgres: PostgresS
                 daemon.wait_log("attempt")
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_end() == 0
+        standby.wait_log("ready")
+        standby.signal(signal.SIGTERM)
+        assert standby.wait_end() == 0
     check_shared(config, {})
 
 
