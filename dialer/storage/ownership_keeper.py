@@ -30,8 +30,9 @@ MARGIN_S = 0.25
 
 _ADD = """INSERT INTO engines (engine_id, name, token, holder, until_at)
     VALUES ((SELECT coalesce(max(engine_id) + 1, 0) FROM engines), %(name)s, 0, '', 0) ON CONFLICT (name) DO NOTHING"""
+# A lease that runs for longer than any can was written before the server's clock was set back.
 _TAKE = f"""UPDATE engines SET token = token + 1, holder = %(holder)s, until_at = {NOW} + %(lease_s)s
-    WHERE name = %(name)s AND until_at <= {NOW} RETURNING engine_id, token"""
+    WHERE name = %(name)s AND (until_at <= {NOW} OR until_at > {NOW} + 2 * %(lease_s)s) RETURNING engine_id, token"""
 _RENEW = f"UPDATE engines SET until_at = {NOW} + %(lease_s)s WHERE engine_id = %(engine_id)s AND token = %(token)s"
 _RELEASE = "UPDATE engines SET until_at = 0, holder = '' WHERE engine_id = %(engine_id)s AND token = %(token)s"
 _LOOK = f"SELECT engine_id, name, token, holder, until_at - {NOW} FROM engines WHERE name = %(name)s"

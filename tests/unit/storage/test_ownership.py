@@ -75,6 +75,18 @@ def test_one_has_the_lease_and_another_gets_it_when_it_is_given_back(store: Stor
             assert not first.may_send()
 
 
+def test_a_lease_from_before_the_servers_clock_was_set_back_is_not_waited_for(
+    store: Store, postgres_address: str
+) -> None:
+    """A living owner renews it within a second; a dead one's would keep everybody waiting for an hour."""
+    with leased(postgres_address, "main", "dead") as dead:
+        by_hand(postgres_address, "UPDATE engines SET until_at = until_at + 3600")
+        with keeper(postgres_address) as (_, said):
+            taken = said.get(timeout=LEASE_S / 2.0)
+            assert isinstance(taken, Lease)
+            assert taken.token == dead.token + 1
+
+
 def test_engines_of_different_names_have_different_numbers(store: Store, postgres_address: str) -> None:
     """And the same again the next time."""
     numbers: dict[str, int] = {}
