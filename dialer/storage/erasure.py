@@ -8,6 +8,7 @@ A lead stays as a finished one without a person. The keyed hashes of its numbers
 "do not call" list: so caps of attempts go on counting, and a list that brings the person back changes nothing.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -169,8 +170,13 @@ def _erase(connection: Connection, vault: Vault, erasure: Erasure, at: float) ->
     """Take a person out of the tables, within a transaction."""
     kept = list(_kept(connection, vault, erasure, at))
     attempts = consents = 0
+    closed: Counter[str] = Counter()
     for lead in erasure.leads:
-        attempts += _erase_lead(connection, vault, lead.lead_id)
+        calls, was_open = _erase_lead(connection, vault, lead.lead_id)
+        attempts += calls
+        closed[lead.campaign] += was_open
+    for campaign, count in sorted(closed.items()):  # after all leads, as everybody who changes both takes them
+        add_open_leads(connection, campaign, -count)
     if erasure.has_consents:
         for number in erasure.numbers:
             consents += connection.execute(_BLANK_CONSENTS, (b"", erasure.seller, vault.index(number))).rowcount
@@ -199,8 +205,8 @@ def _has_consent(connection: Connection, seller: str, index: bytes) -> bool:
     return found.fetchone() is not None
 
 
-def _erase_lead(connection: Connection, vault: Vault, lead_id: int) -> int:
-    """Leave a finished lead without a person; give the number of its calls."""
+def _erase_lead(connection: Connection, vault: Vault, lead_id: int) -> tuple[int, bool]:
+    """Leave a finished lead without a person; give the number of its calls, and whether it was open before."""
     row = connection.execute(f"{_LEAD}{connection.for_update}", (lead_id,)).fetchone()
     lead = rows.to_lead(row, vault)
     calls = 0
@@ -210,8 +216,7 @@ def _erase_lead(connection: Connection, vault: Vault, lead_id: int) -> int:
     nobody = _without_person(lead)
     values = (*rows.engine_values(nobody, "", vault), *rows.list_values(nobody, vault))
     connection.execute(_BLANK_LEAD, (*values, lead_id))
-    add_open_leads(connection, lead.campaign, -(lead.state is not LeadState.FINISHED))
-    return calls
+    return calls, lead.state is not LeadState.FINISHED
 
 
 def _without_person(lead: Lead) -> Lead:
