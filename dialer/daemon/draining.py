@@ -71,6 +71,7 @@ class Draining:
                 self._log.error("calls declared over", calls=silent, reason="the gateway did not say that they ended")
                 await self._has_ended(HANG_UP_WAIT_S, self._is_silent)
         await self._send_agents_home()
+        await self._driver.pulse()  # the last entries are durable, and told
 
     async def _settle_in_time(self, event: DrainRequested) -> None:
         """Let the drain begin; raise DiskFull when there is no room for it within the time-out, or in a hurry."""

@@ -295,7 +295,7 @@ class Service:
 
     def _tell_blocked(self, reason: str | None) -> None:
         if reason is None:
-            self._log.warning("unblocked: there is room again", live_calls=self._driver.live_calls())
+            self._log.warning("unblocked: dialing goes on", live_calls=self._driver.live_calls())
         else:
             self._log.error("blocked: nothing is dialed", reason=reason, live_calls=self._driver.live_calls())
 

@@ -222,7 +222,7 @@ def test_a_killed_database_blocks_and_its_return_resumes(own_postgres: PostgresS
             own_postgres.kill()
             assert "database" in str(daemon.wait_log("blocked: nothing is dialed")["reason"])
             own_postgres.start()
-            daemon.wait_log("unblocked: there is room again")
+            daemon.wait_log("unblocked: dialing goes on")
             for _ in range(5):
                 daemon.wait_log("attempt")
         daemon.signal(signal.SIGTERM)

@@ -163,7 +163,7 @@ def test_a_full_disk_stops_dialing_and_room_resumes_it(tmp_path: Path) -> None:
             refused = dialer("campaign", "pause", "survey", "--reason", "full", "--config", config)
             assert (refused.returncode, "disk is full" in refused.stderr) == (6, True)
             filler.unlink()
-            daemon.wait_log("unblocked: there is room again")
+            daemon.wait_log("unblocked: dialing goes on")
             daemon.wait_log("attempt")
             daemon.signal(signal.SIGTERM)
             assert daemon.wait_end() == 0
