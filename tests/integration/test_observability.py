@@ -197,6 +197,32 @@ def test_a_drain_is_live_and_not_ready(tmp_path: Path) -> None:
         assert daemon.wait_end() == 0
 
 
+def test_a_standby_is_live_and_not_ready_until_it_takes_over(tmp_path: Path, postgres_address: str) -> None:
+    """Its pages and its watchdog say that it lives; when the other one ends, that it dials."""
+    top = f'database = "{postgres_address}"\nkeys.file = "../keys.json"\n'
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    first = prepare(tmp_path / "one", top=top)
+    second, port = prepared(tmp_path / "two", top=top)
+    with running(first) as one:
+        two = Daemon(second)
+        try:
+            assert "standby" in two.wait_notice("READY=1")
+            two.wait_notice("WATCHDOG=1")
+            status, text = get(port, "ready")
+            assert (status, json.loads(text)["reasons"]) == (503, ["standby: another daemon of this name dials"])
+            assert get(port, "live")[0] == 200
+            assert 'dialer_daemon_state{state="standby"} 1.0' in get(port, "metrics")[1]
+            one.signal(signal.SIGTERM)
+            assert one.wait_end() == 0
+            two.wait_log("ready")
+            assert get(port, "ready") == (200, '{"ready": true}')
+            two.signal(signal.SIGTERM)
+            assert two.wait_end() == 0
+        finally:
+            two.close()
+
+
 def wait_bridged(daemon: Daemon) -> None:
     """Wait until somebody talks."""
     while daemon.wait_log("call")["step"] != "bridged":
