@@ -108,3 +108,27 @@ def test_an_impossible_speed_is_refused(speed: float) -> None:
 
     with pytest.raises(UsageError, match="speed"):
         asyncio.run(run())
+
+
+def test_a_stopped_clock_stands_still_and_calls_back_afterwards() -> None:
+    """Who was due meanwhile is called in order once it goes on, at its own instant; who gave up is not called."""
+
+    async def run() -> None:
+        clock = ScaledClock(speed=1.0, start_at=1_000.0)
+        called: list[tuple[str, float]] = []
+        clock.call_at(1_001.0, lambda: called.append(("first", clock.now())))
+        clock.call_at(1_002.0, lambda: called.append(("second", clock.now())))
+        given_up = clock.call_at(1_002.0, lambda: called.append(("third", clock.now())))
+        clock.stop()
+        await asyncio.sleep(5.0)
+        assert clock.now() == 1_000.0 and called == []
+        given_up.cancel()
+        clock.hold("test", 1_002.0)
+        clock.go_on()
+        assert called == []
+        await asyncio.sleep(0.0)
+        await asyncio.sleep(0.0)
+        assert [name for name, _ in called] == ["first", "second"]
+        assert [at for _, at in called] == sorted(at for _, at in called) and called[-1][1] == 1_002.0
+
+    virtual.run(run(), 0.0)
