@@ -147,7 +147,7 @@ async def campaign_run(
         await gateway.living({})
         floor.driver.post(CampaignLoaded(policy=campaign))
         floor.driver.post(LeadsImported(campaign=campaign.name))
-        async with asyncio.timeout(120.0):
+        async with asyncio.timeout(170.0):
             while not is_done(floor, len(people)):
                 await clock.sleep_until(clock.now() + 0.2)
         await floor.driver.settle(DrainRequested(reason="everybody was called"))

@@ -46,7 +46,7 @@ def cache() -> Path:
 
 def loopback_address(net: int) -> str:
     """Give a loopback address that no other process of this run uses, in 127.`net`.0.0/16."""
-    high, low = divmod((os.getpid() * 7 + next(_COUNT)) % 64_000 + 256, 256)
+    high, low = divmod((os.getpid() * 211 + next(_COUNT)) % 64_000 + 256, 256)
     return f"127.{net}.{high}.{low}"
 
 
