@@ -257,6 +257,18 @@ def test_an_error_that_is_passed_over_does_not_end_as_a_commit(store: Store) -> 
     assert store.counts("spring").loaded == 50
 
 
+def test_a_statement_that_nobody_waits_for_may_fail(database: PostgresDatabase, store: Store) -> None:
+    """Where statements do not wait for each other the error comes later, all the same, and nothing is kept."""
+    with by_hand(database) as connection:
+        for _ in range(2):
+            with pytest.raises(DatabaseLost), database.explained(), database.quick_transaction(connection):
+                connection.execute("DELETE FROM leads")
+                connection.execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END $$")
+                connection.execute("DELETE FROM campaigns")
+        assert connection.execute("SELECT count(*) FROM leads").fetchone() == (50,)
+    assert store.counts("spring").loaded == 50
+
+
 def test_a_stopped_process_keeps_nobody_waiting_for_ever(database: PostgresDatabase, store: Store) -> None:
     """Within a transaction the server has patience for seconds only; so has who waits for a lock."""
     with by_hand(database) as connection:
