@@ -21,7 +21,6 @@ from dialer.domain.events import (
     FoundCall,
     FoundConnect,
 )
-from dialer.domain.lead import Lead
 from dialer.domain.living import Living, LivingCall, LivingState
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import StorageError
@@ -62,7 +61,11 @@ class EarlierRun:
         self._words = store.words()
         last = next(iter(store.entries(max(1, store.next_seq() - 1))), None)
         self._stopped_at = now if last is None else last.at
-        self._leads = {each.lead_id: self._lead_of(each.lead_id) for each in (*self._attempts, *self._connects)}
+        called = [each.lead_id for each in (*self._attempts, *self._connects)]
+        self._leads = store.leads_by_id(called)
+        for lead_id in called:
+            if lead_id not in self._leads:
+                raise self._damaged(f"lead {lead_id}")
 
     @property
     def asked(self) -> Mapping[int, float]:
@@ -126,12 +129,6 @@ class EarlierRun:
         )
         is_empty = not (found.calls or found.connects or found.agents or found.strangers)
         return None if is_empty else found
-
-    def _lead_of(self, lead_id: int) -> Lead:
-        lead = self._store.lead(lead_id)
-        if lead is None:
-            raise self._damaged(f"lead {lead_id}")
-        return lead
 
     def _policy_of(self, campaign: str) -> CampaignPolicy:
         policy = self._store.policy(campaign)

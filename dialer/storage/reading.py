@@ -1,6 +1,7 @@
 """Reading leads, journal and records from a database, beside a daemon that writes it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from math import inf
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -28,6 +29,7 @@ from dialer.storage.retained import Retained
 from dialer.storage.standing import Standings
 from dialer.storage.vault import Vault
 
+_AT_ONCE = 1_000  # leads read with one statement
 _LEAD = ", ".join(rows.LEAD_COLUMNS)
 _ATTEMPT = ", ".join(rows.ATTEMPT_COLUMNS)
 _AGENT = ", ".join(rows.AGENT_COLUMNS)
@@ -83,6 +85,16 @@ class Records:
         """Give one lead; None when there is none of this id."""
         found = self._rows(f"SELECT {_LEAD} FROM leads WHERE lead_id = ?", lead_id)
         return next(map(self._to_lead, found), None)
+
+    def leads_by_id(self, lead_ids: Iterable[int]) -> dict[int, Lead]:
+        """Give leads by their ids; one that is not there is left out."""
+        wanted = iter(dict.fromkeys(lead_ids))
+        found: dict[int, Lead] = {}
+        while some := list(islice(wanted, _AT_ONCE)):
+            where, values = self._reader.among("lead_id", some)
+            for lead in map(self._to_lead, self._rows(f"SELECT {_LEAD} FROM leads WHERE {where}", *values)):
+                found[lead.lead_id] = lead
+        return found
 
     def find_number(self, e164: str, campaign: str | None = None) -> list[Lead]:
         """Give the leads that hold a number, at most one per campaign, by lead id."""

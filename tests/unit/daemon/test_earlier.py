@@ -14,6 +14,7 @@ from dialer.domain.outcome import Outcome
 from dialer.domain.policy import DispositionPolicy
 from dialer.domain.records import AgentRecord, Attempt, CampaignChange
 from dialer.engine.engine import Engine
+from dialer.errors import StorageError
 from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 from tests.parity.floor import START_AT, leads, policy
@@ -107,6 +108,16 @@ def test_agents_are_there_for_an_hour_where_nobody_sees_the_desks(store: Store) 
         found = EarlierRun(store, now).found(Living(agents=agents))
         assert found is not None
         assert (found.agents, found.present, found.stopped_at) == ((AGENT,), present, START_AT)
+
+
+def test_a_lead_that_was_called_and_is_gone_is_damage(store: Store) -> None:
+    """The start says which one, and what to do; nobody is called on half a record."""
+    (attempt,) = store.open_attempts()
+    assert store.leads_by_id([attempt.lead_id, 77, attempt.lead_id]).keys() == {attempt.lead_id}
+    with store.writing() as connection:
+        connection.execute("DELETE FROM leads WHERE lead_id = ?", (attempt.lead_id,))
+    with pytest.raises(StorageError, match=f"lead {attempt.lead_id} was called and is not there; restore the database"):
+        EarlierRun(store, START_AT)
 
 
 def test_nothing_left_behind_is_nothing_found(tmp_path: Path) -> None:
