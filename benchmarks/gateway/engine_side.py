@@ -33,6 +33,7 @@ from dialer.storage.store import Store
 
 RATIO = 4.0
 CAMPAIGNS = 8
+LOG_IN_S = 5.0
 
 
 class Timed(MqttGateway):
@@ -125,6 +126,7 @@ async def work(folder: Path, port: int, names: list[str], rate: float, warm_s: f
         for rank, desk in enumerate(living.desks):
             driver.post(AgentLoggedIn(agent_id=desk.agent_id, groups=made[rank % CAMPAIGNS].agents.groups))
             driver.post(AgentReadied(agent_id=desk.agent_id))
+            await asyncio.sleep(min(LOG_IN_S, warm_s / 2.0) / len(living.desks))  # a morning, not a starting gun
         await asyncio.sleep(warm_s)
         gateway.waits.clear()
         gateway.lags.clear()
