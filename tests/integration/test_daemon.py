@@ -185,7 +185,7 @@ def test_a_campaign_whose_file_comes_back_runs_again(tmp_path: Path) -> None:
 
 def test_calls_go_on_while_a_reload_reads_a_list(tmp_path: Path) -> None:
     """A changed list of 30,000 rows stops nobody: attempts finish before it is read; SIGTERM cuts the reading short."""
-    config = prepare(tmp_path, speed=300.0)
+    config = prepare(tmp_path, speed=100.0)
     rows = "".join(f"Person {rank},07700 {900_000 + rank % 1000}\n" for rank in range(30_000))
     with running(config) as daemon:
         for more in ("", "One More,07700 900999\n"):
