@@ -16,10 +16,15 @@ from dialer.gateways.broker import Incoming, Outgoing
 from dialer.gateways.contract import VERSION, Malformed
 from dialer.gateways.drops import Drops
 from dialer.gateways.translating import wish_of
+from dialer.pacing.bucket import Bucket
 from dialer.ports import Clock, Sink
 
 SAME_S = 3600.0
+SAID_MAX = 100_000
 CALLS_MAX = 20_000
+AGENTS_MAX = 20_000
+SAYS_MAX = 10.0
+"""Messages a second of one agent, and as many at once: a page that runs wild must not fill the journal."""
 TOPICS = contract.agent_topic("+", "commands")
 
 Ack = Callable[[], None]
@@ -35,6 +40,7 @@ class Desks:
         self._publish = publish
         self._said: OrderedDict[tuple[str, str], float] = OrderedDict()  # (agent, id) -> when it came
         self._unkept: dict[tuple[str, str], list[Ack]] = {}
+        self._paces: dict[str, Bucket] = {}
         self._calls: OrderedDict[int, contract.AgentCall] = OrderedDict()
         self._offers: dict[str, contract.OfferedLead] = {}
         self._shown: dict[str, contract.CampaignState] = {}
@@ -50,7 +56,11 @@ class Desks:
             message.ack()
             return
         key, now = (agent_id, command.id), self._clock.now()
-        while self._said and next(iter(self._said.values())) < now - SAME_S:
+        if self._is_too_fast(agent_id, now):
+            self._drops.count("too many", message.topic)
+            message.ack()
+            return
+        while self._said and (next(iter(self._said.values())) < now - SAME_S or len(self._said) >= SAID_MAX):
             self._said.popitem(last=False)
         if key in self._unkept:
             self._unkept[key].append(message.ack)
@@ -62,6 +72,15 @@ class Desks:
         self._said[key] = now
         self._unkept[key] = [message.ack]
         sink(wish_of(agent_id, command.said, 0.0), partial(self._keep, key))
+
+    def _is_too_fast(self, agent_id: str, now: float) -> bool:
+        if len(self._paces) > AGENTS_MAX:
+            self._paces.clear()
+        pace = self._paces.setdefault(agent_id, Bucket(rate=SAYS_MAX))
+        if pace.allowed(now) < 1:
+            return True
+        pace.take()
+        return False
 
     def _keep(self, key: tuple[str, str]) -> None:
         for ack in self._unkept.pop(key, ()):

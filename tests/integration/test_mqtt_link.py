@@ -154,3 +154,21 @@ async def test_an_error_of_whoever_listens_ends_the_link(shared_mosquitto: Mosqu
     async with asyncio.timeout(PATIENCE_S):
         await asyncio.wait([work])
     assert isinstance(work.exception(), AttributeError)
+
+
+async def test_who_vanishes_leaves_a_will(shared_mosquitto: Mosquitto) -> None:
+    """The broker says it for them, once the connection is gone for good; who leaves in order leaves none."""
+    wire = Wire(shared_mosquitto.port)
+    await wire.open()
+    try:
+        async with connected(Client(shared_mosquitto.port, "heir", "will/#")) as ear:
+            async with connected(Client(shared_mosquitto.port, "orderly")):
+                pass
+            async with connected(Client(wire.port, "gone")) as gone:
+                wire.to_port = 1  # nothing listens there: it does not come back
+                wire.cut()
+                await gone.until(lambda: not gone.link.is_up)
+                await ear.until(lambda: bool(ear.heard))
+            assert [message.topic for message in ear.kept] == ["will/gone"]
+    finally:
+        await wire.close()

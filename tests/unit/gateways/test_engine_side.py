@@ -133,6 +133,23 @@ def test_what_an_agent_says_is_taken_once_and_by_the_engine_that_is_meant() -> N
     ]
 
 
+def test_a_page_that_runs_wild_is_slowed_down() -> None:
+    """Ten messages at once and ten a second are heard; what is more is dropped and acknowledged."""
+    ears, acks = Ears(), list[str]()
+
+    async def run() -> None:
+        desks = Desks("main", LoopClock(), Drops(log()), lambda message: None)
+        for second in range(2):
+            for number in range(50):
+                said = {"type": "agent_command", "v": 1, "id": f"{second}-{number}", "said": {"type": "ready"}}
+                desks.take(incoming("dialer/v1/agents/ana/commands", said, acks), ears)
+            await _pass(1.0)
+
+    virtual.run(run(), START_AT)
+    assert len(ears.heard) == 20
+    assert len(acks) == 80
+
+
 def test_an_offer_is_shown_with_the_agent_until_it_is_answered() -> None:
     """The lead with its end; gone when the agent is on a call or free again."""
     shown: list[dict[str, Any]] = []
