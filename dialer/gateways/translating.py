@@ -28,8 +28,8 @@ def news_of(event: events.CallEvent, *, epoch: int, seq: int, at: float) -> cont
     match event:
         case events.CallRinging():
             return contract.Ringing(**head)
-        case events.CallAnswered():
-            return contract.Answered(**head)
+        case events.CallAnswered():  # a gateway that learns of it late says when it may have been
+            return contract.Answered(**{**head, "at": at if event.at is None else event.at})
         case events.CallClassified():
             return contract.Classified(
                 **head,
