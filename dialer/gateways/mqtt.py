@@ -301,6 +301,8 @@ class MqttGateway:
             return self._settle(remote, news)
         if isinstance(news, contract.Refused):
             return self._refused(remote, news)
+        if not self._owns(news.call_id):
+            return []  # another engine's, at a gateway that both use
         if self._of_call.get(news.call_id, remote) is not remote:
             self.drops.count("another gateway's call", contract.gateway_topic(remote.name, "events"))
             return []

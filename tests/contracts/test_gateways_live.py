@@ -236,3 +236,32 @@ async def test_many_calls_end_once_each(way: Way, tmp_path: Path, shared_mosquit
         floor.send(*(HangUp(call_id=call_id, reason="test") for call_id in calls))
         await floor.until(lambda: len(floor.said(CallFailed) + floor.said(CallReleased)) >= len(calls))
         assert sorted(floor.said(CallFailed) + floor.said(CallReleased)) == list(calls)
+
+
+async def test_two_engines_share_a_gateway(tmp_path: Path, shared_mosquitto: Mosquitto) -> None:
+    """Neither sees nor ends the other's calls, and each has tokens of its own."""
+    clock = SystemClock()
+    inner = LoopbackGateway(network(tmp_path, clock), clock)
+    address = Address(host="127.0.0.1", port=shared_mosquitto.port)
+    name = tmp_path.name[:60]
+    async with served(inner, shared_mosquitto, clock, tmp_path) as first:
+        first.send(order(1))
+        await first.wait(CallClassified, 1)
+        with (tmp_path / "other").open("w", encoding="utf-8") as out:
+            log = make_logger("info", "json", stream=out)
+            trunks = [Trunk(name=name, lines=50, calls_per_second=1000.0)]
+            other = MqttGateway(
+                trunks, address, clock, log, engine="other", token=0, owns=lambda call_id: call_id > 1000
+            )
+            async with running(other) as second:
+                assert (await other.living({})).calls == ()
+                assert not other.drops.counts
+                second.send(order(1001))
+                await second.wait(CallClassified, 1001)
+                assert [call.call_id for call in (await first.gateway.living({})).calls] == [1]
+                second.send(HangUp(call_id=1001, reason="test"))
+                await second.wait(CallReleased, 1001)
+        first.send(HangUp(call_id=1, reason="test"))
+        await first.wait(CallReleased, 1)
+        assert first.said(CallReleased) == [1]
+        assert first.said(CallAnswered) == [1]
