@@ -81,7 +81,7 @@ async def test_messages_come_twice_and_out_of_order(mosquitto: Mosquitto, tmp_pa
     async with rig(mosquitto.port, tmp_path) as floor:
         for wire in (floor.engine_wire, floor.places["g0"].wire):
             wire.p_twice, wire.p_late = 0.3, 0.3
-        await floor.more_calls(60)
+        await floor.more_calls(40)
         remote = floor.gateway.remotes["g0"]
         assert remote.sequence.duplicates > 10
         await floor.finish()
@@ -91,10 +91,10 @@ async def test_messages_come_twice_and_out_of_order(mosquitto: Mosquitto, tmp_pa
 async def test_everything_comes_two_seconds_late(mosquitto: Mosquitto, tmp_path: Path) -> None:
     """Dialing goes on, and what is said of a wait counts the way: nobody waited for less than they did."""
     async with rig(mosquitto.port, tmp_path) as floor:
-        await floor.more_calls(5)
+        await floor.more_calls(3)
         floor.engine_wire.delay_s = 1.0
         floor.places["g0"].wire.delay_s = 1.0
-        await floor.more_calls(10)
+        await floor.more_calls(8)
         await floor.finish()
         floor.check()
         round_trip_s = floor.gateway.remotes["g0"].round_trip_s
