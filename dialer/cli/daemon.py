@@ -138,7 +138,7 @@ def status(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
     if as_json:
         _print_json(answer)
         return
-    _print_campaigns(answer)
+    print_campaigns(answer)
 
 
 class Action(StrEnum):
@@ -167,7 +167,7 @@ def list_campaigns(config: ConfigOption = CONFIG, as_json: JsonOption = False) -
     if as_json:
         _print_json(answer["status"]["campaigns"])
     else:
-        _print_campaigns(answer)
+        print_campaigns(answer)
 
 
 @campaign_app.command("show")
@@ -265,7 +265,8 @@ def _print_json(value: object) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def _print_campaigns(answer: dict[str, Any]) -> None:
+def print_campaigns(answer: dict[str, Any]) -> None:
+    """Print the table of campaigns, or that the daemon stands by."""
     import sys
 
     from dialer.cli.tables import console_for, table_of, without

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dialer.cli.daemon import STATUS_EXPENDABLE, Action, campaign_cells, campaign_lines, change_line
+from dialer.cli.daemon import STATUS_EXPENDABLE, Action, campaign_cells, campaign_lines, change_line, print_campaigns
 from dialer.cli.tables import parts, table_of, without
 
 NOON = 1773144000.0  # 2026-03-10 12:00 UTC
@@ -163,3 +163,14 @@ def test_a_table_goes_on_in_parts_that_begin_with_its_key() -> None:
     """Each part holds as many columns as fit, at least one, and the key."""
     columns = {"agent": ["a1"], "one": ["x" * 20], "two": ["x" * 20], "three": ["x" * 60]}
     assert [list(part) for part in parts(columns, "agent", 60)] == [["agent", "one", "two"], ["agent", "three"]]
+
+
+@pytest.mark.parametrize(("lag", "words"), [("none", ""), ("slow", "the store is slow"), ("stalled", "no new calls")])
+def test_a_store_that_lags_is_said_once_above_the_campaigns(
+    lag: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line for all of them, as long as it lasts."""
+    campaigns = [campaign(), campaign(name="another")]
+    print_campaigns({"now": NOON, "status": {"lines_used": 3, "lines": 40, "campaigns": campaigns, "store_lag": lag}})
+    out = capsys.readouterr().out
+    assert words in out and out.count("the store") == (lag != "none")

@@ -7,6 +7,8 @@ from typing import Any
 
 from dialer.daemon.logs import Narrator, make_logger
 from dialer.domain.commands import BlockPerson, Command, RecordAgentSpan, RecordAttempt, RecordChange, RecordDecision
+from dialer.domain.events import StoreLagged
+from dialer.domain.lag import Lag
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import AgentSpan, Attempt, CampaignChange, PacingDecision
 from dialer.storage.codec import Entry
@@ -159,3 +161,15 @@ def test_a_stream_that_fails_costs_lines_only() -> None:
         logger.info(event)
     kept = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [(line["event"], line.get("lost_lines")) for line in kept] == [("one", None), ("four", 2), ("five", None)]
+
+
+def test_a_store_that_lags_is_told_when_it_changes() -> None:
+    """With what is dialed meanwhile; and when it is over."""
+    out = io.StringIO()
+    narrator = Narrator(make_logger("info", "json", stream=out))
+    for seq, (lag, lag_s) in enumerate(((Lag.SLOW, 0.4), (Lag.STALLED, 1.5), (Lag.NONE, 0.01)), start=1):
+        narrator(Entry(seq=seq, at=0.0, event=StoreLagged(lag=lag, lag_s=lag_s), commands=()))
+    slow, stalled, over = (json.loads(line) for line in out.getvalue().splitlines())
+    assert (slow["event"], slow["lag_s"], slow["dialing"]) == ("the store lags", 0.4, "one call per reserved agent")
+    assert (stalled["event"], stalled["dialing"]) == ("the store lags", "no new calls")
+    assert over["event"] == "the store is fast enough again"
