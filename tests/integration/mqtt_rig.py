@@ -45,6 +45,7 @@ from tests.servers.wire import Wire
 WORLD = """
 [network]
 setup_s = 0.05
+message_s = 0.5
 [answers]
 p_live = 0.7
 ring_s = { family = "uniform", low = 0.1, high = 0.6 }
