@@ -56,6 +56,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super()._run_once()
 
 
+async def pass_time(seconds: float) -> None:
+    """Return when the running virtual loop has come so much further."""
+    loop = asyncio.get_running_loop()
+    come = loop.create_future()
+    loop.call_later(seconds, come.set_result, None)
+    await come
+
+
 def await_thread(is_at_work: Callable[[], bool]) -> None:
     """Let the running virtual loop wait for a thread; see `VirtualLoop`."""
     loop = asyncio.get_running_loop()

@@ -1,6 +1,5 @@
 """A "do not call" that an agent hears holds for the whole person."""
 
-import asyncio
 
 from dialer.daemon.people import AGAIN_S, People
 from dialer.domain.commands import BlockPerson
@@ -82,7 +81,7 @@ def test_a_refusal_outlasts_a_database_that_is_away() -> None:
         people = People(away, posted)  # type: ignore[arg-type]
         people.hear(Entry(seq=1, at=5.0, event=WORD, commands=(block,)))
         assert posted.events == []
-        await asyncio.sleep(3 * AGAIN_S)
+        await virtual.pass_time(3 * AGAIN_S)
         assert [event.numbers for event in posted.events if isinstance(event, PersonRefused)] == [
             (make_number(2).e164,)
         ]

@@ -126,7 +126,7 @@ def test_the_daemons_drain_starts_nothing_more() -> None:
 
 
 def test_without_lines_nothing_is_dialed_and_calls_go_on() -> None:
-    """A gateway that is lost takes its lines away; when they are back, dialing goes on at the rate that came with them."""
+    """A gateway that is lost takes its lines away; when they are back, dialing goes on at the rate that came along."""
     rig = Rig()
     rig.load(policy(), leads=30)
     rig.log_in("a", "b")
