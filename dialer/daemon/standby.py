@@ -47,19 +47,20 @@ async def owning(
             yield None
             return
         if ownership.other is not None:
-            _read_keys(store, log)
+            _look_again(store, log)
         store.own(lease)
         yield ownership
     finally:
         ownership.stop()
 
 
-def _read_keys(store: Store, log: Logger) -> None:
-    """Read the keyring again: it may have changed while this daemon stood by."""
+def _look_again(store: Store, log: Logger) -> None:
+    """See what may have changed while this daemon stood by: the keyring, and the version of the database."""
     try:
         store.renew_keys()
     except KeysError as error:
         log.warning("keyring not read again", reason=str(error))
+    store.database.open_reader(store.vault).close()
 
 
 async def _lease(

@@ -19,11 +19,15 @@ LEASE_S = 3.0
 RELEASED = "released"
 """The announcement that an engine's lease is free; its name follows."""
 
+MARK = 1_684_627_820
+"""The first half of the advisory lock by which a server shows who holds an engine's row; the second is the engine."""
+
 # A daemon that is frozen, or cut off, inside a transaction holds the engine's row: the server ends that in time.
 _PATIENCE = f"{int(LEASE_S * 800)}ms"
 NOW = "CAST(extract(epoch FROM clock_timestamp()) AS float8)"
-_HOLD = f"""SELECT token, until_at > {NOW}, set_config('idle_in_transaction_session_timeout', ?, true)
-    FROM engines WHERE engine_id = ? FOR SHARE"""
+# A key share keeps out who would take over (FOR UPDATE), not who renews.
+_HOLD = f"""SELECT token, until_at > {NOW}, set_config('idle_in_transaction_session_timeout', ?, true),
+    pg_advisory_xact_lock_shared({MARK}, CAST(engine_id AS int4)) FROM engines WHERE engine_id = ? FOR KEY SHARE"""
 _FOREIGN = "SELECT name, engine_id FROM campaigns WHERE name IN (%s) AND engine_id IS DISTINCT FROM ?"
 _CAMPAIGN = "SELECT engine_id FROM campaigns WHERE name = ? FOR UPDATE"
 _ENGINE = f"SELECT name, holder, until_at > {NOW} FROM engines WHERE engine_id = ? FOR UPDATE"

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import errors as pg
 
 from dialer.errors import DatabaseLost
-from dialer.storage.ownership import LEASE_S, NOW, RELEASED, Engine, Lease
+from dialer.storage.ownership import LEASE_S, MARK, NOW, RELEASED, Engine, Lease
 from dialer.storage.postgres_connection import CHANNEL
 
 RENEW_S = 1.0
@@ -32,7 +32,14 @@ _ADD = """INSERT INTO engines (engine_id, name, token, holder, until_at)
     VALUES ((SELECT coalesce(max(engine_id) + 1, 0) FROM engines), %(name)s, 0, '', 0) ON CONFLICT (name) DO NOTHING"""
 # A lease that runs for longer than any can was written before the server's clock was set back.
 _TAKE = f"""UPDATE engines SET token = token + 1, holder = %(holder)s, until_at = {NOW} + %(lease_s)s
-    WHERE name = %(name)s AND (until_at <= {NOW} OR until_at > {NOW} + 2 * %(lease_s)s) RETURNING engine_id, token"""
+    WHERE engine_id = (SELECT engine_id FROM engines WHERE name = %(name)s
+        AND (until_at <= {NOW} OR until_at > {NOW} + 2 * %(lease_s)s) FOR UPDATE) RETURNING engine_id, token"""
+# Whoever has the engine's row and has not been heard of for a second: a pipe of statements has no time-out of its own.
+_CUT = f"""SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND objsubid = 2 AND classid = {MARK}
+    AND objid = (SELECT engine_id FROM engines WHERE name = %(name)s)
+    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND wait_event_type = 'Client' AND state_change < clock_timestamp() - interval '1 second'"""
 _RENEW = f"UPDATE engines SET until_at = {NOW} + %(lease_s)s WHERE engine_id = %(engine_id)s AND token = %(token)s"
 _RELEASE = "UPDATE engines SET until_at = 0, holder = '' WHERE engine_id = %(engine_id)s AND token = %(token)s"
 _LOOK = f"SELECT engine_id, name, token, holder, until_at - {NOW} FROM engines WHERE name = %(name)s"
@@ -151,7 +158,9 @@ class Keeper(threading.Thread):
         try:
             taken = _take(connection, self._values)
         except pg.LockNotAvailable:
-            return 0.0  # a transaction of the owner that is gone holds the row: the server ends it
+            # A transaction of an owner that is gone, or frozen, holds the row.
+            connection.execute(_CUT, self._values)
+            return 0.0
         if taken is not None:
             self._lease = taken
             self._sure_until = asked_at + LEASE_S - MARGIN_S

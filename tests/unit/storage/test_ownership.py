@@ -12,7 +12,7 @@ import pytest
 from dialer.domain.policy import PacingMode
 from dialer.errors import DatabaseLost, LeaseLost, StorageError
 from dialer.storage.announcing import KEYS_MAX, Announcement, Kind, announce
-from dialer.storage.ownership import LEASE_S, SPAN, Lease, engine_of, first_number, last_number
+from dialer.storage.ownership import LEASE_S, SPAN, Lease, engine_of, first_number, hold, last_number
 from dialer.storage.ownership_keeper import Keeper, leased
 from dialer.storage.postgres import PostgresDatabase
 from dialer.storage.store import Store
@@ -124,14 +124,15 @@ def test_a_lease_that_ran_out_lets_nothing_be_committed_until_it_is_renewed(
 
 
 def test_a_transaction_keeps_the_lease_until_it_ends(store: Store, postgres_address: str) -> None:
-    """Whoever wants to take over waits for it, and never in between."""
+    """Whoever wants to take over waits for it, and never in between; who renews does not."""
     with leased(postgres_address, "main", "test") as lease:
         store.own(lease)
         with store.writing(), psycopg.connect(postgres_address, autocommit=True) as other:
             other.execute("SET lock_timeout = '100ms'")
             with pytest.raises(psycopg.errors.LockNotAvailable):
-                other.execute("UPDATE engines SET token = token + 1")
-        by_hand(postgres_address, "UPDATE engines SET token = token + 1")
+                other.execute("SELECT token FROM engines FOR UPDATE")
+            other.execute("UPDATE engines SET until_at = until_at + 1")
+        by_hand(postgres_address, "SELECT token FROM engines FOR UPDATE")
 
 
 def test_a_campaign_of_a_living_engine_is_not_taken(store: Store, postgres_address: str, tmp_path: Path) -> None:
@@ -196,16 +197,22 @@ def test_what_is_announced_is_heard_with_the_commit(store: Store, postgres_addre
     assert Announcement.read("refused") is None
 
 
-def test_an_owner_that_stops_within_a_transaction_is_cut_off_by_the_server(store: Store, postgres_address: str) -> None:
+@pytest.mark.parametrize("is_piped", [False, True])
+def test_an_owner_that_stops_within_a_transaction_is_cut_off(
+    is_piped: bool, store: Store, postgres_address: str
+) -> None:
     """It holds the engine's row and will never let go: the next one has the lease within five seconds all the same."""
     began = time.monotonic()
+    writing = store.database.quick_transaction if is_piped else store.database.transaction
+    connection = store._writer
     with leased(postgres_address, "main", "stopped") as lease:
-        store.own(lease)
-        with pytest.raises(StorageError), store.writing() as connection, keeper(postgres_address) as (_, said):
-            taken = said.get(timeout=10.0)
+        with pytest.raises(StorageError), store.database.explained(), writing(connection):
+            hold(connection, lease)
+            with keeper(postgres_address) as (_, said):
+                taken = said.get(timeout=10.0)
             assert isinstance(taken, Lease)
             assert taken.token == lease.token + 1
             assert time.monotonic() - began < 5.0
-            connection.execute("UPDATE meta SET value = 0")
+            connection.execute("UPDATE meta SET value = 0").fetchone()
         with pytest.raises(LeaseLost):
-            store.claim("none", 1, 0.0)
+            store.own(lease)
