@@ -169,5 +169,7 @@ def test_an_engine_that_is_killed_takes_up_its_calls_again(mosquitto: Mosquitto,
             assert daemon.stop() == 0
         assert gateway.stop() == 0
     made = settled(tmp_path)
-    assert {attempt["outcome"] for attempt in made if attempt["call_id"] in left} == {"connected"}
+    outcomes = {attempt["outcome"] for attempt in made if attempt["call_id"] in left}
+    assert "connected" in outcomes
+    assert outcomes <= {"connected", "abandoned", "cancelled"}  # who waited meanwhile, and who still rang
     assert len({attempt["lead_id"] for attempt in made}) == len(made)
