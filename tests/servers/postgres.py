@@ -192,7 +192,14 @@ def _new_server() -> Iterator[PostgresServer]:
     server = PostgresServer(folder)
     try:
         server.make()
-        server.start()
+        while True:
+            try:
+                server.start()
+                break
+            except AssertionError:  # another process took the port between the look and the start
+                if f"port {server.port}" not in server.log():
+                    raise
+                server.port = _free_port()
         yield server
     finally:
         server.stop()
