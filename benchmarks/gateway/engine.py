@@ -109,7 +109,7 @@ def quantile(values: list[float], share: float) -> float:
 
 def measure(rate: float, for_s: float, *, warm_up_s: float = WARM_UP_S) -> Result:
     """Run everything at a rate for so many seconds after the warm-up."""
-    agents = max(20, round(rate * 2.4))
+    agents = max(80, round(rate * 2.4))
     with _parts(agents) as (folder, port, pids):
         words = [str(folder), str(port), ",".join(GATEWAYS), str(rate), str(warm_up_s), str(for_s)]
         command = [sys.executable, "-m", "benchmarks.gateway.engine_side", *words]
@@ -126,7 +126,7 @@ def measure(rate: float, for_s: float, *, warm_up_s: float = WARM_UP_S) -> Resul
         rate=rate,
         seconds=found["seconds"],
         calls=found["calls"],
-        connects=len(found["waits"]),
+        connects=found["connects"],
         lags=[1000.0 * each for each in found["lags"]],
         waits=[1000.0 * each for each in found["waits"]],
         cpu={name: 1000.0 * each / max(found["calls"], 1) for name, each in cpu.items()},
@@ -212,4 +212,4 @@ def show(results: list[Result], console: Console) -> bool:
 
 def main(seconds: float = 60.0, rate: float = RATE) -> None:
     """Run it at the rate of the bar for answers, then at the rate of the bar for load."""
-    show([measure(AT_BAR, min(seconds, 30.0)), measure(rate, seconds)], Console(width=160))
+    show([measure(AT_BAR, min(seconds, 60.0)), measure(rate, seconds)], Console(width=160))

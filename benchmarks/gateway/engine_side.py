@@ -19,7 +19,15 @@ from dialer.daemon.clock import SystemClock
 from dialer.daemon.driver import Driver
 from dialer.daemon.logs import make_logger
 from dialer.domain.commands import BridgeCall, DeskCommand, GatewayCommand, PlaceCall
-from dialer.domain.events import AgentLoggedIn, AgentReadied, CampaignLoaded, Event, LawLoaded, LeadsImported
+from dialer.domain.events import (
+    AgentLoggedIn,
+    AgentReadied,
+    CallClassified,
+    CampaignLoaded,
+    Event,
+    LawLoaded,
+    LeadsImported,
+)
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy, PacingMode
 from dialer.engine.engine import Engine
@@ -27,6 +35,7 @@ from dialer.gateways.broker import Address, Incoming
 from dialer.gateways.contract import REPORTS, CallNews, Classified, decode
 from dialer.gateways.mqtt import MqttGateway, Trunk
 from dialer.simulator.law import no_law
+from dialer.storage.codec import Entry
 from dialer.storage.keyring import open_vault
 from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
@@ -42,7 +51,7 @@ class Timed(MqttGateway):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.answered: dict[int, float] = {}
-        self.waits: list[float] = []
+        self.waits: dict[int, float] = {}
         self.lags: list[float] = []
         self.placed = 0
 
@@ -72,7 +81,7 @@ class Timed(MqttGateway):
         if isinstance(command, BridgeCall):
             at = self.answered.pop(command.call_id, None)
             if at is not None:
-                self.waits.append(time.perf_counter() - at)
+                self.waits[command.call_id] = time.perf_counter() - at
         self.placed += isinstance(command, PlaceCall)
 
 
@@ -110,7 +119,13 @@ async def work(folder: Path, port: int, names: list[str], rate: float, warm_s: f
         gateway = Timed(trunks, Address(host="127.0.0.1", port=port), clock, log, engine="bench", token=1)
         events: Counter[str] = Counter()
         engine = Engine(lines=2000 * len(names), calls_per_second=rate)
-        driver = Driver(engine, store, gateway, clock)
+        prompt: set[int] = set()  # answers for which an agent was free: the others waited for one
+
+        def note(entry: Entry) -> None:
+            if isinstance(entry.event, CallClassified):
+                prompt.update(each.call_id for each in entry.commands if isinstance(each, BridgeCall))
+
+        driver = Driver(engine, store, gateway, clock, observers=(note,))
         driver.post(LawLoaded(law=no_law(made[0].jurisdiction)))
         for campaign in made:
             driver.post(CampaignLoaded(policy=campaign))
@@ -138,7 +153,8 @@ async def work(folder: Path, port: int, names: list[str], rate: float, warm_s: f
             "seconds": took,
             "calls": gateway.placed - placed,
             "cpu_s": used,
-            "waits": sorted(gateway.waits),
+            "connects": len(gateway.waits),
+            "waits": sorted(wait for call_id, wait in gateway.waits.items() if call_id in prompt),
             "lags": sorted(gateway.lags),
             "events": dict(events),
             "dropped": dict(gateway.drops.counts),
