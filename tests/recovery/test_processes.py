@@ -36,8 +36,11 @@ def has_soak() -> bool:
 
 
 def fill_list(folder: Path) -> None:
-    """Put as many people on the list as the range of numbers allows."""
+    """Put as many people on the list as the range of numbers allows; for 200 kills, those of three cities as well."""
     rows = "".join(f"Person {rank},07700 {900_000 + rank}\n" for rank in range(LEADS))
+    if has_soak():
+        cities = ("0121 496", "0131 496", "0141 496")
+        rows += "".join(f"Person {rank},{city} 0{rank:03}\n" for city in cities for rank in range(LEADS))
     (folder / "campaigns" / "list.csv").write_text("name,phone\n" + rows, encoding="utf-8")
 
 
