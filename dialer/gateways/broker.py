@@ -26,6 +26,7 @@ from typing import Any
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from structlog.typing import FilteringBoundLogger
 
 from dialer.errors import DialerError
@@ -42,9 +43,15 @@ took to begin, is taken for gone: a dead link says nothing."""
 CONNECT_S = 5.0
 AGAIN_MIN_S = 0.1
 AGAIN_MAX_S = 2.0
+TAKEN_AGAIN_S = 15.0
+"""Who was thrown out by another client of its own name comes back this late: two that did so at once, many times a
+second, would leave neither of them able to work."""
 WILL_DELAY_S = 5
 SESSION_S = 12 * 3600
 _LOOK_S = 0.5
+# Reasons of MQTT 5 for the end of a connection, or for none.
+_TAKEN_OVER = 0x8E
+_REFUSED = (0x86, 0x87)
 
 
 class BrokerError(DialerError):
@@ -198,10 +205,10 @@ class Link:
                 await self._connection()
             except aiomqtt.MqttError as error:
                 if not is_told or self._client is not None:
-                    self._log.warning("broker lost", broker=str(self._address), error=str(error) or repr(error))
+                    self._tell_lost(error)
                 is_told = True
                 if self._client is not None:
-                    again_s = AGAIN_MIN_S
+                    again_s = TAKEN_AGAIN_S if _code(error) == _TAKEN_OVER else AGAIN_MIN_S
             finally:
                 await self._down()
             await asyncio.sleep(again_s * random.uniform(0.5, 1.5))
@@ -241,6 +248,18 @@ class Link:
                 lost.result()
             finally:
                 lost.cancel()
+
+    def _tell_lost(self, error: aiomqtt.MqttError) -> None:
+        """Say why there is no connection, and what to do about what does not pass by itself."""
+        broker, cause, code = str(self._address), str(error.__cause__ or error) or repr(error), _code(error)
+        if code == _TAKEN_OVER:
+            hint = "another process has this name on the broker: end one, or give it a name of its own"
+            self._log.error("broker lost", broker=broker, error=cause, client_id=self._client_id, hint=hint)
+        elif code in _REFUSED:
+            hint = f"compare user and password with the broker's, and its rights with the topic {self._will.topic}"
+            self._log.error("broker refuses", broker=broker, error=cause, user=self._address.user, hint=hint)
+        else:
+            self._log.warning("broker lost", broker=broker, error=cause)
 
     def _tell_refused(self, granted: Iterable[Any]) -> None:
         """Say which topics the broker does not let us hear: nothing works without them, and nothing else says so."""
@@ -361,3 +380,10 @@ async def _until_lost(client: aiomqtt.Client) -> None:
     """Raise MqttError when the connection is lost; nothing is ever queued here."""
     async for _ in client.messages:
         pass
+
+
+def _code(error: aiomqtt.MqttError) -> int | None:
+    """Give the broker's reason, or None: the library keeps that of a connection that ended as the error's cause."""
+    told = error if isinstance(error, aiomqtt.MqttCodeError) else error.__cause__
+    reason = told.rc if isinstance(told, aiomqtt.MqttCodeError) else None
+    return reason.value if isinstance(reason, ReasonCode) else None

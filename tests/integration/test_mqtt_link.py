@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -19,6 +20,7 @@ class Client:
 
     def __init__(self, port: int, name: str, *topics: str, acks: bool = True) -> None:
         self.heard: list[bytes] = []
+        self.log = io.StringIO()
         self.acks = acks
         self.kept: list[Incoming] = []
         self.ups = self.downs = 0
@@ -31,7 +33,7 @@ class Client:
             on_message=self._hear,
             on_up=self._up,
             on_down=self._down,
-            log=make_logger("info", "json", SystemClock(), stream=io.StringIO()),
+            log=make_logger("info", "json", SystemClock(), stream=self.log),
         )
 
     def _hear(self, message: Incoming) -> None:
@@ -172,3 +174,22 @@ async def test_who_vanishes_leaves_a_will(shared_mosquitto: Mosquitto) -> None:
             assert [message.topic for message in ear.kept] == ["will/gone"]
     finally:
         await wire.close()
+
+
+async def test_two_of_one_name_do_not_throw_each_other_out_all_the_time(shared_mosquitto: Mosquitto) -> None:
+    """The first says that there is another one, and leaves it alone for a while: orders go to the second meanwhile."""
+    port = shared_mosquitto.port
+    async with (
+        connected(Client(port, "twice", "twice/t")) as first,
+        connected(Client(port, "twice", "twice/t")) as second,
+        connected(Client(port, "twice-out")) as mouth,
+    ):
+        await first.until(lambda: first.downs == 1)
+        said = json.loads(first.log.getvalue().splitlines()[-1])
+        assert (said["level"], said["client_id"]) == ("error", "twice")
+        assert "another process has this name" in said["hint"]
+        sent = [b"%d" % number for number in range(500)]
+        for payload in sent:
+            mouth.link.publish(Outgoing(topic="twice/t", payload=payload))
+        await second.until(lambda: len(second.heard) >= len(sent))
+        assert (first.ups, second.ups, second.downs) == (1, 1, 0)
