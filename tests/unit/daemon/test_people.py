@@ -1,6 +1,5 @@
 """A "do not call" that an agent hears holds for the whole person."""
 
-
 from dialer.daemon.people import AGAIN_S, People
 from dialer.domain.commands import BlockPerson
 from dialer.domain.events import CallDisposed, Event, PersonRefused
