@@ -7,12 +7,14 @@ failures are handled where they happen.
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TextIO
 
 import dialer
+from dialer.config.rulesets import load_law
 from dialer.config.settings import Settings
 from dialer.daemon import systemd
 from dialer.daemon.answering import Answers
@@ -138,6 +140,10 @@ class Service:
     async def _own_and_run(self, store: Store) -> None:
         """Run as soon as this daemon may dial; stand by until then."""
         log = make_logger(self._settings.log_level, self._settings.log_format, stream=self._log_to)
+        if store.database.shared_at is not None:
+            # Read again when it dials. A fault that is found only then would leave nobody to dial.
+            load_policies(self._settings)
+            load_law(self._settings.rules, around=time.time())
         waiting = self._routed(lambda: None)
         async with owning(self._settings, store, self._stops, self._health, log, waiting) as ownership:
             if ownership is not None:

@@ -138,6 +138,18 @@ def test_one_dials_and_the_other_stands_by(postgres_address: str, tmp_path: Path
     check_shared(first, {})
 
 
+def test_a_standby_with_a_faulty_campaign_file_says_so_at_its_start(postgres_address: str, tmp_path: Path) -> None:
+    """Not when it has to take over, with nobody left to dial: it ends with exit code 3 beside an owner that goes on."""
+    one, two = machine(tmp_path / "one", postgres_address), machine(tmp_path / "two", postgres_address)
+    with running(one) as owner:
+        for path in (two.parent / "campaigns").glob("*.toml"):
+            path.write_text(path.read_text(encoding="utf-8").replace("[list]", "[lists]"), encoding="utf-8")
+        with started(two) as standby:
+            assert standby.wait_end() == 3
+        owner.signal(signal.SIGTERM)
+        assert owner.wait_end() == 0
+
+
 def test_a_standby_that_is_asked_to_stop_ends_well(postgres_address: str, tmp_path: Path) -> None:
     """With exit code 0, and the one that dials does not notice."""
     first = machine(tmp_path / "one", postgres_address)
