@@ -39,7 +39,7 @@ case $HOME_DIR in
         [ -n "$DEST$DRY" ] || fail "the units hide $HOME_DIR from the service: move the folder, to /opt/dialer say" ;;
 esac
 [ -n "$DEST$DRY" ] || [ "$(id -u)" = 0 ] || fail "needs root: sudo make install-systemd, or DESTDIR=FOLDER"
-[ -n "$DEST$DRY" ] || command -v systemctl >/dev/null || fail "this machine has no systemd: DESTDIR=FOLDER installs below a folder"
+[ -n "$DEST$DRY" ] || [ -d /run/systemd/system ] || fail "this machine does not run systemd: DESTDIR=FOLDER installs below a folder"
 
 for unit in dialer.service dialer-gateway@.service; do put 644 "deploy/$unit" "$UNITS/$unit"; done
 put 644 deploy/sysusers.conf /usr/local/lib/sysusers.d/dialer.conf
@@ -56,4 +56,5 @@ else
     [ -n "$DEST" ] || run chgrp dialer /etc/dialer/config.toml
 fi
 [ -n "$DEST" ] || run systemctl daemon-reload
+[ -z "$DRY" ] || exit 0
 say "done. Campaign files go into /var/lib/dialer/campaigns; then: systemctl enable --now dialer"
