@@ -277,6 +277,8 @@ def print_campaigns(answer: dict[str, Any]) -> None:
     console = console_for(sys.stdout)
     current = answer["status"]
     console.print(f"{_instant(answer['now'])} UTC, {current['lines_used']} of {current['lines']} lines in use")
+    if answer["blocked"] is not None:
+        console.print(f"blocked: {answer['blocked']}", highlight=False, markup=False, soft_wrap=True)
     if current["store_lag"] in STORE_LAGS:
         console.print(STORE_LAGS[current["store_lag"]])
     rows = [campaign_cells(campaign) for campaign in current["campaigns"]]

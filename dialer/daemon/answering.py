@@ -37,7 +37,8 @@ class Answers:
         match request:
             case StatusRequest():
                 shown = shown_blocked(self._driver.status(), self._driver.blocked)
-                return {"now": self._clock.now(), "status": msgspec.to_builtins(shown)}
+                status = msgspec.to_builtins(shown)
+                return {"now": self._clock.now(), "status": status, "blocked": self._driver.blocked}
             case _ if self._driver.blocked is not None:
                 raise ControlError(f"nothing can be changed now: {self._driver.blocked}")
             case ImportedRequest(name=name):

@@ -1,7 +1,9 @@
 """A switch that talks nonsense: whatever it says, the gateway lives, and reports nothing that is not so."""
 
 import asyncio
+import io
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -10,10 +12,11 @@ from aiohttp import WSMsgType, web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dialer.daemon.logs import make_logger
 from dialer.domain.events import CallFailed, LinesChanged
-from dialer.gateways.asterisk.adapter import HANDLED
+from dialer.gateways.asterisk.adapter import HANDLED, AsteriskGateway
 from dialer.gateways.asterisk.settings import AsteriskSettings
-from tests.integration.asterisk_desk import Line, at_work, order
+from tests.integration.asterisk_desk import WAIT_S, Line, at_work, order
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -101,3 +104,35 @@ def test_a_message_that_is_too_large_costs_the_connection_and_no_more() -> None:
 
     line = asyncio.run(run())
     assert [event.lines for event in line.said(LinesChanged)][:3] == [20, 0, 20]
+
+
+def test_an_asterisk_that_is_away_is_said_once() -> None:
+    """However often it is tried: the log is for what changes."""
+
+    async def run() -> str:
+        tries, said = asyncio.Semaphore(0), io.StringIO()
+
+        async def turn_away(request: web.Request) -> web.Response:
+            tries.release()
+            return web.Response(status=503)
+
+        app = web.Application()
+        app.router.add_route("*", "/ari/{rest:.*}", turn_away)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        away = AsteriskSettings(url=f"http://127.0.0.1:{runner.addresses[0][1]}", user="dialer", password="x")
+        log = make_logger("info", "json", stream=said)
+        gateway = AsteriskGateway(away, time.time, log, lines=20, calls_per_second=10.0)
+        running = asyncio.ensure_future(gateway.run(lambda event, on_kept=None: None))
+        async with asyncio.timeout(WAIT_S):
+            for _ in range(4):
+                await tries.acquire()
+        running.cancel()
+        await asyncio.wait([running])
+        await runner.cleanup()
+        return said.getvalue()
+
+    lines = asyncio.run(run()).splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["Asterisk not reached"]
+    assert "nothing is dialed" in lines[0]

@@ -163,6 +163,7 @@ def test_a_full_disk_stops_dialing_and_room_resumes_it(tmp_path: Path) -> None:
             assert "disk is full" in str(told["reason"])
             shown = dialer("campaign", "show", "survey", "--json", "--config", config)
             assert '"state": "blocked"' in shown.stdout
+            assert "the disk is full" in dialer("status", "--config", config).stdout
             refused = dialer("campaign", "pause", "survey", "--reason", "full", "--config", config)
             assert (refused.returncode, "disk is full" in refused.stderr) == (6, True)
             filler.unlink()

@@ -74,6 +74,7 @@ class AsteriskGateway:
         self._is_running = False
         self._since_at: float | None = None
         self._stream: asyncio.Task[None] | None = None
+        self._unreached: str | None = None  # why, as it was last said
         self._handlers = dict(
             zip(
                 HANDLED,
@@ -180,7 +181,13 @@ class AsteriskGateway:
                     settling.cancel()
             self._switch.log.warning("Asterisk lost", calls=len(self._switch.calls), effect="nothing is dialed")
         except AriLost as error:
-            self._switch.log.warning("Asterisk not reached", what=str(error))
+            self._tell_unreached(str(error))
+
+    def _tell_unreached(self, why: str) -> None:
+        """Say once why Asterisk cannot be reached, and again only when that changes, however often it is tried."""
+        if why != self._unreached:
+            self._switch.log.warning("Asterisk not reached", what=why, effect="nothing is dialed; it is tried again")
+        self._unreached = why
 
     async def _settle(self) -> None:
         try:
@@ -205,6 +212,7 @@ class AsteriskGateway:
         if is_up == self.is_up:
             return
         if is_up:
+            self._unreached = None
             self._switch.up.set()
         else:
             self._switch.up.clear()

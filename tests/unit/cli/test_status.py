@@ -171,6 +171,14 @@ def test_a_store_that_lags_is_said_once_above_the_campaigns(
 ) -> None:
     """One line for all of them, as long as it lasts."""
     campaigns = [campaign(), campaign(name="another")]
-    print_campaigns({"now": NOON, "status": {"lines_used": 3, "lines": 40, "campaigns": campaigns, "store_lag": lag}})
+    status = {"lines_used": 3, "lines": 40, "campaigns": campaigns, "store_lag": lag}
+    print_campaigns({"now": NOON, "status": status, "blocked": None})
     out = capsys.readouterr().out
     assert words in out and out.count("the store") == (lag != "none")
+
+
+def test_the_status_says_why_nothing_can_start(capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason stands above the campaigns, whose state has room for one word only."""
+    status = {"lines_used": 3, "lines": 40, "campaigns": [campaign(state="blocked")], "store_lag": "none"}
+    print_campaigns({"now": NOON, "status": status, "blocked": "database /x/dialer.db: the disk is full"})
+    assert "blocked: database /x/dialer.db: the disk is full" in capsys.readouterr().out
