@@ -198,6 +198,10 @@ class MemoryStore:
         row = self._rows.get(lead_id)
         return None if row is None else row.lead
 
+    def leads_by_id(self, lead_ids: Iterable[int]) -> dict[int, Lead]:
+        """Give leads by their ids; one that is not there is left out."""
+        return {lead_id: self._rows[lead_id].lead for lead_id in lead_ids if lead_id in self._rows}
+
     def find_number(self, e164: str, campaign: str | None = None) -> list[Lead]:
         """Give the leads that hold a number, at most one per campaign, by lead id."""
         homes = [home for name, home in self._campaigns.items() if campaign in (None, name)]

@@ -30,6 +30,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 HUNG_UP = "the agent hung up"
 CODES = {"*1": "ready", "*2": "pause", "*3": "hang_up", "*4": "hand_over"}
 """What an agent asks for by pressing keys."""
+GOING_S = 0.2  # Asterisk lists a channel for a moment after it has let it go; its end takes the seat from the call
 
 
 class Seats:
@@ -86,6 +87,8 @@ class Seats:
             cause = HUNG_UP
         if cause:
             is_up = await switch.ask("GET", f"channels/{switch.names.call(call.call_id)}")
+            if is_up and seat.call is call:
+                await asyncio.sleep(GOING_S)
             if seat.call is call:
                 call.seat = seat.call = None
                 if is_up and call.end_by is None:  # otherwise its end, which follows, says it all
