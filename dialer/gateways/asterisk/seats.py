@@ -30,7 +30,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 HUNG_UP = "the agent hung up"
 CODES = {"*1": "ready", "*2": "pause", "*3": "hang_up", "*4": "hand_over"}
 """What an agent asks for by pressing keys."""
-GOING_S = 0.2  # Asterisk lists a channel for a moment after it has let it go; its end takes the seat from the call
+NOT_JOINED = "Asterisk did not join the call"
+GOING_S = 1.0
+"""For how long the end of a call that was not joined is waited for: its channel stays listed for a moment."""
 
 
 class Seats:
@@ -87,8 +89,9 @@ class Seats:
             cause = HUNG_UP
         if cause:
             is_up = await switch.ask("GET", f"channels/{switch.names.call(call.call_id)}")
-            if is_up and seat.call is call:
-                await asyncio.sleep(GOING_S)
+            until = switch.now() + GOING_S
+            while is_up and cause == NOT_JOINED and seat.call is call and switch.now() < until:
+                await asyncio.sleep(GOING_S / 20)
             if seat.call is call:
                 call.seat = seat.call = None
                 if is_up and call.end_by is None:  # otherwise its end, which follows, says it all
@@ -121,7 +124,7 @@ class Seats:
             seat.has_music = False
             await self._switch.ask("DELETE", f"bridges/{self._switch.names.bridge(seat.agent_id)}/moh")
         is_done = await self._move(seat, call, "addChannel")
-        return "" if is_done else "Asterisk did not join the call"
+        return "" if is_done else NOT_JOINED
 
     async def _move(self, seat: Seat, call: Call, how: str) -> bool:
         names = self._switch.names
