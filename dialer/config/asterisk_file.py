@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from dialer.config.broker import BrokerSettings, broker_settings
 from dialer.config.credentials import ARI, password
+from dialer.config.faults import ConfigFaults, Fault, shown
 from dialer.config.gateway_file import GatewayFileTable
 from dialer.config.toml_file import TomlFile, TomlModel, expected
 from dialer.config.values import ExistingFile, Name, Names, resolved
@@ -135,6 +136,9 @@ def load_asterisk_gateway(path: Path, environ: Mapping[str, str] = os.environ) -
     table = TomlFile.read(path).check(AsteriskFileTable)
     named = table.asterisk.password_file
     file = None if named is None else Path(named)
+    said = password(ARI, PASSWORD_VARIABLE, file, "asterisk.password_file", environ)
+    if said is None:
+        raise ConfigFaults([_no_password(path)])
     return AsteriskFile(
         name=table.name,
         lines=table.lines,
@@ -145,5 +149,12 @@ def load_asterisk_gateway(path: Path, environ: Mapping[str, str] = os.environ) -
         detector=table.detector,
         recording=table.recording,
         agents=table.agents,
-        password=password(ARI, PASSWORD_VARIABLE, file, "asterisk.password_file", environ) or "",
+        password=said,
     )
+
+
+def _no_password(path: Path) -> Fault:
+    """Asterisk takes nobody without one, and would be asked in vain for as long as the gateway runs."""
+    wanted = f"the password of Asterisk's user, in a file that this key names, or in {PASSWORD_VARIABLE}"
+    hint = f"in a unit, LoadCredential={ARI}:FILE"
+    return Fault(file=shown(path), line=None, key="asterisk.password_file", expected=wanted, found="none", hint=hint)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dialer.cli.gateway_asterisk import make_asterisk
-from dialer.config.asterisk_file import AsteriskFile, AsteriskFileTable, load_asterisk_gateway
+from dialer.config.asterisk_file import PASSWORD_VARIABLE, AsteriskFile, AsteriskFileTable, load_asterisk_gateway
 from dialer.config.faults import ConfigFaults, Fault
 from dialer.config.toml_file import TomlModel
 from dialer.daemon.logs import make_logger
@@ -15,7 +15,9 @@ EXAMPLE = Path(__file__).parents[3] / "deploy" / "asterisk" / "gateway.example.t
 
 
 def load(folder: Path, text: str, **environ: str) -> AsteriskFile:
-    """Load a gateway.toml of this text."""
+    """Load a gateway.toml of this text; the password is in the environment, unless the text names a file."""
+    if "password_file" not in text:
+        environ = {PASSWORD_VARIABLE: "any"} | environ
     (folder / "gateway.toml").write_text('name = "west"\n' + text, encoding="utf-8")
     return load_asterisk_gateway(folder / "gateway.toml", environ)
 
@@ -55,7 +57,7 @@ def test_the_example_names_every_key() -> None:
 
 def test_the_example_holds_the_defaults_and_makes_a_gateway() -> None:
     """What stands in it is what counts without it; with it, or with every comment taken out, a gateway can be made."""
-    file = load_asterisk_gateway(EXAMPLE, {})
+    file = load_asterisk_gateway(EXAMPLE, {PASSWORD_VARIABLE: "any"})
     assert (file.name, file.lines, file.detector, file.recording) == ("west", 60, None, None)
     gateway = make_asterisk(file, lambda: 0.0, make_logger("info", "json"), lines=1, calls_per_second=1.0)
     assert not gateway.is_up
@@ -98,3 +100,12 @@ def test_the_password_comes_from_the_environment_or_a_file_of_its_owner(tmp_path
     assert file.password == "secret" and "secret" not in repr(file)
     path.chmod(0o644)
     assert fault_of(tmp_path, text).hint == f"chmod 600 {path}"
+
+
+def test_a_gateway_without_a_password_does_not_start() -> None:
+    """Asterisk would refuse it for ever; the fault says the three places where one may be."""
+    with pytest.raises(ConfigFaults) as caught:
+        load_asterisk_gateway(EXAMPLE, {})
+    (fault,) = caught.value.faults
+    assert (fault.key, fault.found) == ("asterisk.password_file", "none")
+    assert PASSWORD_VARIABLE in fault.expected and "LoadCredential=dialer.ari" in str(fault.hint)
