@@ -61,10 +61,13 @@ class Line:
 
     async def hears(self, kind: type[E], call_id: int | None = None, count: int = 1) -> E:
         """Wait for the `count`-th news of a kind, and give it."""
-        async with asyncio.timeout(WAIT_S):
-            while len(found := self.said(kind, call_id)) < count:
-                self._changed.clear()
-                await self._changed.wait()
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while len(found := self.said(kind, call_id)) < count:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"no {kind.__name__} of {call_id} after {WAIT_S} s, but {self.news}") from None
         return found[count - 1]
 
     async def live(self, call_id: int, last_digits: str, *, has_detector: bool = False) -> None:

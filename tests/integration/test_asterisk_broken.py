@@ -127,7 +127,7 @@ async def test_who_picks_up_while_the_gateway_is_away_hears_the_message(asterisk
         line.send(order(1, "180"))
         await line.hears(CallRinging, 1)
     await asterisk.silence()
-    (story,) = stories(asterisk.people_log)
+    (story,) = await asterisk.told()
     answered_at, over_at = story.at("answer"), story.at("bye")
     assert answered_at is not None and over_at is not None
     assert ear.tones(story.port, answered_at, over_at, (440, 900))[440] >= 70
@@ -149,7 +149,7 @@ async def test_a_person_who_waits_hears_a_tone_where_asked_and_then_the_agent_al
         bridged_at = time.time()
         await line.hears(CallReleased, 1)
     ear.close()
-    (story,) = stories(asterisk.people_log)
+    (story,) = await asterisk.told()
     over_at = story.at("hangup")
     assert over_at is not None
     heard = ear.tones(story.port, bridged_at + 0.1, over_at, (400, 900))

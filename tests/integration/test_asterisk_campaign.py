@@ -17,7 +17,7 @@ from tests.integration.asterisk_floor import (
 from tests.servers.asterisk import Asterisk
 from tests.servers.ear import Ear
 from tests.servers.mosquitto import Mosquitto
-from tests.servers.people import behaviour, stories
+from tests.servers.people import behaviour
 
 LEADS = 500
 SEATS = 18
@@ -33,7 +33,7 @@ async def test_a_campaign_runs_to_its_end_and_reports_what_happened(asterisk: As
     asterisk.play_agents()
     settings = desk_settings(asterisk, SEATS)
     store = await campaign_run(policy(asterisk), people, lambda clock: Behind(settings, clock, mosquitto.port))
-    attempts, told = attempts_of(store), stories(asterisk.people_log)
+    attempts, told = attempts_of(store), await asterisk.told()
 
     assert sorted(each.number[-3:] for each in attempts) == sorted(people) and len(people) == LEADS
     assert sorted(story.number for story in told) == sorted(each.number for each in attempts)  # each was rung once

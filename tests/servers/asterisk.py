@@ -19,6 +19,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import pytest
 
 from dialer.gateways.asterisk.settings import AgentSettings, AsteriskSettings
 from tests.servers.ear import Ear
-from tests.servers.people import stories
+from tests.servers.people import Story, stories
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -164,6 +165,18 @@ class Asterisk:
             while any(not each.startswith(but) for each in self.channels()):
                 await asyncio.sleep(0)
 
+    async def told(self) -> list[Story]:
+        """Give what became of everybody who was called, once each of the calls is over for them as well.
+
+        The switch forgets a call before the far end has read its BYE.
+        """
+        async with asyncio.timeout(_START_S):
+            found = stories(self.people_log)
+            while not all(each.is_over for each in found):
+                await asyncio.sleep(0)
+                found = stories(self.people_log)
+        return found
+
     async def reaches(self, path: str, text: str) -> None:
         """Wait until the answer to a question holds a text."""
         async with asyncio.timeout(_START_S):
@@ -242,9 +255,20 @@ class Asterisk:
         command = [*self._run("sipp"), "sipp", "-sf", str(SCENARIOS / scenario), *more, "-i", ip, "-p", "5060"]
         command += ["-mi", ip, "-mp", "20000", "-nostdin", "-watchdog_interval", "0", f"{self.ip}:5060"]
         with (self.folder / f"{scenario}.out").open("ab") as out:
-            self._sipp.append(
-                subprocess.Popen(command, cwd=self.sounds, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-            )
+            far_end = subprocess.Popen(command, cwd=self.sounds, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        self._sipp.append(far_end)
+        until = time.monotonic() + _START_S
+        while not _is_bound(ip, 5060):  # what comes before would be sent again half a second later
+            with suppress(subprocess.TimeoutExpired):
+                far_end.wait(timeout=0.02)
+            said = (self.folder / f"{scenario}.out").read_text(errors="replace")
+            assert far_end.poll() is None and time.monotonic() < until, f"SIPp did not start: {said[-3000:]}"
+
+
+def _is_bound(ip: str, port: int) -> bool:
+    """Whether a process of this machine takes datagrams there."""
+    address = f"{int.from_bytes(ip_address(ip).packed, 'little'):08X}:{port:04X} "
+    return address in Path("/proc/net/udp").read_text(encoding="ascii")
 
 
 def new_asterisk() -> Iterator[Asterisk]:

@@ -26,6 +26,10 @@ EXPECTED: dict[str, frozenset[Outcome]] = {
 """What may be reported of a number, by the first of its last three digits."""
 
 
+_ENDS = ("hangup", "bye", "cancel", "486", "480", "404", "603", "503")
+"""The words with which a story ends."""
+
+
 def behaviour(number: str) -> str:
     """Give the digit that says what a person does."""
     return number[-3]
@@ -43,6 +47,11 @@ class Story:
     def at(self, *words: str) -> float | None:
         """Give the instant of the first of these words."""
         return next((at for at, word in self.steps if word in words), None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the far end is done with the call; a dead trunk never was in one."""
+        return behaviour(self.number) == "0" or self.at(*_ENDS) is not None
 
 
 def stories(log: Path) -> list[Story]:
