@@ -19,12 +19,13 @@ from dialer.config.credentials import ARI, password
 from dialer.config.faults import ConfigFaults, Fault, shown
 from dialer.config.gateway_file import GatewayFileTable
 from dialer.config.toml_file import TomlFile, TomlModel, expected
-from dialer.config.values import ExistingFile, Name, Names, resolved
+from dialer.config.values import ExistingFile, Name, Names, matching, resolved
 
 PASSWORD_VARIABLE = "DIALER_ARI_PASSWORD"
 
 Ms = Annotated[int, Field(ge=1, le=60_000)]
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Word = Annotated[str, matching(re.compile(r"[A-Za-z0-9_.-]{1,64}"), "1 to 64 letters, digits, -, _ or .")]
+CallerName = Annotated[str, matching(re.compile(r'[^"<>]{1,40}'), 'a text of 1 to 40 characters without " < >')]
 
 
 def _url(value: str) -> str:
@@ -66,7 +67,7 @@ class AsteriskTable(TomlModel):
     app: Word = "dialer"
     trunk: Word = "carrier"
     plus: bool = True
-    caller_name: Annotated[str, Field(min_length=1, max_length=40, pattern=r'^[^"<>]*$')] | None = None
+    caller_name: CallerName | None = None
     messages_dir: Folder | None = None
     lost_message: PlainFile | None = None
     comfort_class: Word | None = None
@@ -89,7 +90,7 @@ class DetectorTable(TomlModel):
 class RecordingTable(TomlModel):
     """[recording]"""
 
-    folder: Folder
+    folder: Folder = Field(description="the folder on Asterisk's machine into which it records")
     campaigns: Names | None = None
     from_answer: bool = False
 

@@ -13,6 +13,8 @@ from dialer.config.broker import BrokerSettings, BrokerTable, broker_settings
 from dialer.config.toml_file import TomlFile, TomlModel
 from dialer.config.values import DistinctFiles, ExistingFile, Name, Names
 
+_CAMPAIGNS = 'campaign files by which the simulated agents work, such as ["campaigns/survey.toml"]'
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedSettings:
@@ -54,13 +56,13 @@ class SimulatedTable(TomlModel):
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 1
     agents: Annotated[int, Field(ge=0, le=10_000)] = 0
     agent_groups: Names | None = None
-    campaigns: Annotated[DistinctFiles, Field(min_length=1)]
+    campaigns: Annotated[DistinctFiles, Field(min_length=1, description=_CAMPAIGNS)]
 
 
 class GatewayFileTable(TomlModel):
     """What every gateway.toml has."""
 
-    name: Name
+    name: Name = Field(description='the gateway\'s name on the broker, such as "north"')
     lines: Annotated[int, Field(ge=1, le=10_000)] = 60
     log: LogTable = LogTable()
     broker: BrokerTable = BrokerTable()
@@ -69,7 +71,7 @@ class GatewayFileTable(TomlModel):
 class LoopbackFileTable(GatewayFileTable):
     """A whole gateway.toml for `dialer gateway loopback`."""
 
-    loopback: SimulatedTable
+    loopback: SimulatedTable = Field(description="the table [loopback] with its campaigns")
 
 
 def load_loopback_gateway(path: Path) -> GatewaySettings:

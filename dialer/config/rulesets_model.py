@@ -178,7 +178,7 @@ class HoursTable(RuleTable):
 class ExceptionTable(TomlModel):
     """consent.exceptions[] and registry.exempt_by[]: `months` bounds what lies back, where the text bounds it."""
 
-    name: Literal[Exempt, "consent", "written_consent"]
+    name: Literal[Exempt, "consent", "written_consent"] = Field(description='an exception, such as "business"')
     months: Annotated[int, Field(ge=1, le=120)] | None = None
 
     @model_validator(mode="after")

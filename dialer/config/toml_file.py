@@ -45,6 +45,12 @@ _BOUNDS = {
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
 }
+_LENGTHS = {
+    "too_short": ("at least", "min_length", "item"),
+    "too_long": ("at most", "max_length", "item"),
+    "string_too_short": ("at least", "min_length", "character"),
+    "string_too_long": ("at most", "max_length", "character"),
+}
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -140,7 +146,7 @@ class TomlFile:
             return self.fault(key, expected=wanted, found=found or self.found(key))
         options = _OPTION.findall(context["expected"]) if kind in {"enum", "literal_error"} else []
         hint = f"nearest known value: {nearest(str(details['input']), options)}" if options else ""
-        return self.fault(key, expected=_built_in(kind, context, details["msg"]), found=self.found(key), hint=hint)
+        return self.fault(key, expected=_built_in(kind, context), found=self.found(key), hint=hint)
 
     def _own(self, location: KeyPath) -> KeyPath:
         """Leave out of an error's location what is pydantic's and not the file's: marks of keys, tags of unions."""
@@ -221,16 +227,19 @@ def _syntax_fault(path: Path, message: str) -> ConfigFaults:
     return ConfigFaults([fault])
 
 
-def _built_in(kind: str, context: Mapping[str, Any], message: str) -> str:
-    """Say what pydantic expected, in the words of these files."""
+def _built_in(kind: str, context: Mapping[str, Any]) -> str:
+    """Say what pydantic expected, in the words of these files; a test holds every key of every file to it."""
     if kind in _TYPES:
         return _TYPES[kind]
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         return f"{words} {context[bound]:g}"
+    if kind in _LENGTHS:
+        words, bound, what = _LENGTHS[kind]
+        return f"{words} {context[bound]} {what}{'' if context[bound] == 1 else 's'}"
     if kind in {"enum", "literal_error"}:
         return "one of " + str(context["expected"]).replace("'", '"')
-    return message[0].lower() + message[1:]
+    return "a value that fits this key"
 
 
 def _table_of(annotation: Any) -> tuple[type[BaseModel] | None, Any]:

@@ -78,7 +78,9 @@ def _disjoint(spans: list[Span]) -> list[Span]:
     return sorted(spans)
 
 
-def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+def matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+    """Make the validator of a text that a pattern describes to programs, and `what` to people."""
+
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
             raise expected(what)
@@ -164,10 +166,10 @@ MessageWord = Literal[
 ]
 """What a message to a person for whom no agent is free may have to say; `no_sales`: nothing that sells."""
 Text = Annotated[str, AfterValidator(_filled)]
-Name = Annotated[str, _matching(_NAME, "1 to 64 letters, digits, - or _, beginning with a letter or digit")]
-Word = Annotated[str, _matching(_WORD, "1 to 40 small letters, digits or _, beginning with a letter")]
-Language = Annotated[str, _matching(_LANGUAGE, 'a language tag such as "ko" or "en-GB"')]
-E164 = Annotated[str, _matching(_E164, 'a number in E.164 such as "+15550100"')]
+Name = Annotated[str, matching(_NAME, "1 to 64 letters, digits, - or _, beginning with a letter or digit")]
+Word = Annotated[str, matching(_WORD, "1 to 40 small letters, digits or _, beginning with a letter")]
+Language = Annotated[str, matching(_LANGUAGE, 'a language tag such as "ko" or "en-GB"')]
+E164 = Annotated[str, matching(_E164, 'a number in E.164 such as "+15550100"')]
 Region = Annotated[str, AfterValidator(_region)]
 Jurisdiction = Annotated[str, AfterValidator(_jurisdiction)]
 Zone = Annotated[str, AfterValidator(_zone)]

@@ -43,8 +43,8 @@ _COMMON = ("family", "longest")
 class Part(TomlModel):
     """One distribution of a mixture, and how often it is chosen."""
 
-    weight: Positive
-    of: "DistributionTable"
+    weight: Positive = Field(description="how often this part is chosen, beside the others")
+    of: "DistributionTable" = Field(description="a distribution: a number, or a table with its family")
 
 
 class DistributionTable(TomlModel):
@@ -60,7 +60,7 @@ class DistributionTable(TomlModel):
         "weibull",
         "mixture",
         "quantiles",
-    ]
+    ] = Field(description='the name of a family, such as "lognormal"')
     value: NotNegative | None = None
     low: NotNegative | None = None
     high: NotNegative | None = None
@@ -107,6 +107,9 @@ class DistributionTable(TomlModel):
         """Make the distribution that this table describes."""
         plain = _BUILDERS[self.family](self)
         return plain if self.longest is None else Limited(plain, self.longest)
+
+
+Part.model_rebuild()  # now that it is known what its `of` is
 
 
 def _lognormal(table: Any) -> Distribution:

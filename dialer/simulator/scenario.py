@@ -3,6 +3,7 @@
 One rule governs this module: a world says nothing about pacing. What the engine may know it has to learn from events.
 """
 
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -10,16 +11,17 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from dialer.config.toml_file import TomlModel, expected, load_model
+from dialer.config.values import matching
 from dialer.errors import ConfigError
 from dialer.simulator.families import DistributionTable, NotNegative, Positive, constant, uniform
 
 Share = Annotated[float, Field(ge=0, le=1)]
-LocalTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+LocalTime = Annotated[str, matching(re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]"), 'a time of the day such as "09:30"')]
 
 Steps = dict[LocalTime, NotNegative]
 ShareSteps = dict[LocalTime, Share]
 
-LocalHour = Annotated[str, Field(pattern=r"^(\d|1\d|2[0-3])$")]
+LocalHour = Annotated[str, matching(re.compile(r"[0-9]|1[0-9]|2[0-3]"), 'an hour of the day from "0" to "23"')]
 
 DEFAULT_WORLD = "default"
 
@@ -56,9 +58,10 @@ class NumbersTable(TomlModel):
 class ClumpsTable(TomlModel):
     """Runs of neighbours on the list whose answer rates are alike."""
 
-    factors: Annotated[list[NotNegative], Field(min_length=2)]  # of p_live, one run after the other, over and over
-    shortest: Annotated[int, Field(ge=1)]  # numbers in a run
-    longest: Annotated[int, Field(ge=1)]
+    # Of p_live, one run after the other, over and over.
+    factors: list[NotNegative] = Field(min_length=2, description="factors of p_live, such as [0.5, 1.5]")
+    shortest: int = Field(ge=1, description="how many numbers a run has at least")
+    longest: int = Field(ge=1, description="how many numbers a run has at most")
 
     @model_validator(mode="after")
     def _is_ordered(self) -> "ClumpsTable":
@@ -116,8 +119,8 @@ class DetectionTable(TomlModel):
 class DriftTable(TomlModel):
     """A factor of talk times that wanders along the list."""
 
-    sd: Positive  # of the factor's logarithm
-    numbers: Positive  # on the list, until the correlation has fallen to 1/e
+    sd: Positive = Field(description="the standard deviation of the factor's logarithm")
+    numbers: Positive = Field(description="numbers on the list until the correlation has fallen to 1/e")
 
 
 class TalkTable(TomlModel):
@@ -164,7 +167,7 @@ class DispositionsTable(TomlModel):
 class LeaveTable(TomlModel):
     """A part of the team leaves every day at a local time."""
 
-    at: LocalTime
+    at: LocalTime = Field(description='when they leave, such as "17:30"')
     share: Share = 1.0  # of the team, rounded to whole agents
     within_s: NotNegative = 0.0  # the leaving is spread evenly over so long
     announced_s: NotNegative = 0.0  # who is on a call so long before tells at once that it is the last; 0: nobody tells
