@@ -1,4 +1,4 @@
-"""`dialer check`: are the configuration, the rulesets, the world, the campaigns and their lists' headings valid?
+"""`dialer check`: are the configuration, what it names, the rulesets, the campaigns and their lists' headings valid?
 
 Nothing is run and nothing is kept.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dialer.cli.gateway_check import attempt, check_broker
 from dialer.errors import ConfigError, ListError
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def check(
 
     Prints every fault of every file at once: file, line, key, expected, found, nearest known key. Of each lead list it
     reads the headings and the first row: a missing column is a fault too. Where a rule of the campaign's own country
-    would refuse every call because of what the campaign declares, it says so; that is no fault of the file.
+    would refuse every call because of what the campaign declares, it says so; that is no fault of the file. A gateway
+    behind a broker has a file of its own: `dialer gateway check`.
 
     Exit codes: 0 all valid; 3 not.
     """
@@ -41,11 +43,12 @@ def check(
 
     faults: list[Fault] = []
     settings = _settings(config, faults)
+    warnings = [] if settings is None else _gateway_warnings(settings, faults)
     paths = campaigns or ([] if settings is None else sorted(settings.campaigns_dir.glob("*.toml")))
     law = _law(settings, faults)
     policies = _policies(paths, faults)
     faults.extend(_list_faults(paths))
-    warnings = [] if law is None else [text for policy in policies for text in _refusals(policy, law)]
+    warnings += [] if law is None else [text for policy in policies for text in _refusals(policy, law)]
     if as_json:
         _print_json(faults, policies, warnings)
         if faults:
@@ -73,6 +76,16 @@ def _settings(path: Path, faults: "list[Fault]") -> "Settings | None":
     except ConfigFaults as error:
         faults.extend(error.faults)
     return settings
+
+
+def _gateway_warnings(settings: "Settings", faults: "list[Fault]") -> list[str]:
+    """Check what the daemon needs to reach its gateways, as far as files say; add the faults, give the warnings."""
+    from dialer.config.asterisk_file import load_asterisk_gateway
+
+    if settings.asterisk is not None:
+        path = settings.asterisk
+        attempt(lambda: load_asterisk_gateway(path), faults)
+    return [] if settings.broker is None else check_broker(settings.broker, faults)
 
 
 def _law(settings: "Settings | None", faults: "list[Fault]") -> "Law | None":

@@ -52,12 +52,9 @@ def asterisk_factory(settings: "Settings", path: Path) -> "GatewayFactory":
     from dialer.config.asterisk_file import load_asterisk_gateway
     from dialer.daemon.service import Run
     from dialer.domain.policy import CampaignPolicy
-    from dialer.errors import ConfigError
     from dialer.ports import Gateway
 
     file = load_asterisk_gateway(path)
-    if settings.loopback.speed != 1.0 or settings.loopback.start_at is not None:
-        raise ConfigError("expected no loopback.speed and no loopback.start_at: telephones ring in real time")
 
     def make(run: Run, policies: list[CampaignPolicy]) -> "tuple[Gateway, Adopt]":
         log = run.log.bind(gateway=file.name)
@@ -72,7 +69,7 @@ def asterisk_factory(settings: "Settings", path: Path) -> "GatewayFactory":
 
 def remote_factory(settings: "Settings") -> "GatewayFactory":
     """Say how to reach the gateways behind the broker."""
-    from dialer.cli.gateway import address_of
+    from dialer.cli.broker import address_of
     from dialer.daemon.service import Run
     from dialer.domain.policy import CampaignPolicy
     from dialer.gateways.mqtt import MqttGateway, Trunk

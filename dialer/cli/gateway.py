@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from dialer.cli.gateway_asterisk import CONFIG, ConfigOption, asterisk
+from dialer.cli.gateway_check import check
 
 if TYPE_CHECKING:
-    from dialer.config.broker import BrokerSettings
-    from dialer.gateways.broker import Address
     from dialer.gateways.serving import Serving
 
 gateway_app = typer.Typer(help="Run a gateway beside its switch; engines reach it over MQTT.", no_args_is_help=True)
 gateway_app.command("asterisk")(asterisk)
+gateway_app.command("check")(check)
 
 
 @gateway_app.command("loopback")
@@ -23,6 +23,7 @@ def loopback(config: ConfigOption = CONFIG) -> None:
     """
     import asyncio
 
+    from dialer.cli.broker import address_of
     from dialer.config.campaign import load_campaigns
     from dialer.config.gateway_file import load_loopback_gateway
     from dialer.daemon.clock import SystemClock
@@ -62,21 +63,6 @@ def loopback(config: ConfigOption = CONFIG) -> None:
         await until_stopped(served)
 
     asyncio.run(serve())
-
-
-def address_of(broker: "BrokerSettings") -> "Address":
-    """Give the broker's address as the gateways' side of the house wants it."""
-    from dialer.gateways.broker import Address
-
-    return Address(
-        host=broker.host,
-        port=broker.port,
-        user=broker.user,
-        password=broker.password,
-        ca_file=broker.ca_file,
-        cert_file=broker.cert_file,
-        key_file=broker.key_file,
-    )
 
 
 async def until_stopped(served: "Serving") -> None:

@@ -24,7 +24,8 @@ def asterisk(config: ConfigOption = CONFIG) -> None:
     """
     import asyncio
 
-    from dialer.cli.gateway import address_of, until_stopped
+    from dialer.cli.broker import address_of
+    from dialer.cli.gateway import until_stopped
     from dialer.config.asterisk_file import load_asterisk_gateway
     from dialer.daemon.clock import SystemClock
     from dialer.daemon.logs import make_logger

@@ -137,15 +137,26 @@ def load_asterisk_gateway(path: Path, environ: Mapping[str, str] = os.environ) -
     table = TomlFile.read(path).check(AsteriskFileTable)
     named = table.asterisk.password_file
     file = None if named is None else Path(named)
-    said = password(ARI, PASSWORD_VARIABLE, file, "asterisk.password_file", environ)
-    if said is None:
-        raise ConfigFaults([_no_password(path)])
+    faults: list[Fault] = []
+    said = broker = None
+    try:
+        said = password(ARI, PASSWORD_VARIABLE, file, "asterisk.password_file", environ)
+        if said is None:
+            faults.append(_no_password(path))
+    except ConfigFaults as error:
+        faults.extend(error.faults)
+    try:
+        broker = broker_settings(path, table.broker, environ)
+    except ConfigFaults as error:
+        faults.extend(error.faults)
+    if said is None or broker is None:
+        raise ConfigFaults(faults)
     return AsteriskFile(
         name=table.name,
         lines=table.lines,
         log_level=table.log.level,
         log_format=table.log.format,
-        broker=broker_settings(table.broker, environ),
+        broker=broker,
         asterisk=table.asterisk,
         detector=table.detector,
         recording=table.recording,

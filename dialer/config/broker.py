@@ -21,8 +21,9 @@ PASSWORD_VARIABLE = "DIALER_BROKER_PASSWORD"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSettings:
-    """Where the broker is and who we are to it. With `ca_file` the connection is encrypted."""
+    """Where the broker is and who we are to it, as `file` says. With `ca_file` the connection is encrypted."""
 
+    file: Path
     host: str
     port: int
     user: str | None
@@ -58,10 +59,11 @@ class BrokerTable(TomlModel):
         return self
 
 
-def broker_settings(table: BrokerTable, environ: Mapping[str, str] = os.environ) -> BrokerSettings:
-    """Give the broker with its password, from wherever that comes."""
+def broker_settings(path: Path, table: BrokerTable, environ: Mapping[str, str] = os.environ) -> BrokerSettings:
+    """Give the broker that the file at `path` names, with its password, from wherever that comes."""
     file = None if table.password_file is None else Path(table.password_file)
     return BrokerSettings(
+        file=path,
         host=table.host,
         port=table.port,
         user=table.user,

@@ -55,16 +55,21 @@ def password(
     if given or path is None:
         return given or None
     wanted = "one line of text that only its owner can read"
-    mode = path.stat().st_mode
-    if mode & 0o077:
-        hint = f"chmod 600 {shown(path)}"
-        found = f"mode {mode & 0o777:04o}"
-        raise ConfigFaults([Fault(file=shown(path), line=None, key=key, expected=wanted, found=found, hint=hint)])
-    line = path.read_text(encoding="utf-8", errors="replace").removesuffix("\n")
+
+    def fault(found: str, hint: str) -> ConfigFaults:
+        return ConfigFaults([Fault(file=shown(path), line=None, key=key, expected=wanted, found=found, hint=hint)])
+
+    try:
+        mode = path.stat().st_mode
+        if mode & 0o077:
+            raise fault(f"mode {mode & 0o777:04o}", f"chmod 600 {shown(path)}")
+        with path.open("rb") as file:
+            text = file.read(_SECRET_MAX).decode(errors="replace")
+    except OSError as error:
+        raise fault((error.strerror or str(error)).lower(), "it has to be the file of the user who runs this") from None
+    line = text.removesuffix("\n")
     if not line or "\n" in line:
-        found = "nothing" if not line else "more than one line"
-        hint = "write the password alone into it"
-        raise ConfigFaults([Fault(file=shown(path), line=None, key=key, expected=wanted, found=found, hint=hint)])
+        raise fault("nothing" if not line else "more than one line", "write the password alone into it")
     return line
 
 

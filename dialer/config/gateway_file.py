@@ -83,7 +83,7 @@ def load_loopback_gateway(path: Path) -> GatewaySettings:
         lines=table.lines,
         log_level=table.log.level,
         log_format=table.log.format,
-        broker=broker_settings(table.broker),
+        broker=broker_settings(path, table.broker),
         simulated=SimulatedSettings(
             world=None if simulated.world is None else Path(simulated.world),
             seed=simulated.seed,

@@ -266,9 +266,18 @@ class SettingsTable(TomlModel):
         if self.gateways and "gateway" in self.model_fields_set:
             hint = "each of [gateways.NAME] has lines and calls_per_second of its own"
             raise expected("[gateway] or [gateways.NAME], not both", key=("gateway",), hint=hint)
-        if self.gateways and self.loopback.speed != 1.0:
-            hint = "gateways behind a broker live in real time"
-            raise expected("1 where there are [gateways.NAME]", key=("loopback", "speed"), hint=hint)
+        return self
+
+    @model_validator(mode="after")
+    def _rings_now(self) -> Self:
+        """Telephones ring in real time, and at today's hours."""
+        where = "[gateways.NAME]" if self.gateways else None if self.gateway.asterisk is None else "gateway.asterisk"
+        if where is not None and self.loopback.speed != 1.0:
+            hint = "gateways live in real time"
+            raise expected(f"1 where there is {where}", key=("loopback", "speed"), hint=hint)
+        if where is not None and self.loopback.start_at is not None:
+            hint = "at another date it would call people at hours that are closed today"
+            raise expected(f"no other date where there is {where}", key=("loopback", "start_at"), hint=hint)
         return self
 
     @property
@@ -280,11 +289,8 @@ class SettingsTable(TomlModel):
 def load_settings(path: Path) -> Settings:
     """Read config.toml; raise ConfigFaults with every fault in it."""
     file = TomlFile.read(path)
-    if {"name", "seller"} <= file.values.keys():
-        # One fault instead of one for each of its keys: the files were mixed up.
-        hint = f"name config.toml instead; to check this campaign: `dialer check config.toml {shown(path)}`"
-        fault = file.fault((), expected="the daemon's configuration", found="a campaign file", hint=hint)
-        raise ConfigFaults([fault])
+    if "name" in file.values:
+        raise ConfigFaults([_mixed_up(file)])
     table = file.check(SettingsTable)
     loopback = table.loopback
     return Settings(
@@ -316,8 +322,17 @@ def load_settings(path: Path) -> Settings:
             TrunkSettings(name=name, lines=each.lines, calls_per_second=each.calls_per_second)
             for name, each in table.gateways.items()
         ),
-        broker=broker_settings(table.broker) if table.gateways else None,
+        broker=broker_settings(path, table.broker) if table.gateways else None,
     )
+
+
+def _mixed_up(file: TomlFile) -> Fault:
+    """One fault instead of one for each key: config.toml has no name of its own, the other files have one."""
+    found, command = "a gateway's file", f"gateway: `dialer gateway check --config {shown(file.path)}`"
+    if "seller" in file.values:
+        found, command = "a campaign file", f"campaign: `dialer check config.toml {shown(file.path)}`"
+    hint = f"name config.toml instead; to check this {command}"
+    return file.fault((), expected="the daemon's configuration", found=found, hint=hint)
 
 
 def _place(database: str) -> Path | str:

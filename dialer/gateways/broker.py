@@ -55,9 +55,16 @@ _REFUSED = (0x86, 0x87)
 
 
 class BrokerError(DialerError):
-    """The broker's address or its keys and certificates cannot be used."""
+    """A file without which nothing can be encrypted cannot be used; `key` names it in [broker]."""
 
     exit_code = 3
+
+    def __init__(self, key: str, *, expected: str, found: str, hint: str) -> None:
+        super().__init__(f"{key}: expected {expected}, found {found}; {hint}")
+        self.key = key
+        self.expected = expected
+        self.found = found
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +85,25 @@ class Address:
             return None
         try:
             context = ssl.create_default_context(cafile=str(self.ca_file))
-            if self.cert_file is not None:
-                context.load_cert_chain(self.cert_file, self.key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise BrokerError(f"broker {self}: its certificates cannot be used: {error}") from error
+        except OSError as error:
+            wanted, hint = f"certificates in PEM form in {self.ca_file}", "the authority's that signed the broker's own"
+            raise BrokerError("broker.ca_file", expected=wanted, found=_unusable(error), hint=hint) from None
+        if self.cert_file is not None:
+            try:
+                context.load_cert_chain(self.cert_file, self.key_file, password="")  # or OpenSSL would ask a terminal
+            except OSError as error:
+                wanted = f"a certificate in {self.cert_file} and its key, without a passphrase, in {self.key_file}"
+                hint = "both in PEM form, the key in key_file"
+                raise BrokerError("broker.cert_file", expected=wanted, found=_unusable(error), hint=hint) from None
         return context
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+
+def _unusable(error: OSError) -> str:
+    """Say what stands where a certificate or a key should: of OpenSSL's words nobody learns more."""
+    return "something else" if isinstance(error, ssl.SSLError) else (error.strerror or str(error)).lower()
 
 
 @lru_cache(maxsize=64)

@@ -6,20 +6,13 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from tests.architecture.tree import ROOT
 from tests.integration.mqtt_floor import prepare, process
+from tests.servers.certificates import make_certificates
 from tests.servers.mosquitto import Mosquitto, set_passwords
 from tests.servers.mqtt_client import MqttClient, mqtt_client
 
@@ -27,28 +20,6 @@ EXAMPLE = ROOT / "deploy" / "mosquitto"
 PASSWORDS = {name: f"{name}-secret" for name in ("engine-main", "gateway-north", "wallboard", "ana", "gateway-south")}
 NOT_ALLOWED = 135
 COMMANDS = "dialer/v1/gateways/north/commands"
-
-
-def make_certificates(folder: Path) -> None:
-    """A certificate for this machine's loopback address, and the authority that vouches for it."""
-    now = datetime.now(UTC)
-
-    def write(name: str, subject: str, issuer: str, signer: ec.EllipticCurvePrivateKey | None, **more: Any) -> Any:
-        key = ec.generate_private_key(ec.SECP256R1())
-        named = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (subject, issuer)]
-        builder = x509.CertificateBuilder().subject_name(named[0]).issuer_name(named[1]).public_key(key.public_key())
-        builder = builder.serial_number(x509.random_serial_number())
-        builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
-        for extension in more.values():
-            builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
-        certificate = builder.sign(signer or key, hashes.SHA256())
-        (folder / f"{name}.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
-        (folder / f"{name}.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        return key
-
-    authority = write("ca", "Test", "Test", None, basic=x509.BasicConstraints(ca=True, path_length=None))
-    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    write("server", "127.0.0.1", "Test", authority, names=here)
 
 
 @pytest.fixture

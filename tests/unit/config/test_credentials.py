@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dialer.config.credentials import credential, secret
+from dialer.config.credentials import MQTT, credential, password, secret
+from dialer.config.faults import ConfigFaults
 from dialer.config.settings import load_settings
 from dialer.errors import ConfigError
 
@@ -41,3 +42,13 @@ def test_the_keyring_that_was_handed_over_goes_before_the_file(tmp_path: Path, m
     assert load_settings(config).keys_file == tmp_path / "dialer.keys"
     monkeypatch.setenv("DIALER_KEYS", "/elsewhere/keys.json")
     assert load_settings(config).keys_file == Path("/elsewhere/keys.json")
+
+
+def test_a_password_file_that_cannot_be_read_is_a_fault() -> None:
+    """Whatever the system says of it, the key and what to do are told; the file may be another user's."""
+    path = Path("/proc/self/mem")  # its owner may read it, and what is at its beginning nobody can
+    with pytest.raises(ConfigFaults) as caught:
+        password(MQTT, "NO_SUCH_VARIABLE", path, "broker.password_file", {})
+    (fault,) = caught.value.faults
+    assert (fault.key, fault.found) == ("broker.password_file", "input/output error")
+    assert "the user who runs this" in fault.hint

@@ -60,13 +60,15 @@ def test_the_example_holds_the_defaults(tmp_path: Path) -> None:
 
 
 def test_the_commented_keys_of_the_example_are_valid(tmp_path: Path) -> None:
-    """With its commented keys made real, the example still loads."""
+    """With its commented keys made real, the example still loads; but real telephones ring today."""
     text = re.sub(r"(?m)^# (\w+ = )", r"\1", (ROOT / "config.example.toml").read_text(encoding="utf-8"))
     (tmp_path / "worlds").mkdir()
     (tmp_path / "worlds" / "evening.toml").touch()
     for name in ("gateway.toml", "broker.password", "broker-ca.crt", "dialer.crt", "dialer.key"):
         (tmp_path / name).touch()
-    settings = load(tmp_path, text)
+    (fault,) = faults_of(tmp_path, text)
+    assert fault.key == "loopback.start_at"
+    settings = load(tmp_path, text.replace("asterisk = ", "# asterisk = "))
     assert settings.loopback.agent_groups == ("renewals", "reminders", "survey")
     assert settings.loopback.start_at == 1772409600.0
     assert settings.loopback.world == tmp_path / "worlds" / "evening.toml"
@@ -232,6 +234,10 @@ def test_a_password_in_the_address_is_refused_and_not_shown(tmp_path: Path, addr
         ('loopback.start_at = "soon"', "loopback.start_at"),
         ("loopback.start_at = 2026-03-02", "loopback.start_at"),
         ("loopback.start_at = 1999-12-31T00:00:00Z", "loopback.start_at"),
+        ("loopback.speed = 60\ngateways.north.lines = 5", "loopback.speed"),
+        ("loopback.start_at = 2026-03-02T09:00:00Z\ngateways.north.lines = 5", "loopback.start_at"),
+        ('loopback.speed = 60\ngateway.asterisk = "config.toml"', "loopback.speed"),
+        ('loopback.start_at = 2026-03-02T09:00:00Z\ngateway.asterisk = "config.toml"', "loopback.start_at"),
         ('compliance.rules = ["absent.toml"]', "compliance.rules[0]"),
         ('compliance.rules = ["config.toml", "config.toml"]', "compliance.rules[1]"),
         ('metrics.listen = "localhost:9464"', "metrics.listen"),
