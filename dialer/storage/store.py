@@ -70,6 +70,7 @@ class Store(Records):
         self._is_importing = False
         self._unsure: dict[str, list[int]] = {}  # leads of claims of which nobody knows whether they were kept
         self._remembered = Memory()  # for the evidence
+        self._kept_seq = 0  # the last entry that this store made durable
         super().__init__(database, vault)
 
     def close(self) -> None:
@@ -90,6 +91,7 @@ class Store(Records):
     def own(self, lease: Lease) -> None:
         """Work for an engine from now on: each transaction holds its lease, or raises LeaseLost."""
         self.lease = lease
+        self._kept_seq = 0  # it may have counted for another engine
         with self._transaction() as connection:
             ownership.begin_counting(connection, lease.engine_id)
 
@@ -232,9 +234,9 @@ class Store(Records):
 
         Entries that are there already, as after a commit whose answer was lost, change nothing.
         """
-        entries = list(entries)
+        given = list(entries)
         with self._transaction(is_quick=True) as connection:
-            entries = self._unwritten(connection, entries)
+            entries = self._unwritten(connection, given)
             self._refuse_foreign(connection, entries)
             self._journal(connection, entries)
             evidence = EvidenceWriter(connection, self.vault, self._remembered)
@@ -250,6 +252,8 @@ class Store(Records):
             gathered.flush(connection)
             self._announce(connection, entries)
             evidence.flush()  # last: whoever else writes evidence waits until this transaction ends
+        if given:
+            self._kept_seq = given[-1].seq
 
     def _refuse_foreign(self, connection: Connection, entries: list[Entry]) -> None:
         """Raise LeaseLost when a call is ordered of a campaign that another engine has come to dial."""
@@ -292,6 +296,13 @@ class Store(Records):
         """Give the entries that are to be written behind those that are there; the others have to be the same."""
         first = ownership.first_number(self._engine_id)
         last = connection.execute(_LAST_SEQ, (first - 1, first, ownership.last_number(self._engine_id))).fetchone()[0]
+        if last < self._kept_seq:
+            # What the engine has in memory is not what is there: it could go on to call people a second time.
+            raise StorageError(
+                f"database {self.database.name}: entries {last + 1} to {self._kept_seq} of the journal were kept and "
+                "are gone: it was put back to an earlier state. Started again, the dialer settles what is up, and knows "
+                "no more of what is gone"
+            )
         written = [entry for entry in entries if entry.seq <= last]
         if written:
             span = (written[0].seq, last)

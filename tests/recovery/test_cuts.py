@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,12 +16,14 @@ from dialer.domain.commands import BlockPerson, Command, PlaceCall, RecordAttemp
 from dialer.domain.lead import Lead, LeadState
 from dialer.domain.outcome import Outcome
 from dialer.engine.hopper import order_key
-from dialer.errors import DatabaseLost
+from dialer.errors import DatabaseLost, StorageError
 from dialer.storage.codec import Entry
+from dialer.storage.database import Database
 from dialer.storage.postgres import PostgresDatabase
 from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 from tests.servers.cutting import Cutter, Instant, cutting
+from tests.servers.databases import by_hand
 from tests.servers.postgres import PostgresServer
 from tests.unit.storage.builders import VAULT, make_attempt, make_lead, make_number, make_policy
 
@@ -197,3 +200,18 @@ def test_leads_of_a_claim_that_nobody_heard_of_are_claimed_again(postgres_addres
             claimed = store.claim(POLICY.name, LEADS, 1000.0)
         assert cutter.cuts == 1
         assert len(claimed.leads) == LEADS
+
+
+def test_a_database_that_lost_what_it_had_kept_is_noticed(any_database: Database) -> None:
+    """As after a fail-over to a server that lags: nothing is written behind the hole, and no order would leave."""
+    entries = [Entry(seq=seq, at=1000.0, event=None, commands=()) for seq in range(1, 7)]
+    with loaded(Store(any_database, VAULT)) as store:
+        store.commit_batch(entries[:3])
+        store.commit_batch(entries[3:5])
+        with by_hand(any_database) as connection:
+            connection.execute("DELETE FROM journal WHERE seq > 3")
+        with pytest.raises(StorageError, match="entries 4 to 5 of the journal were kept and are gone"):
+            store.commit_batch(entries[5:])
+        assert store.next_seq() == 4
+    with closing(Store(any_database, VAULT)) as anew:
+        anew.commit_batch(entries[3:4])
