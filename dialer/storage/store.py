@@ -300,8 +300,8 @@ class Store(Records):
             # What the engine has in memory is not what is there: it could go on to call people a second time.
             raise StorageError(
                 f"database {self.database.name}: entries {last + 1} to {self._kept_seq} of the journal were kept and "
-                "are gone: it was put back to an earlier state. Started again, the dialer settles what is up, and knows "
-                "no more of what is gone"
+                "are gone: it was put back to an earlier state. Started again, the dialer settles what is "
+                "up; of what is gone it knows no more"
             )
         written = [entry for entry in entries if entry.seq <= last]
         if written:
