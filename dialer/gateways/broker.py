@@ -10,6 +10,7 @@ anybody has seen it; few publications at a time, since each costs time in propor
 """
 
 import asyncio
+import logging
 import random
 import socket
 import ssl
@@ -31,6 +32,7 @@ from structlog.typing import FilteringBoundLogger
 
 from dialer.errors import DialerError
 from dialer.gateways.contract import CONTENT_TYPE, PAYLOAD_MAX
+from dialer.gateways.sealing import guess_for, hint_for
 
 IN_FLIGHT_MAX = 100
 OUTBOX_MAX = 100_000
@@ -146,6 +148,20 @@ class Incoming:
     ack: Callable[[], None]
 
 
+class _Library(logging.Handler):
+    """Keeps what the library said last, which without a handler would go to stderr, beside the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = ""
+        self.logger = logging.Logger("mqtt", logging.WARNING)
+        self.logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line."""
+        self.said = record.getMessage()
+
+
 class Link:
     """One client of a broker, over all its connections.
 
@@ -183,6 +199,7 @@ class Link:
         self._client: aiomqtt.Client | None = None  # set once everything is subscribed
         self._receiver: aiomqtt.Client | None = None
         self._fault: BaseException | None = None
+        self._library = _Library()
         self._emptied = asyncio.Event()
         self.dropped = 0  # published and thrown away here, because nothing could be delivered for too long
         self.connections = 0
@@ -270,14 +287,19 @@ class Link:
     def _tell_lost(self, error: aiomqtt.MqttError) -> None:
         """Say why there is no connection, and what to do about what does not pass by itself."""
         broker, cause, code = str(self._address), str(error.__cause__ or error) or repr(error), _code(error)
+        if self._client is None and self._library.said:
+            cause = f"{cause}: {self._library.said}"
         if code == _TAKEN_OVER:
             hint = "another process has this name on the broker: end one, or give it a name of its own"
             self._log.error("broker lost", broker=broker, error=cause, client_id=self._client_id, hint=hint)
         elif code in _REFUSED:
             hint = f"compare user and password with the broker's, and its rights with the topic {self._will.topic}"
             self._log.error("broker refuses", broker=broker, error=cause, user=self._address.user, hint=hint)
+        elif sealing := hint_for(cause, is_sealed=self._tls is not None):
+            self._log.error("broker lost", broker=broker, error=cause, hint=sealing)
         else:
-            self._log.warning("broker lost", broker=broker, error=cause)
+            guess = None if self.connections else guess_for(cause, is_sealed=self._tls is not None)
+            self._log.warning("broker lost", broker=broker, error=cause, **({"hint": guess} if guess else {}))
 
     def _tell_refused(self, granted: Iterable[Any]) -> None:
         """Say which topics the broker does not let us hear: nothing works without them, and nothing else says so."""
@@ -303,6 +325,7 @@ class Link:
                 assert client is not None
                 self._take(client, message)
 
+        self._library = _Library()
         client = aiomqtt.Client(
             self._address.host,
             self._address.port,
@@ -317,6 +340,7 @@ class Link:
             properties=properties,
             max_inflight_messages=IN_FLIGHT_MAX,
             tls_context=self._tls,
+            logger=self._library.logger,
             queue_type=Handover,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
