@@ -4,6 +4,7 @@ One rule governs this module: what the server complains of leaves as a `StorageE
 to do. What can be tried again as it is, a lost connection first of all, leaves as `DatabaseLost`.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -50,11 +51,14 @@ _REFUSALS = (
     ("authentication failed", "the password or the user is wrong: see PGPASSWORD, PGPASSFILE or passfile= for it"),
     ("no password supplied", "the server wants a password: give it in PGPASSWORD, or in a file named by PGPASSFILE"),
     ("no pg_hba.conf entry", "the server lets this user or machine not in: see its pg_hba.conf"),
-    ('role "', "there is no such user: see `createuser`"),
-    ('database "', "there is no such database: make it with `createdb --encoding=UTF8 --template=template0`"),
+    (r'role ".*" does not exist', "there is no such user: see `createuser`"),
+    (
+        r'database ".*" does not exist',
+        "there is no such database: make it with `createdb --encoding=UTF8 --template=template0`",
+    ),
     ("permission denied for database", "the user may not connect to it: grant it CONNECT"),
 )
-"""Words with which a server, or the way to it, refuses a connection; there are no codes yet."""
+"""How a server, or the way to it, refuses a connection until a person changes something; there are no codes yet."""
 
 
 class PostgresDatabase:
@@ -209,7 +213,7 @@ class PostgresDatabase:
         if code is not None and code.startswith(_LOST):
             return DatabaseLost(f"database {self.name}: {_said(error)}; it can be tried again")
         if code is None and isinstance(error, psycopg.OperationalError):
-            hint = next((hint for words, hint in _REFUSALS if words in str(error)), None)
+            hint = next((hint for pattern, hint in _REFUSALS if re.search(pattern, str(error))), None)
             if hint is not None:
                 return StorageError(f"database {self.name}: {hint} ({_said(error)})")
             return DatabaseLost(

@@ -155,6 +155,18 @@ def test_what_keeps_a_connection_from_being_made_is_said(
         Store(PostgresDatabase(address, tmp_path), VAULT)
 
 
+def test_a_server_that_lets_no_more_connections_in_passes(postgres_address: str, tmp_path: Path) -> None:
+    """The user is there, so a daemon that lost its connection waits for another rather than end with its calls."""
+    name = f"{postgres_address.rpartition('/')[2]}_user"
+    with psycopg.connect(postgres_address, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN CONNECTION LIMIT 0".encode())
+        try:
+            with pytest.raises(DatabaseLost, match=r"no connection to the server.*too many connections for role"):
+                Store(PostgresDatabase(postgres_address.replace("dialer@", f"{name}@"), tmp_path), VAULT)
+        finally:
+            connection.execute(f"DROP ROLE {name}".encode())
+
+
 def test_a_wrong_password_is_refused_and_never_shown(
     own_postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
