@@ -5,6 +5,7 @@ One rule governs this module: what SQLite complains of leaves as a `StorageError
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -13,12 +14,15 @@ from typing import Any
 from dialer.errors import DatabaseUnfit, DiskFull, StorageError
 from dialer.storage.database import Connection
 from dialer.storage.proofs import check_keys, introduce
+from dialer.storage.sqlite_log import PAGES_MAX, LogEmptier
 from dialer.storage.upgrade import Way, upgrade
 from dialer.storage.upgrade_to_3 import PLAIN_TEXT_LEFT
 from dialer.storage.vault import Vault
 from dialer.storage.versions import OLDEST, SCHEMA_VERSION, found_version, note_version, refuse_version
 
 BUSY_TIMEOUT_MS = 5000
+_SCRUBS = 100
+_EMPTIED_BY_ANOTHER = (1, -1, -1)  # what SQLite says when another connection is emptying the log: it waits for none
 
 _HINTS = (
     ("not a database", "it is no SQLite database: name another path"),
@@ -62,9 +66,26 @@ class SqliteConnection(sqlite3.Connection):
 
     for_update = ""
     skip_claimed = ""
+    _emptier: LogEmptier | None = None
+
+    def empty_log_beside(self, path: Path) -> None:
+        """Have the log emptied by a thread, from the first time on that this is asked for: commits do no longer."""
+        if self._emptier is None:
+            self.execute(f"PRAGMA wal_autocheckpoint = {PAGES_MAX}")
+            self._emptier = LogEmptier(lambda: open_file(path))
+        self._emptier.wake()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._emptier is not None:
+            self._emptier.close()
+        super().close()
 
     def hold(self, name: str) -> None:
         """Do nothing: BEGIN IMMEDIATE keeps every other writer out."""
+
+    def limit_waits(self, seconds: float) -> None:
+        """Do nothing: a disk that never answers keeps the whole thread."""
 
     def tell(self, words: str) -> None:
         """Do nothing: no other daemon works on this file."""
@@ -137,7 +158,10 @@ class SqliteConnection(sqlite3.Connection):
         """Move what the write-ahead log holds into the database, as far as nobody reads it: it has the old pages."""
         # Who writes waits meanwhile: much less long than a writer's patience, even beside somebody who reads for hours.
         self.execute("PRAGMA busy_timeout = 500")
-        self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        for _ in range(_SCRUBS):
+            if self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() != _EMPTIED_BY_ANOTHER:
+                break
+            time.sleep(0.02)  # a pass of the daemon's takes about as long
         self.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
 
@@ -188,9 +212,13 @@ class SqliteDatabase:
         """Run a block as one transaction of a connection."""
         return transaction(connection)
 
-    def quick_transaction(self, connection: Connection) -> AbstractContextManager[None]:
-        """The same: no statement waits for anything but the disk."""
-        return transaction(connection)
+    @contextmanager
+    def quick_transaction(self, connection: Connection) -> Iterator[None]:
+        """The same, for whoever waits at the end of many: nothing is done then but to append to the log."""
+        assert isinstance(connection, SqliteConnection)
+        with transaction(connection):
+            yield
+        connection.empty_log_beside(self.path)
 
     @contextmanager
     def snapshot(self, connection: Connection) -> Iterator[None]:
