@@ -26,7 +26,7 @@ from dialer.storage.imports import ListCounts
 from dialer.storage.ownership import Lease, first_number, last_number
 from dialer.storage.registries import FOLDER, KeptCopy, Shelf, copies_in_use, kept_copies
 from dialer.storage.retained import Retained
-from dialer.storage.standing import Standings
+from dialer.storage.standing import Person, Standings
 from dialer.storage.vault import Vault
 
 _AT_ONCE = 1_000  # leads read with one statement
@@ -157,8 +157,9 @@ class Records:
     # --------------------------------------------------------------------------- standing
     def standing_at(self, lead: Lead, seller: str, at: float) -> Standing:
         """Give what was known of a lead's person at an instant, for this seller."""
+        person = Person(lead.lead_id, lead.campaign, {self.vault.index(each.e164): each.e164 for each in lead.numbers})
         with self.database.explained():
-            return self._standings.of(self._reader, [lead], seller, at)[0]
+            return self._standings.of(self._reader, [person], seller, at)[0]
 
     def consents(self, seller: str, e164: str) -> list[KeptConsent]:
         """Give every consent of a number to a seller or naming it as a recipient, revoked ones too, oldest first."""

@@ -14,7 +14,7 @@ import struct
 import sys
 import tempfile
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,7 +188,13 @@ def kept_copies(connection: Connection, registry: str | None = None) -> list[Kep
 
 def copies_in_use(connection: Connection, at: float) -> list[KeptCopy]:
     """Give the copy of each register that was in use at an instant, unless its file is kept no longer."""
-    return [kept for kept in map(_to_copy, connection.execute(_IN_USE, (at,))) if kept.path]
+    return list(in_use(connection, at))
+
+
+def in_use(connection: Connection, at: float) -> Iterator[KeptCopy]:
+    """Ask for the same; the answer is read when the first copy is."""
+    found = connection.execute(_IN_USE, (at,))
+    return (kept for kept in map(_to_copy, found) if kept.path)
 
 
 def add_copy(connection: Connection, kept: KeptCopy) -> None:

@@ -5,19 +5,18 @@ the seller. Numbers are found by their keyed hashes; none is opened. A person is
 other campaigns shares a number with it: calls to any number of such a lead count, too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
-from dialer.domain.lead import Lead
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
 from dialer.domain.standing import PAST_DAYS, Consent, PastAttempt, Standing
 from dialer.storage.consents import consents_of
 from dialer.storage.database import Connection
-from dialer.storage.registries import KeptCopy, Shelf, copies_in_use, listed
+from dialer.storage.registries import Shelf, in_use, listed
 from dialer.storage.vault import INDEX_BYTES, Vault
 
 PAST_S = PAST_DAYS * 86_400.0
@@ -27,11 +26,18 @@ _PAST = """SELECT number_index, lead_id, call_id, subject, placed_at, is_abandon
     bridged_at, is_refusal, disposed_at FROM attempts
     WHERE {numbers} AND (placed_at >= ? OR is_refusal OR is_abandoned) AND placed_at <= ?
     AND seller = ?"""
-_SHARING = """SELECT lead_numbers.number_index, leads.lead_id, leads.campaign, leads.number_keys
-    FROM lead_numbers JOIN leads ON leads.lead_id = lead_numbers.lead_id
-    JOIN campaigns ON campaigns.name = lead_numbers.campaign
-    WHERE {numbers} AND leads.number_count > 1 AND campaigns.seller = ?"""
+_SHARING = """SELECT number_index, lead_id FROM lead_numbers JOIN campaigns ON campaigns.name = lead_numbers.campaign
+    WHERE {numbers} AND seller = ?"""
+_HOLDERS = "SELECT lead_id, campaign, number_keys FROM leads WHERE {leads} AND number_count > 1"
 _BLOCKED = "SELECT number_index, at FROM blocked WHERE {numbers} AND seller = ? AND at <= ?"
+
+
+class Person(NamedTuple):
+    """Whose standing is asked for: a lead, and its numbers by their keyed hashes."""
+
+    lead_id: int
+    campaign: str
+    numbers: dict[bytes, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +68,22 @@ class Standings:
         self._shelf = shelf
 
     def of(
-        self, connection: Connection, leads: Sequence[Lead], seller: str, at: float, *, is_claim: bool = False
+        self, connection: Connection, people: Sequence[Person], seller: str, at: float, *, is_claim: bool = False
     ) -> list[Standing]:
-        """Give the standing of each lead with a seller, as it was or is at an instant.
+        """Give the standing of each person with a seller, as it was or is at an instant.
 
         For a claim every copy that is here is in use, whatever the clock said of the process that imported it.
         """
-        index = self._vault.index
-        numbers = {index(number.e164): number.e164 for lead in leads for number in lead.numbers}
+        numbers = {key: e164 for person in people for key, e164 in person.numbers.items()}
         known = {number: _Known() for number in numbers.values()}
-        copies = copies_in_use(connection, inf if is_claim else at)
+        # What was claimed is as it says; whoever asks later may know less of a lead than the store.
+        alone = {person.lead_id for person in people if is_claim and len(person.numbers) == 1}
         for chunk in _chunks(numbers):
-            self._know(connection, known, chunk, seller, at, copies)
-            if not is_claim:  # nobody claims a lead with a number that is blocked
+            self._know(connection, known, chunk, seller, at, alone, inf if is_claim else at)
+            if not is_claim:  # nobody calls a claimed lead with a number that is blocked
                 _know_blocked(connection, known, chunk, seller, at)
         foreign = _read_foreign(connection, known, numbers, seller, at)
-        return [_standing(lead, known, foreign, at) for lead in leads]
+        return [_standing(person, known, foreign, at) for person in people]
 
     def _know(
         self,
@@ -86,24 +92,42 @@ class Standings:
         numbers: Mapping[bytes, str],
         seller: str,
         at: float,
-        copies: Sequence[KeptCopy],
+        alone: Container[int],
+        copies_at: float,
     ) -> None:
-        """Add what there is of some numbers."""
+        """Add what there is of some numbers; leads that are `alone` with their one number share none."""
         where, values = connection.among("number_index", list(numbers))
-        # Asked together, before the answers to either are read: on a server the second costs no wait of its own.
+        # Asked together, before the answers to any are read: on a server the others cost no wait of their own.
         past = connection.execute(_PAST.format(numbers=where), (*values, at - PAST_S, at, seller))
-        sharing = _SHARING.format(numbers=connection.among("lead_numbers.number_index", list(numbers))[0])
-        holders = connection.execute(sharing, (*values, seller))
+        sharing = connection.execute(_SHARING.format(numbers=where), (*values, seller))
+        copies = in_use(connection, copies_at)
         for kept in consents_of(connection, seller, numbers, at):
             known[kept.consent.number].consents.append(kept.consent)
         for row in past:
             number = numbers[row[0]]
             known[number].past.append((row[1], _to_past(row, number, at)))
-        for number_index, lead_id, campaign, keys in holders:
-            each = tuple(keys[place : place + INDEX_BYTES] for place in range(0, len(keys), INDEX_BYTES))
-            known[numbers[number_index]].holders.append(_Holder(lead_id, campaign, each))
+        _add_holders(connection, known, [(numbers[key], lead_id) for key, lead_id in sharing if lead_id not in alone])
         for registry, number in listed(self._shelf, copies, numbers):
             known[number].listed.append((registry, number))
+
+
+def _add_holders(connection: Connection, known: Mapping[str, _Known], sharing: Sequence[tuple[str, int]]) -> None:
+    """Add the leads with several numbers among those that have a number."""
+    if not sharing:
+        return
+    where, values = connection.among("lead_id", sorted({lead_id for _, lead_id in sharing}))
+    holders = {
+        lead_id: _Holder(lead_id, campaign, number_keys(keys))
+        for lead_id, campaign, keys in connection.execute(_HOLDERS.format(leads=where), values)
+    }
+    for number, lead_id in sharing:
+        if lead_id in holders:
+            known[number].holders.append(holders[lead_id])
+
+
+def number_keys(column: bytes) -> tuple[bytes, ...]:
+    """Read the column `number_keys`: the keyed hashes of a lead's numbers, in their order."""
+    return tuple([column[place : place + INDEX_BYTES] for place in range(0, len(column), INDEX_BYTES)])
 
 
 def _know_blocked(
@@ -167,13 +191,13 @@ def _read_foreign(
 
 
 def _standing(
-    lead: Lead, known: Mapping[str, _Known], foreign: Mapping[int, Sequence[PastAttempt]], at: float
+    person: Person, known: Mapping[str, _Known], foreign: Mapping[int, Sequence[PastAttempt]], at: float
 ) -> Standing:
     """Put together what is known of a lead's numbers, and of the others of the same person."""
-    own = [known[number.e164] for number in lead.numbers]
+    own = [known[number] for number in person.numbers.values()]
     blocked = [each.blocked_at for each in own if each.blocked_at is not None]
     past = {attempt.call_id: attempt for each in own for _, attempt in each.past}
-    others = {holder.lead_id for each in own for holder in each.holders if holder.campaign != lead.campaign}
+    others = {holder.lead_id for each in own for holder in each.holders if holder.campaign != person.campaign}
     for attempt in (attempt for lead_id in sorted(others) for attempt in foreign.get(lead_id, ())):
         past.setdefault(attempt.call_id, replace(attempt, number=""))
     return Standing(

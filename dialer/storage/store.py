@@ -8,14 +8,13 @@ thread, so a writer thread can stand in front of it.
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import replace
 from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from dialer.domain.commands import BlockPerson, Command, PlaceCall
 from dialer.domain.events import CampaignLoaded, Event, LeadsClaimed
-from dialer.domain.lead import Lead, LeadState
+from dialer.domain.lead import Lead
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import DatabaseLost, StorageError
 from dialer.storage import ownership, retained, rows
@@ -32,6 +31,7 @@ from dialer.storage.ownership import Lease
 from dialer.storage.proofs import introduce, refuse_dropped
 from dialer.storage.reading import Records
 from dialer.storage.registries import KeptCopy, add_copy, drop_old
+from dialer.storage.standing import Person, number_keys
 from dialer.storage.vault import Vault
 from dialer.storage.writing import Gathered, add_open_leads, counter, register
 
@@ -50,7 +50,7 @@ _WAKE_PROMISED = """UPDATE leads SET place = 0 WHERE lead_id IN (SELECT lead_id 
 _CLAIM = f"""WITH first AS MATERIALIZED
     (SELECT lead_id FROM leads WHERE campaign = ? AND place = 0 ORDER BY order_key LIMIT ?{{skip_claimed}})
     UPDATE leads SET place = 2 WHERE lead_id IN (SELECT lead_id FROM first) RETURNING {_COLUMNS}"""
-_ORDER_KEY = rows.LEAD_COLUMNS.index("order_key")
+_ORDER_KEY, _NUMBERS, _KEYS = (rows.LEAD_COLUMNS.index(name) for name in ("order_key", "numbers", "number_keys"))
 # Not a lead on a call that nobody saw end, and none whose last call was a connect that waits for the agent's word.
 HELD_BACK = """AND lead_id NOT IN (SELECT lead_id FROM attempts WHERE released_at IS NULL)
     AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.lead_id = leads.lead_id AND bridged_at IS NOT NULL
@@ -92,6 +92,8 @@ class Store(Records):
         """Work for an engine from now on: each transaction holds its lease, or raises LeaseLost."""
         self.lease = lease
         self._kept_seq = 0  # it may have counted for another engine
+        with self.database.explained():
+            self._writer.limit_waits(ownership.ANSWER_S)
         with self._transaction() as connection:
             ownership.begin_counting(connection, lease.engine_id)
 
@@ -153,46 +155,57 @@ class Store(Records):
 
     def _claim(self, connection: Connection, campaign: str, count: int, now: float, ids: list[int]) -> LeadsClaimed:
         """Claim within a transaction; `ids` takes what is claimed."""
-        found = connection.execute("SELECT seller FROM campaigns WHERE name = ?", (campaign,)).fetchone()
-        if found is None:
-            return LeadsClaimed(campaign=campaign, leads=(), next_due_at=None, open_leads=0)
         how = {"skip_claimed": connection.skip_claimed}
+        # Asked together, before the first answer is read: on a server the others cost no wait of their own.
+        seller = connection.execute("SELECT seller FROM campaigns WHERE name = ?", (campaign,))
         for statement in (_WAKE_PROMISED, _WAKE):
             connection.execute(statement.format(**how), (campaign, now))
+        claimed = connection.execute(_CLAIM.format(**how), (campaign, count))
+        left = connection.execute(_LEFT, (campaign, campaign))
+        found = seller.fetchone()
+        if found is None:
+            return LeadsClaimed(campaign=campaign, leads=(), next_due_at=None, open_leads=0)
         leads: list[Lead] = []
-        while len(leads) < count:
-            asked = count - len(leads)
-            taken = connection.execute(_CLAIM.format(**how), (campaign, asked)).fetchall()
+        blocked, asked = 0, count
+        while asked:
+            taken = claimed.fetchall()
             ids += [row[0] for row in taken]
             taken.sort(key=itemgetter(_ORDER_KEY))
-            leads += self._take(connection, found[0], [self._to_lead(row) for row in taken], now)
-            if len(taken) < asked:
-                break
-        next_due_at, still_open = connection.execute(_LEFT, (campaign, campaign)).fetchone()
+            free = self._take(connection, campaign, found[0], taken, now)
+            leads += free
+            blocked += len(taken) - len(free)
+            asked = count - len(leads) if len(taken) == asked else 0
+            if asked:
+                claimed = connection.execute(_CLAIM.format(**how), (campaign, asked))
+        next_due_at, still_open = left.fetchone()
+        still_open -= blocked
         return LeadsClaimed(campaign=campaign, leads=tuple(leads), next_due_at=next_due_at, open_leads=still_open)
 
-    def _take(self, connection: Connection, seller: str, leads: list[Lead], now: float) -> list[Lead]:
+    def _take(
+        self, connection: Connection, campaign: str, seller: str, taken: list[rows.Row], now: float
+    ) -> list[Lead]:
         """Give claimed leads with their standings; finish those of them that have a blocked number."""
-        blocked = self._blocked(connection, seller, leads)
-        free = [lead for lead in leads if lead.lead_id not in blocked]
-        if blocked:
-            where, values = connection.among("lead_id", list(blocked))
-            connection.execute(f"UPDATE leads SET place = 3, reason = ? WHERE {where}", (DO_NOT_CALL, *values))
-            add_open_leads(connection, leads[0].campaign, -len(blocked))
-        standings = self._standings.of(connection, free, seller, now, is_claim=True)
-        return [
-            replace(lead, state=LeadState.CLAIMED, standing=standing)
-            for lead, standing in zip(free, standings, strict=True)
+        if not taken:
+            return []
+        opened = [rows.to_numbers(row[_NUMBERS], self.vault) for row in taken]
+        people = [
+            Person(row[0], campaign, dict(zip(number_keys(row[_KEYS]), [each.e164 for each in numbers], strict=True)))
+            for row, numbers in zip(taken, opened, strict=True)
         ]
-
-    def _blocked(self, connection: Connection, seller: str, leads: list[Lead]) -> dict[int, None]:
-        """Give the leads with a number that nobody of this seller may call."""
-        holders = {self.vault.index(number.e164): lead.lead_id for lead in leads for number in lead.numbers}
-        if not holders:
-            return {}
+        holders = {key: person.lead_id for person in people for key in person.numbers}
         where, values = connection.among("number_index", list(holders))
-        found = connection.execute(f"SELECT number_index FROM blocked WHERE seller = ? AND {where}", (seller, *values))
-        return {holders[index]: None for (index,) in found}
+        barred = connection.execute(f"SELECT number_index FROM blocked WHERE seller = ? AND {where}", (seller, *values))
+        standings = self._standings.of(connection, people, seller, now, is_claim=True)
+        blocked = {holders[index] for (index,) in barred}
+        if blocked:
+            where, values = connection.among("lead_id", sorted(blocked))
+            connection.execute(f"UPDATE leads SET place = 3, reason = ? WHERE {where}", (DO_NOT_CALL, *values))
+            add_open_leads(connection, campaign, -len(blocked))
+        return [
+            rows.to_lead(row, self.vault, opened=numbers, standing=standing)
+            for row, numbers, standing in zip(taken, opened, standings, strict=True)
+            if row[0] not in blocked
+        ]
 
     def release_claims(self) -> int:
         """Put claimed leads back among the pending ones, as after a restart; give their number.
