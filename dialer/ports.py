@@ -4,6 +4,7 @@ Adapters translate and report; they never decide. Their news reaches the engine 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from dialer.domain.commands import Command, DeskCommand, GatewayCommand
@@ -64,6 +65,20 @@ class Gateway(Protocol):
         `asked` are calls of an earlier run without an end, by id, with the instant of the order to dial: of these it
         names those whose order it is sure never to have got. News that `run` reports after the answer follows it.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayStanding:
+    """How a gateway stands: why it can be given no orders (None: it can), and since when (None: it was never there).
+
+    `lines` calls may be up over it, `calls` are, as far as is known.
+    """
+
+    name: str
+    lost: str | None
+    since_at: float | None
+    lines: int
+    calls: int
 
 
 class Audience(Protocol):

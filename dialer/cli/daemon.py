@@ -61,7 +61,7 @@ def asterisk_factory(settings: "Settings", path: Path) -> "GatewayFactory":
         gateway = make_asterisk(
             file, run.clock.now, log, lines=settings.lines, calls_per_second=settings.calls_per_second
         )
-        run.health.gateways = lambda: {file.name: None if gateway.is_up else "Asterisk cannot be reached"}
+        run.health.gateways = lambda: [gateway.standing(file.name)]
         return gateway, lambda policy: None
 
     return make
@@ -93,7 +93,7 @@ def remote_factory(settings: "Settings") -> "GatewayFactory":
             on_trip=run.metrics.answered,
         )
         run.audiences.append(gateway)
-        run.health.gateways = gateway.lost
+        run.health.gateways = gateway.standings
         return gateway, lambda policy: None
 
     return make
@@ -104,7 +104,7 @@ def loopback_factory(settings: "Settings") -> "GatewayFactory":
     from dialer.daemon.service import Run
     from dialer.domain.policy import CampaignPolicy
     from dialer.gateways.loopback import LoopbackGateway
-    from dialer.ports import Gateway
+    from dialer.ports import Gateway, GatewayStanding
     from dialer.simulator.scenario import DEFAULT_WORLD, load_world
     from dialer.simulator.world import World
 
@@ -121,7 +121,12 @@ def loopback_factory(settings: "Settings") -> "GatewayFactory":
             agents=loopback.agents,
             agent_groups=loopback.agent_groups or named,
         )
-        run.health.gateways = lambda: {"loopback": None}
+        since_at = run.clock.now()
+        run.health.gateways = lambda: [
+            GatewayStanding(
+                name="loopback", lost=None, since_at=since_at, lines=settings.lines, calls=len(world.living({}).calls)
+            )
+        ]
         return LoopbackGateway(world, run.clock), world.set_policy
 
     return make
@@ -278,6 +283,8 @@ def print_campaigns(answer: dict[str, Any]) -> None:
         console.print(f"blocked: {answer['blocked']}", highlight=False, markup=False, soft_wrap=True)
     if current["store_lag"] in STORE_LAGS:
         console.print(STORE_LAGS[current["store_lag"]])
+    for line in map(gateway_line, answer.get("gateways", ())):  # none of a daemon older than this command
+        console.print(line, soft_wrap=True)
     rows = [campaign_cells(campaign) for campaign in current["campaigns"]]
     if not rows:
         console.print("no campaign is loaded")
@@ -294,6 +301,18 @@ STORE_LAGS = {
     "stalled": "the store keeps orders waiting too long: no new calls, until it catches up",
 }
 STATUS_EXPENDABLE = ("mode", "open leads", "dials", "calls", "connects", "live answers", "agents")
+
+
+def gateway_line(gateway: dict[str, Any]) -> str:
+    """Say how one gateway stands; of the calls of one that is lost nobody knows what became."""
+    is_lost, since_at = gateway["lost"] is not None, gateway["since_at"]
+    since = "" if since_at is None else f" since {_instant(since_at)}"
+    if not is_lost:
+        return f"gateway {gateway['name']}: up{since}, {gateway['calls']} of {gateway['lines']} lines in use"
+    calls = f", {gateway['calls']} calls of unknown fate" if gateway["calls"] else ""
+    return (
+        f"gateway {gateway['name']}: {'never there' if since_at is None else 'lost'}{since}, {gateway['lost']}{calls}"
+    )
 
 
 def campaign_cells(campaign: dict[str, Any]) -> dict[str, str]:

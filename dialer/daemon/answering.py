@@ -3,6 +3,7 @@
 One rule governs this module: an answer is given when what was asked for is durable, and not at all while blocked.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from dialer.daemon.campaigns import Campaigns
 from dialer.daemon.clock import DaemonClock
 from dialer.daemon.control import CampaignRequest, ImportedRequest, KeysRequest, Request, StatusRequest
 from dialer.daemon.driver import Driver
+from dialer.daemon.health import Health
 from dialer.daemon.logs import Logger
 from dialer.daemon.people import People
 from dialer.domain.events import CampaignControlled, LeadsImported
@@ -23,7 +25,15 @@ class Answers:
     """Answers requests with the parts of the running daemon."""
 
     def __init__(
-        self, store: Store, driver: Driver, campaigns: Campaigns, people: People, clock: DaemonClock, log: Logger
+        self,
+        store: Store,
+        driver: Driver,
+        campaigns: Campaigns,
+        people: People,
+        clock: DaemonClock,
+        log: Logger,
+        *,
+        health: Health,
     ) -> None:
         self._store = store
         self._driver = driver
@@ -31,6 +41,7 @@ class Answers:
         self._people = people
         self._clock = clock
         self._log = log
+        self._health = health
 
     async def answer(self, request: Request, who: str) -> dict[str, Any]:
         """Carry out a request for a user and give the fields of the answer; raise DialerError to refuse."""
@@ -38,7 +49,13 @@ class Answers:
             case StatusRequest():
                 shown = shown_blocked(self._driver.status(), self._driver.blocked)
                 status = msgspec.to_builtins(shown)
-                return {"now": self._clock.now(), "status": status, "blocked": self._driver.blocked}
+                gateways = [asdict(each) for each in self._health.gateways()]
+                return {
+                    "now": self._clock.now(),
+                    "status": status,
+                    "gateways": gateways,
+                    "blocked": self._driver.blocked,
+                }
             case _ if self._driver.blocked is not None:
                 raise ControlError(f"nothing can be changed now: {self._driver.blocked}")
             case ImportedRequest(name=name):

@@ -5,10 +5,12 @@ is blocked, stands by, drains or has lost every gateway lives, and is not ready;
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from prometheus_client.core import GaugeMetricFamily, Metric
+
+from dialer.ports import GatewayStanding
 
 SILENCE_S = 30.0
 """After so long without a beat the daemon is not alive any more; as long as the unit's WatchdogSec."""
@@ -30,6 +32,9 @@ _NOT_READY = {
 }
 
 
+_BLOCKED = "blocked: the database takes nothing; make room, or see to its server: `dialer status` and the log say more"
+
+
 class Health:
     """What is known of this run's health. `monotonic` gives seconds of the wall."""
 
@@ -39,8 +44,8 @@ class Health:
         self.phase = Phase.STARTING
         self.blocked: Callable[[], str | None] = lambda: None
         """Says why nothing can be committed, or None."""
-        self.gateways: Callable[[], Mapping[str, str | None]] = dict
-        """Gives each gateway by name, and why it is lost (None: it is there)."""
+        self.gateways: Callable[[], Sequence[GatewayStanding]] = tuple
+        """Says how each gateway stands."""
 
     def beat(self) -> None:
         """Note that the engine made progress."""
@@ -52,14 +57,16 @@ class Health:
         return self._beat_at is None or self._monotonic() - self._beat_at <= SILENCE_S
 
     def reasons(self) -> list[str]:
-        """Say why the daemon is not ready; nothing when it is."""
+        """Say why the daemon is not ready; nothing when it is.
+
+        Whoever reaches the page may read it: which part it is and what to do, and no word of where the part lives.
+        """
         found = [] if self.phase not in _NOT_READY else [_NOT_READY[self.phase]]
-        blocked = self.blocked()
-        if blocked is not None:
-            found.append(f"blocked: {blocked}")
+        if self.blocked() is not None:
+            found.append(_BLOCKED)
         gateways = self.gateways()
-        if gateways and None not in gateways.values():
-            found.append("gateway lost: " + "; ".join(f"{name}: {why}" for name, why in gateways.items()))
+        if gateways and all(each.lost is not None for each in gateways):
+            found.append("gateway lost: " + "; ".join(f"{each.name}: {each.lost}" for each in gateways))
         if not self.is_live:
             found.append("stuck: the engine makes no progress")
         return found
@@ -72,8 +79,8 @@ class Health:
         yield state
         yield GaugeMetricFamily("dialer_ready", "1 when the daemon would dial.", value=float(not self.reasons()))
         up = GaugeMetricFamily("dialer_gateway_up", "1 while the gateway can be given orders.", labels=["gateway"])
-        for name, why in self.gateways().items():
-            up.add_metric([name], float(why is None))
+        for each in self.gateways():
+            up.add_metric([each.name], float(each.lost is None))
         yield up
         is_blocked = self.blocked() is not None
         yield GaugeMetricFamily(

@@ -241,7 +241,15 @@ class Service:
         listener = listen(self._settings.control_socket)
         threshold = Threshold(self._earlier, self._driver, self._log)
         neighbours = Neighbours(self._store, self._driver, self._campaigns, self._people)
-        answers = Answers(self._store, self._driver, self._campaigns, self._people, self._clock, self._log)
+        answers = Answers(
+            self._store,
+            self._driver,
+            self._campaigns,
+            self._people,
+            self._clock,
+            self._log,
+            health=self._health,
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 children = [

@@ -46,7 +46,7 @@ from dialer.gateways.ordering import Orders
 from dialer.gateways.remote import FATE_UNKNOWN, Question, Remote, merged
 from dialer.gateways.translating import event_of, wish_of
 from dialer.pacing.bucket import Bucket
-from dialer.ports import Clock, Sink
+from dialer.ports import Clock, GatewayStanding, Sink
 
 PLACE_S = 10.0
 BRIDGE_S = 8.0
@@ -198,10 +198,19 @@ class MqttGateway:
             ),
         )
 
-    def lost(self) -> dict[str, str | None]:
-        """Give each gateway by name, and why it can be given no orders now; None: it can."""
+    def standings(self) -> list[GatewayStanding]:
+        """Say how each gateway stands."""
         away = "its answer is awaited" if self._link.is_up else "the broker cannot be reached"
-        return {name: None if each.is_present else away for name, each in self.remotes.items()}
+        return [
+            GatewayStanding(
+                name=each.name,
+                lost=None if each.is_present else away,
+                since_at=each.present_at if each.is_present else each.lost_at,
+                lines=each.lines_max,
+                calls=len(each.calls),
+            )
+            for each in self.remotes.values()
+        ]
 
     def observe(self, commands: Sequence[Command]) -> None:
         """Show on the broker what an entry of the journal changed about agents."""
@@ -426,7 +435,7 @@ class MqttGateway:
                     )
         remote.settled_epoch = whole.epoch
         if not remote.is_present:
-            remote.is_present, remote.lost_at = True, None
+            remote.is_present, remote.lost_at, remote.present_at = True, None, self._clock.now()
             self._log.info(
                 "gateway present", gateway=remote.name, calls=len(whole.up), ahead_s=round(remote.ahead_s, 3)
             )

@@ -70,6 +70,7 @@ class Remote:
     is_present: bool = False
     answered_at: float | None = None  # the last ping
     lost_at: float | None = None  # None: it is there, or was not yet
+    present_at: float | None = None  # since when it is there, if it is
     ahead_s: float = 0.0
     round_trip_s: float | None = None
     calls: dict[int, float] = field(default_factory=dict)  # up there as far as is known, and when ordered

@@ -24,7 +24,7 @@ from dialer.gateways.asterisk.settings import AsteriskSettings
 from dialer.gateways.asterisk.settling import Settling
 from dialer.gateways.asterisk.switch import Switch
 from dialer.gateways.drops import Drops
-from dialer.ports import Sink
+from dialer.ports import GatewayStanding, Sink
 
 AGAIN_MIN_S = 0.1
 AGAIN_MAX_S = 2.0
@@ -73,6 +73,7 @@ class AsteriskGateway:
         self._held: list[Event] = []  # of calls that settling may adopt yet
         self._is_running = False
         self._since_at: float | None = None
+        self._changed_at: float | None = None  # since when Asterisk is there, or away
         self._stream: asyncio.Task[None] | None = None
         self._unreached: str | None = None  # why, as it was last said
         self._handlers = dict(
@@ -96,6 +97,16 @@ class AsteriskGateway:
     def is_up(self) -> bool:
         """Whether calls can be dialed."""
         return self._switch.up.is_set()
+
+    def standing(self, name: str) -> GatewayStanding:
+        """Say how things stand with Asterisk, under a gateway's name."""
+        return GatewayStanding(
+            name=name,
+            lost=None if self.is_up else "Asterisk cannot be reached",
+            since_at=self._changed_at,
+            lines=self._lines,
+            calls=len(self._switch.calls),
+        )
 
     # -------------------------------------------------------------------------------------------- port
     async def run(self, sink: Sink) -> None:
@@ -211,6 +222,7 @@ class AsteriskGateway:
     def _set_up(self, is_up: bool) -> None:
         if is_up == self.is_up:
             return
+        self._changed_at = self._switch.now()
         if is_up:
             self._unreached = None
             self._switch.up.set()

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from dialer.cli.daemon import STATUS_EXPENDABLE, Action, campaign_cells, campaign_lines, change_line, print_campaigns
+from dialer.cli.daemon import (
+    STATUS_EXPENDABLE,
+    Action,
+    campaign_cells,
+    campaign_lines,
+    change_line,
+    gateway_line,
+    print_campaigns,
+)
 from dialer.cli.tables import parts, table_of, without
 
 NOON = 1773144000.0  # 2026-03-10 12:00 UTC
@@ -182,3 +190,15 @@ def test_the_status_says_why_nothing_can_start(capsys: pytest.CaptureFixture[str
     status = {"lines_used": 3, "lines": 40, "campaigns": [campaign(state="blocked")], "store_lag": "none"}
     print_campaigns({"now": NOON, "status": status, "blocked": "database /x/dialer.db: the disk is full"})
     assert "blocked: database /x/dialer.db: the disk is full" in capsys.readouterr().out
+
+
+def test_a_gateway_is_told_with_since_when_it_is_there_or_lost() -> None:
+    """Its lines while it is there; why it is not, and how many calls nobody knows of, while it is lost."""
+    north = {"name": "north", "lost": None, "since_at": NOON, "lines": 60, "calls": 12}
+    assert gateway_line(north) == "gateway north: up since 2026-03-10 12:00:00, 12 of 60 lines in use"
+    lost = north | {"lost": "the broker cannot be reached", "calls": 3}
+    assert gateway_line(lost) == (
+        "gateway north: lost since 2026-03-10 12:00:00, the broker cannot be reached, 3 calls of unknown fate"
+    )
+    never = lost | {"since_at": None, "calls": 0}
+    assert gateway_line(never) == "gateway north: never there, the broker cannot be reached"

@@ -1,6 +1,7 @@
 """Alive means progress, ready means it would dial: each reason on its own."""
 
 from dialer.daemon.health import SILENCE_S, Health, Phase
+from dialer.ports import GatewayStanding
 
 
 class Wall:
@@ -11,6 +12,11 @@ class Wall:
     def __call__(self) -> float:
         """Give the instant."""
         return self.at
+
+
+def standing(name: str, lost: str | None) -> GatewayStanding:
+    """A gateway that is there, or lost."""
+    return GatewayStanding(name=name, lost=lost, since_at=1.0, lines=10, calls=3)
 
 
 def test_a_start_is_alive_and_not_ready() -> None:
@@ -47,13 +53,15 @@ def test_a_standby_and_a_drain_live_and_are_not_ready() -> None:
 
 
 def test_a_blocked_daemon_says_why() -> None:
-    """It lives, for it tries again; it is not ready."""
+    """It lives, for it tries again; it is not ready. Where its database is, the page does not tell."""
     health = Health()
     health.phase = Phase.RUNNING
     health.beat()
-    health.blocked = lambda: "the disk is full"
+    health.blocked = lambda: "the database postgresql://dialer@db.example:5432/dialer is lost"
     assert health.is_live
-    assert health.reasons() == ["blocked: the disk is full"]
+    (reason,) = health.reasons()
+    assert reason.startswith("blocked: the database takes nothing; make room")
+    assert "db.example" not in reason
 
 
 def test_one_gateway_is_enough_to_dial() -> None:
@@ -61,9 +69,9 @@ def test_one_gateway_is_enough_to_dial() -> None:
     health = Health()
     health.phase = Phase.RUNNING
     health.beat()
-    health.gateways = lambda: {"north": "no word for 5 s", "south": None}
+    health.gateways = lambda: [standing("north", "no word for 5 s"), standing("south", None)]
     assert health.reasons() == []
-    health.gateways = lambda: {"north": "no word for 5 s", "south": "left"}
+    health.gateways = lambda: [standing("north", "no word for 5 s"), standing("south", "left")]
     assert health.reasons() == ["gateway lost: north: no word for 5 s; south: left"]
     shown = {(sample.name, *sample.labels.values()): sample.value for f in health.collect() for sample in f.samples}
     assert shown["dialer_gateway_up", "north"] == shown["dialer_ready",] == 0.0
