@@ -35,6 +35,10 @@ config.toml: # made once, then yours
 install-systemd: setup ## As root: install the systemd units for this folder (DESTDIR=FOLDER, DRY_RUN=1)
 	@DESTDIR="$(DESTDIR)" DRY_RUN="$(DRY_RUN)" scripts/install-systemd.sh
 
+.PHONY: upgrade
+upgrade: setup ## As root: put this folder's dialer in the place of the one that systemd runs (DRY_RUN=1)
+	@DRY_RUN="$(DRY_RUN)" scripts/upgrade.sh
+
 .PHONY: test
 test: setup ## Run the whole test suite
 	@echo "test: pytest on 2 processes"

@@ -4,6 +4,7 @@
 #   install-systemd.sh        as root: install, make the user, let systemd read the units. Starts nothing.
 #   DESTDIR=FOLDER            install below a folder instead, as packagers do: no user is made, systemd is not asked
 #   DRY_RUN=1                 only say what would be done
+#   ONLY=UNIT                 put only this unit in place
 #
 # Units are replaced; a configuration, campaigns and credentials that are there stay as they are.
 set -euo pipefail
@@ -41,7 +42,7 @@ esac
 [ -n "$DEST$DRY" ] || [ "$(id -u)" = 0 ] || fail "needs root: sudo make install-systemd, or DESTDIR=FOLDER"
 [ -n "$DEST$DRY" ] || [ -d /run/systemd/system ] || fail "this machine does not run systemd: DESTDIR=FOLDER installs below a folder"
 
-for unit in dialer.service dialer-gateway@.service; do put 644 "deploy/$unit" "$UNITS/$unit"; done
+for unit in ${ONLY:-dialer.service dialer-gateway@.service dialer-upgrade.service}; do put 644 "deploy/$unit" "$UNITS/$unit"; done
 put 644 deploy/sysusers.conf /usr/local/lib/sysusers.d/dialer.conf
 [ -n "$DEST" ] || run systemd-sysusers dialer.conf
 folder 750 root:dialer /etc/dialer

@@ -32,13 +32,13 @@ def check_db(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None
     from dialer.config.settings import load_settings
     from dialer.errors import StorageError
 
-    found = _check_up(load_settings(config))
+    found = checkup_of(load_settings(config))
     if as_json:
         import msgspec
 
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        _print_checkup(found)
+        print_checkup(found)
     if found.faults:
         raise StorageError("\n".join(found.faults))
 
@@ -58,7 +58,7 @@ def upgrade_db(
     from dialer.errors import StorageError
 
     settings = load_settings(config)
-    found = _check_up(settings)
+    found = checkup_of(settings)
     if found.faults:
         raise StorageError("\n".join(found.faults))
     if not found.steps:
@@ -91,7 +91,7 @@ def backup_db(
 
     settings = load_settings(config)
     database = _file_of(settings, file)
-    made = back_up(database.path, database.folder / FOLDER, file.absolute(), _progress("copied"))
+    made = back_up(database.path, database.folder / FOLDER, file.absolute(), shown_progress("copied"))
     content = f"schema version {made.schema_version}, {made.registers} register files, {made.size / 1e6:,.1f} MB"
     print(f"{file}: whole: {content}")
     print(
@@ -124,7 +124,7 @@ def restore_db(
     with only_daemon(settings.state_dir):
         vault = _known_vault(settings)
         registers = database.parent / FOLDER
-        progress = _progress("restored")
+        progress = shown_progress("restored")
         found = restore(file, database, registers, vault, is_replacing=replace, progress=progress)
     print(f"{database}: restored as of {_instant(found.made_at)} UTC, schema version {found.schema_version}")
     if was_there:
@@ -133,7 +133,8 @@ def restore_db(
         print(f"There are no keys at {settings.keys_file}: put back the file that the backup was made with, then start")
 
 
-def _check_up(settings: "Settings") -> "Checkup":
+def checkup_of(settings: "Settings") -> "Checkup":
+    """Look at the database that the settings name."""
     from dialer.daemon.stores import database_of
     from dialer.storage.checkup import check_up
     from dialer.storage.keyring import open_vault
@@ -172,7 +173,7 @@ def _known_vault(settings: "Settings") -> "Vault | None":
     return open_vault(settings.keys_file, database_of(settings))
 
 
-def _progress(what: str) -> "Progress":
+def shown_progress(what: str) -> "Progress":
     """Say each tenth of a large database."""
     said = [0]
 
@@ -185,7 +186,8 @@ def _progress(what: str) -> "Progress":
     return say
 
 
-def _print_checkup(found: "Checkup") -> None:
+def print_checkup(found: "Checkup") -> None:
+    """Say what was found, and what an upgrade would do."""
     print(found.database)
     print(f"  schema version  {'unknown' if found.found is None else found.found}; this dialer's is {found.expected}")
     free = "" if found.free is None else f"; free on its disk: {found.free / 1e6:,.0f} MB"

@@ -30,6 +30,7 @@ from dialer.cli.registry import registry_app
 from dialer.cli.report import report_app
 from dialer.cli.rules import rules_app
 from dialer.cli.simulate import simulate
+from dialer.cli.upgrade import upgrade
 from dialer.cli.why import why
 from dialer.cli.why_not import why_not
 from dialer.errors import DialerError
@@ -144,6 +145,7 @@ app.command(rich_help_panel="Run")(status)
 app.add_typer(campaign_app, name="campaign", rich_help_panel="Run")
 app.add_typer(keys_app, name="keys", rich_help_panel="Run")
 app.add_typer(db_app, name="db", rich_help_panel="Run")
+app.command(rich_help_panel="Run")(upgrade)
 app.command(rich_help_panel="Run")(doctor)
 app.command(rich_help_panel="Look back")(why)
 app.command("why-not", rich_help_panel="Look back")(why_not)

@@ -10,7 +10,8 @@ import msgspec
 
 from dialer.daemon.campaigns import Campaigns
 from dialer.daemon.clock import DaemonClock
-from dialer.daemon.control import CampaignRequest, ImportedRequest, KeysRequest, Request, StatusRequest
+from dialer.daemon.control import CampaignRequest, EndRequest, ImportedRequest, KeysRequest, Request, StatusRequest
+from dialer.daemon.draining import Draining
 from dialer.daemon.driver import Driver
 from dialer.daemon.health import Health
 from dialer.daemon.logs import Logger
@@ -33,6 +34,7 @@ class Answers:
         clock: DaemonClock,
         log: Logger,
         *,
+        draining: Draining,
         health: Health,
     ) -> None:
         self._store = store
@@ -41,6 +43,7 @@ class Answers:
         self._people = people
         self._clock = clock
         self._log = log
+        self._draining = draining
         self._health = health
 
     async def answer(self, request: Request, who: str) -> dict[str, Any]:
@@ -49,13 +52,8 @@ class Answers:
             case StatusRequest():
                 shown = shown_blocked(self._driver.status(), self._driver.blocked)
                 status = msgspec.to_builtins(shown)
-                gateways = [asdict(each) for each in self._health.gateways()]
-                return {
-                    "now": self._clock.now(),
-                    "status": status,
-                    "gateways": gateways,
-                    "blocked": self._driver.blocked,
-                }
+                said = {"now": self._clock.now(), "phase": self._health.phase, "blocked": self._driver.blocked}
+                return said | {"status": status, "gateways": [asdict(each) for each in self._health.gateways()]}
             case _ if self._driver.blocked is not None:
                 raise ControlError(f"nothing can be changed now: {self._driver.blocked}")
             case ImportedRequest(name=name):
@@ -66,6 +64,10 @@ class Answers:
                 return {"campaign": name}
             case CampaignRequest(name=name, action=action, reason=reason):
                 return await self._control(name, action, reason, who)
+            case EndRequest(reason=reason):
+                self._log.info("end asked for", reason=reason, who=who)
+                await self._draining.ask(reason)
+                return {}
             case KeysRequest():
                 key_id = await self._driver.write(self._store.renew_keys)
                 self._log.info("keyring read", sealing_with=key_id, who=who)

@@ -87,6 +87,15 @@ class KeysRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     """The keyring changed: read it again, and seal with its newest key from now on."""
 
 
+class EndRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="end", tag_field="request"):
+    """Drain, and end; the reason is kept. A daemon that drains already goes on with it."""
+
+    reason: Reason
+
+    def __post_init__(self) -> None:
+        _check_reason(self.reason)
+
+
 Request = (
     StatusRequest
     | CampaignRequest
@@ -95,6 +104,7 @@ Request = (
     | StandingsRequest
     | RegistryRequest
     | KeysRequest
+    | EndRequest
 )
 Handler = Callable[[Request, str], Awaitable[dict[str, Any]]]
 """Carries out a request for a user and gives the fields of the answer; raises DialerError to refuse."""

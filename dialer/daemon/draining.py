@@ -5,15 +5,17 @@ One rule governs this module: no new calls, and live ones and wrap-ups end by th
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from dialer.daemon import systemd
 from dialer.daemon.driver import Driver
 from dialer.daemon.logs import Logger
 from dialer.domain.agent import AgentState
 from dialer.domain.events import AgentLoggedOut, DrainRequested
-from dialer.errors import DiskFull
+from dialer.errors import Undrained
 
 HANG_UP_WAIT_S = 5.0
+LOOK_S = 0.1
 
 
 class StopRequests:
@@ -29,6 +31,11 @@ class StopRequests:
         """Ask for the end: no new calls, live ones finish. Asked again: hang up at once."""
         self._reasons.append(reason)
         (self.hurrying if self._stopping.is_set() else self._stopping).set()
+
+    def ask(self, reason: str) -> None:
+        """Ask for the end, unless it was asked for before: nobody is hung up on for it."""
+        if not self.is_stopping:
+            self.add(reason)
 
     @property
     def is_stopping(self) -> bool:
@@ -50,6 +57,7 @@ class Draining:
         self._log = log
         self._timeout_s = timeout_s
         self._idle = asyncio.Event()
+        self._has_begun = asyncio.Event()
         self._is_over: Callable[[], bool] | None = None
 
     def look(self) -> None:
@@ -57,11 +65,32 @@ class Draining:
         if self._is_over is not None and self._is_over():
             self._idle.set()
 
+    async def ask(self, reason: str) -> None:
+        """Ask for the end, unless somebody has; return when the journal has the drain with its reason."""
+        self._stops.ask(reason)
+        await self._has_begun.wait()
+
     async def drain(self, reason: str) -> None:
-        """No new calls; live ones and wrap-ups finish within the time-out, then they are ended."""
+        """No new calls; live ones and wrap-ups finish within the time-out, then they are ended.
+
+        Raises Undrained when nothing can be committed and it is not worth while to wait any longer.
+        """
         systemd.notify("STOPPING=1", "STATUS=draining: no new calls, live ones finish")
         self._log.info("draining", reason=reason, live_calls=self._driver.live_calls())
-        await self._settle_in_time(DrainRequested(reason=reason))
+        work = asyncio.ensure_future(self._drain(reason))
+        impatient = asyncio.ensure_future(self._patience_is_over())
+        try:
+            await asyncio.wait([work, impatient], return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise self._undrained(impatient.result())
+            await work
+        finally:
+            work.cancel()
+            impatient.cancel()
+
+    async def _drain(self, reason: str) -> None:
+        await self._driver.settle(DrainRequested(reason=reason))
+        self._has_begun.set()
         if not await self._has_ended(self._timeout_s, self._is_at_rest, can_hurry=True):
             hung_up = self._driver.order_hang_ups(f"the daemon ends: {reason}")
             why = "asked again" if self._stops.hurrying.is_set() else "drain_timeout_s is over"
@@ -73,19 +102,21 @@ class Draining:
         await self._send_agents_home()
         await self._driver.pulse()  # the last entries are durable, and told
 
-    async def _settle_in_time(self, event: DrainRequested) -> None:
-        """Let the drain begin; raise DiskFull when there is no room for it within the time-out, or in a hurry."""
-        settled = asyncio.ensure_future(self._driver.settle(event))
-        hurrying = asyncio.ensure_future(self._stops.hurrying.wait())
-        while not settled.done():
-            await asyncio.wait([settled, hurrying], timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            if not settled.done() and self._driver.blocked is not None:
-                hurrying.cancel()
-                raise DiskFull(self._driver.blocked)
-            if hurrying.done():
-                break
-        hurrying.cancel()
-        await settled
+    async def _patience_is_over(self) -> str:
+        """Wait for as long as it is worth while: not in a hurry, nor after the time-out, for what can commit nothing."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stops.hurrying.wait(), self._timeout_s)
+        why = "asked again" if self._stops.hurrying.is_set() else "drain_timeout_s is over"
+        while self._driver.blocked is None:
+            await asyncio.sleep(LOOK_S)
+        return why
+
+    def _undrained(self, why: str) -> Undrained:
+        """Say that it ends like this, and what becomes of the rest."""
+        blocked, calls = self._driver.blocked, self._driver.live_calls()
+        hint = "the next start takes them over; until then their gateway has them"
+        self._log.error("stopped undrained", reason=why, blocked=blocked, live_calls=calls, hint=hint)
+        return Undrained(f"ended before it had drained, with {calls} calls up ({why}): {blocked}")
 
     async def _send_agents_home(self) -> None:
         """Log everybody out, so that what they did is recorded; a wrap-up without a word ends its lead."""

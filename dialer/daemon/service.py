@@ -19,6 +19,7 @@ from dialer.config.settings import Settings
 from dialer.daemon import systemd
 from dialer.daemon.answering import Answers
 from dialer.daemon.audiences import show_regularly
+from dialer.daemon.bookmark import Bookmark
 from dialer.daemon.campaigns import Adopt, Campaigns, load_policies
 from dialer.daemon.clock import DaemonClock, make_clock
 from dialer.daemon.control import listen, serve
@@ -41,7 +42,7 @@ from dialer.daemon.registries import watch_ages
 from dialer.daemon.retention import erase_daily
 from dialer.daemon.standby import owning
 from dialer.daemon.steps import Steps
-from dialer.daemon.stores import open_store
+from dialer.daemon.stores import database_of, open_store
 from dialer.daemon.supervision import child, first_crash, routed
 from dialer.domain.events import LawLoaded
 from dialer.domain.policy import CampaignPolicy
@@ -101,11 +102,14 @@ class Service:
     async def run(self) -> None:
         """Run until asked to stop and drained. Raises DialerError when it cannot start or a part of it fails."""
         with only_daemon(self._settings.state_dir):
+            self._bookmark = Bookmark(self._settings.state_dir, database_of(self._settings), self._settings.engine)
+            self._bookmark.look_for_file()
             async with served(self._settings.listen, self._health, self._metrics):
                 store = open_store(self._settings)
                 try:
                     await self._own_and_run(store)
                 finally:
+                    self._bookmark.close()
                     store.close()
 
     def stop(self, reason: str) -> None:
@@ -163,6 +167,7 @@ class Service:
 
     async def _run(self, store: Store) -> None:
         self._store = store
+        self._bookmark.compare(store)
         self._clock = make_clock(self._settings, store)
         self._started_at = self._clock.now()
         self._log = make_logger(self._settings.log_level, self._settings.log_format, self._clock, stream=self._log_to)
@@ -223,7 +228,13 @@ class Service:
             gateway,
             self._clock,
             next_seq=store.next_seq(),
-            observers=(Steps(self._log), self._narrator, self._metrics.observer(self._clock), self._watch),
+            observers=(
+                Steps(self._log),
+                self._narrator,
+                self._metrics.observer(self._clock),
+                self._watch,
+                self._bookmark.hear,
+            ),
             on_blocked=self._tell_blocked,
             may_send=self._ownership.may_send,
         )
@@ -248,6 +259,7 @@ class Service:
             self._people,
             self._clock,
             self._log,
+            draining=self._draining,
             health=self._health,
         )
         try:

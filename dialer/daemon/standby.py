@@ -12,7 +12,7 @@ from typing import Any
 
 from dialer.config.settings import Settings
 from dialer.daemon import systemd
-from dialer.daemon.control import KeysRequest, RefusedRequest, Request, StatusRequest, listen, serve
+from dialer.daemon.control import EndRequest, KeysRequest, RefusedRequest, Request, StatusRequest, listen, serve
 from dialer.daemon.draining import StopRequests
 from dialer.daemon.health import Health, Phase
 from dialer.daemon.heartbeat import beat_every_s, tell_progress
@@ -74,7 +74,7 @@ async def _lease(
     try:
         await first(ownership.owned, stopped, seen)
         if not ownership.owned.done() and not stopped.done():
-            standing_by = asyncio.ensure_future(_stand_by(ownership, settings, store, health, log))
+            standing_by = asyncio.ensure_future(_stand_by(ownership, settings, store, stops, health, log))
             await first(ownership.owned, stopped, standing_by)
             if standing_by.done():
                 await standing_by
@@ -93,7 +93,9 @@ async def _lease(
             await asyncio.wait([standing_by])
 
 
-async def _stand_by(ownership: LeasedOwnership, settings: Settings, store: Store, health: Health, log: Logger) -> None:
+async def _stand_by(
+    ownership: LeasedOwnership, settings: Settings, store: Store, stops: StopRequests, health: Health, log: Logger
+) -> None:
     """Say that this daemon stands by, to whoever asks, until cancelled."""
     assert ownership.other is not None
     engine, since = ownership.other, time.monotonic()
@@ -106,6 +108,9 @@ async def _stand_by(ownership: LeasedOwnership, settings: Settings, store: Store
                 return {"now": time.time(), "standby": {"engine": other.name, "holder": other.holder, "for_s": for_s}}
             case KeysRequest():
                 return {"key": store.renew_keys()}
+            case EndRequest(reason=reason):
+                stops.ask(reason)
+                return {}
             case RefusedRequest():
                 return {"numbers": refuse_without_daemon(store, request, who, time.time())}
             case _:

@@ -68,7 +68,7 @@ def back_up(database: Path, registers: Path, target: Path, progress: Progress = 
         raise StorageError(f"database {database}: there is none yet, so there is nothing to copy")
     if os.path.lexists(target):
         raise StorageError(f"backup {target}: it is there already and stays as it is: name another file")
-    with explained(database), closing(read_only(database)) as source, _beside(target, "backup") as part:
+    with explained(database), closing(read_only(database)) as source, beside(target, "backup") as part:
         version = found_version(source, str(database))
         if version > SCHEMA_VERSION:
             raise StorageError(
@@ -84,7 +84,7 @@ def back_up(database: Path, registers: Path, target: Path, progress: Progress = 
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
             _add_files(copy, files, version)
         found = read_backup(part)
-        _sync(part)
+        sync(part)
         part.replace(target)
     return found
 
@@ -162,7 +162,7 @@ def restore(
         raise StorageError(f"database {database}: there is one already: --replace puts the backup in its place")
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     require_room(database.parent, 2 * found.size, "the restored database")
-    with closing(read_only(file)) as source, _beside(database, "database") as part:
+    with closing(read_only(file)) as source, beside(database, "database") as part:
         with explained(file):
             if vault is not None and source.has_table("keys"):
                 check_keys(source, vault, str(file))
@@ -175,10 +175,10 @@ def restore(
             for table in ("backup", "backup_files", "backup_digests"):
                 copy.execute(f"DROP TABLE {table}")
             copy.execute("VACUUM")
-        _sync(part)
+        sync(part)
         _move_away(database)
         part.replace(database)
-        _sync(database.parent)
+        sync(database.parent)
     return found
 
 
@@ -198,13 +198,13 @@ def _bring_registers(source: sqlite3.Connection, folder: Path) -> list[tuple[str
                 moved.append((path.name, name))
             if path.exists() and _file_digest(path) == digest:
                 continue
-            with _beside(path, "register") as part:
+            with beside(path, "register") as part:
                 with part.open("wb") as out:
                     for (data,) in source.execute(_PARTS, (name,)):
                         out.write(data)
-                _sync(part)
+                sync(part)
                 part.replace(path)
-            _sync(folder)
+            sync(folder)
     except OSError as error:
         raise StorageError(f"registers {folder}: they cannot be written ({error.strerror})") from error
     return moved
@@ -274,7 +274,7 @@ def _size(connection: sqlite3.Connection) -> int:
 
 
 @contextmanager
-def _beside(target: Path, what: str) -> Iterator[Path]:
+def beside(target: Path, what: str) -> Iterator[Path]:
     """Give an empty file beside a place, for its owner alone; it is gone afterwards, unless it was moved."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -288,7 +288,8 @@ def _beside(target: Path, what: str) -> Iterator[Path]:
             part.with_name(f"{part.name}{ending}").unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring what was written to a file, or to a folder's list of files, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

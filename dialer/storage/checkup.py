@@ -26,6 +26,9 @@ REWRITTEN = 3
 SMALL = 64 << 20
 """The room in bytes that any other step takes."""
 _UNSAFE = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'"
+# Each daemon has one connection of this name, whether it dials or stands by.
+_CONNECTED = """SELECT CAST(client_addr AS text), backend_start AT TIME ZONE 'UTC' FROM pg_stat_activity
+    WHERE application_name = 'dialer lease' AND datname = current_database() ORDER BY backend_start"""
 _COUNTED = ("leads", "attempts", "journal")
 
 
@@ -60,6 +63,17 @@ def check_up(database: Database, open_vault: Callable[[], Vault]) -> Checkup:
         except StorageError as error:
             result.faults.append(str(error))
     return result
+
+
+def daemons_on(database: Database) -> list[str]:
+    """Name the daemons that are connected to a server's database, those that stand by, too; none are on a file."""
+    if not isinstance(database, PostgresDatabase):
+        return []
+    with database.explained(), closing(database.open_any()) as connection:
+        return [
+            f"a daemon at {address or 'this machine'}, connected since {since:%Y-%m-%d %H:%M:%S} UTC"
+            for address, since in connection.execute(_CONNECTED).fetchall()
+        ]
 
 
 def _opened(database: Database, result: Checkup) -> Connection:

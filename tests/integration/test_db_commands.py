@@ -363,7 +363,7 @@ def test_a_backup_needs_a_new_name_and_a_place(config: Path, tmp_path: Path) -> 
 
 # -------------------------------------------------------------------------------- drain, upgrade, resume
 def test_drain_upgrade_resume(tmp_path: Path) -> None:
-    """The sequence of docs/operations.md, on a database of version 1: the daemon dials before and after it."""
+    """The steps one by one, on a database of version 1: the daemon dials before and after them."""
     config = prepare(tmp_path)
     old(config)
     change(database(config), "UPDATE meta SET value = 7 WHERE key = 'next_call_id'")

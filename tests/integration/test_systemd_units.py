@@ -14,6 +14,7 @@ from tests.integration.daemon_process import dialer, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = {"dialer.service": "dialer.service", "dialer-gateway@.service": "dialer-gateway@north.service"}
+ALL = UNITS | {"dialer-upgrade.service": "dialer-upgrade.service"}
 FOLDER = "usr/local/lib/systemd/system"
 
 
@@ -41,7 +42,7 @@ def settings_of(unit: str) -> dict[str, list[str]]:
     return settings
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", ALL)
 def test_a_unit_is_hardened(unit: str) -> None:
     """systemd's own exposure of the unit is 2.0 or better."""
     result = systemd_analyze("security", "--offline=yes", "--threshold=20", ROOT / "deploy" / unit)
@@ -58,14 +59,14 @@ def test_units_are_installed_for_this_folder(tmp_path: Path) -> None:
     """
     done = install(DESTDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
-    units = [tmp_path / FOLDER / name for name in UNITS]
+    units = [tmp_path / FOLDER / name for name in ALL]
     assert all(f"ExecStart={ROOT}/.venv/bin/dialer " in unit.read_text(encoding="utf-8") for unit in units)
     config = tmp_path / "etc" / "dialer" / "config.toml"
     assert config.stat().st_mode & 0o777 == 0o640
     config.write_text("# mine\n", encoding="utf-8")
     assert install(DESTDIR=str(tmp_path)).returncode == 0
     assert config.read_text(encoding="utf-8") == "# mine\n"
-    verified = systemd_analyze("verify", *(tmp_path / FOLDER / name for name in UNITS.values()))
+    verified = systemd_analyze("verify", *(tmp_path / FOLDER / name for name in ALL.values()))
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
@@ -77,6 +78,19 @@ def test_a_dry_run_only_talks(tmp_path: Path) -> None:
     assert f"install -d -m 700 {tmp_path}/var/lib/dialer" in done.stdout
     assert list(tmp_path.iterdir()) == []
     assert "would run: systemctl daemon-reload" in install(DRY_RUN="1").stdout
+
+
+def test_an_upgrade_puts_only_its_own_unit_in_place_before_its_checks() -> None:
+    """The daemon's own unit is replaced by the upgrade's second step, when the database is upgraded."""
+    env = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = ["make", "upgrade", "DRY_RUN=1"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "would run: systemctl start dialer-upgrade.service" in done.stdout
+    written = re.findall(rf"would write /{FOLDER}/(\S+)", done.stderr)
+    assert written == ["dialer-upgrade.service"]
+    steps = settings_of("dialer-upgrade.service")["ExecStart"]
+    assert steps.index("+/opt/dialer/scripts/install-systemd.sh") == 1
 
 
 def test_the_shipped_configuration_fits_the_units_folders() -> None:
