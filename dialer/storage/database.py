@@ -46,6 +46,9 @@ class Connection(Protocol):
     def hold(self, name: str) -> None:
         """Keep every other transaction that holds the same name waiting until this one ends."""
 
+    def limit_waits(self, seconds: float) -> None:
+        """Take the connection for lost when an answer takes longer than that, where a server could freeze."""
+
     def tell(self, words: str) -> None:
         """Announce something to whoever listens, when the transaction ends."""
 

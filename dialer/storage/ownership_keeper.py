@@ -19,7 +19,7 @@ from psycopg import errors as pg
 
 from dialer.errors import DatabaseLost
 from dialer.storage.ownership import LEASE_S, MARK, NOW, RELEASED, Engine, Lease
-from dialer.storage.postgres_connection import CHANNEL
+from dialer.storage.postgres_connection import CHANNEL, Raw
 
 RENEW_S = 1.0
 TRY_S = 0.5
@@ -130,13 +130,15 @@ class Keeper(threading.Thread):
             self._renewed.set()
 
     def _connect(self) -> "psycopg.Connection[Any]":
-        return psycopg.connect(
+        connection = Raw.connect(
             self._address,
             autocommit=True,
             connect_timeout=2,
             tcp_user_timeout=int(LEASE_S * 1000),
             application_name="dialer lease",
         )
+        connection.answer_s = LEASE_S
+        return connection
 
     def _work(self, connection: "psycopg.Connection[Any]") -> None:
         connection.execute(f"LISTEN {CHANNEL}")

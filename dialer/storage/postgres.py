@@ -150,7 +150,7 @@ class PostgresDatabase:
     # ------------------------------------------------------------------------------------ connecting
     def _connect(self) -> Raw:
         ways = _WAYS | conninfo.conninfo_to_dict(self.address)
-        raw: Raw = adapted(psycopg.connect(autocommit=True, **ways))
+        raw: Raw = adapted(Raw.connect(autocommit=True, **ways))
         raw.execute(_SETTINGS.encode())
         return raw
 

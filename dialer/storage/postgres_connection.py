@@ -6,15 +6,17 @@ a transaction had done is undone then; whether a COMMIT without an answer was ca
 
 import logging
 import select
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import pq
+from psycopg.abc import PQGen
 from psycopg.types.numeric import NumericBinaryLoader
 
 CHANNEL = "dialer"
@@ -25,9 +27,38 @@ FETCH = 2_000
 # It warns of a pipe that broke, which leaves as an error, too.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
-Raw = psycopg.Connection[Any]
+_T = TypeVar("_T")
+
+
+class Raw(psycopg.Connection[Any]):
+    """psycopg's connection, which a server that is frozen does not keep waiting for longer than `answer_s`.
+
+    Such a server's machine still answers for it, so neither keepalives nor time-outs of TCP notice.
+    """
+
+    answer_s: float | None = None
+
+    def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
+        """Wait for an answer; end the connection when none comes in time."""
+        limit_s = self.answer_s if timeout is None else None
+        if limit_s is None:
+            return super().wait(gen, interval, timeout)
+        until = time.monotonic() + limit_s
+        try:
+            return super().wait(gen, interval, limit_s)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is not None or time.monotonic() < until:
+                raise
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"the server has not answered for {limit_s:g} s") from None
+
+
 _KINDS = """SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
     WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped"""
+# What a connection that was lost had sent is carried out, or undone, before anything is tried again.
+_END_OTHER = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE pid = %s AND backend_start = %s"""
+_OWN = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 _MADE: dict[str, Callable[[Any], Any]] = {
     "bigint": int,
     "double precision": float,
@@ -66,10 +97,19 @@ class PostgresConnection:
         self._is_in_block = self._is_piped = False
         self._streams = 0  # ever begun
         self._left: deque[str] = deque()  # streams of no transaction that their reader left before the end
+        self._answer_s: float | None = None
+        self._known_as: Any = None  # the server's process for this connection, where waits are limited
 
     def hold(self, name: str) -> None:
         """Keep every other transaction that holds the same name waiting until this one ends."""
         self.execute("SELECT pg_advisory_xact_lock(?)", (lock_number(name),))
+
+    def limit_waits(self, seconds: float) -> None:
+        """Wait for no answer longer than that: the connection is lost then, and what it had sent is ended first."""
+        raw = self._alive()
+        if self._answer_s is None:
+            self._known_as = raw.execute(_OWN).fetchone()
+        raw.answer_s = self._answer_s = seconds
 
     def tell(self, words: str) -> None:
         """Announce something to whoever listens, when the transaction ends."""
@@ -194,7 +234,9 @@ class PostgresConnection:
                     raise psycopg.errors.InFailedSqlTransaction("a statement of the transaction failed before")
                 self._cursor().execute(b"COMMIT", prepare=False)
         except BaseException:
-            if not raw.closed and raw.info.transaction_status is not pq.TransactionStatus.IDLE:
+            if is_piped:
+                raw.close()  # what was sent behind an error was not prepared, though psycopg takes it to be
+            elif not raw.closed and raw.info.transaction_status is not pq.TransactionStatus.IDLE:
                 _roll_back(raw)
             raise
         finally:
@@ -206,9 +248,24 @@ class PostgresConnection:
     def _alive(self) -> Raw:
         if not self._is_in_block and _is_gone(self._raw):
             self._raw.close()
-            self._raw = self._connect()
+            self._raw = self._connected_again()
             self._left = deque()
         return self._raw
+
+    def _connected_again(self) -> Raw:
+        raw = self._connect()
+        if self._answer_s is None:
+            return raw
+        raw.answer_s = self._answer_s
+        try:
+            ended = raw.execute(_END_OTHER, self._known_as).fetchone()
+            if ended is not None and not ended[0]:
+                raise psycopg.OperationalError("what was sent over a connection that was lost is still carried out")
+            self._known_as = raw.execute(_OWN).fetchone()
+        except BaseException:
+            raw.close()
+            raise
+        return raw
 
 
 class Stream:

@@ -19,6 +19,7 @@ from dialer.engine.hopper import order_key
 from dialer.errors import DatabaseLost, DatabaseUnfit, DiskFull, KeysError, StorageError
 from dialer.storage import store as store_module
 from dialer.storage.checkup import check_up
+from dialer.storage.database import Connection
 from dialer.storage.importing import LeadImport
 from dialer.storage.imports import ListCounts
 from dialer.storage.postgres import PostgresDatabase
@@ -285,12 +286,57 @@ def test_a_statement_that_nobody_waits_for_may_fail(database: PostgresDatabase, 
     assert store.counts("spring").loaded == 50
 
 
+def test_a_table_that_somebody_locks_only_keeps_others_waiting(database: PostgresDatabase, store: Store) -> None:
+    """However often a statement was run before it was refused, it is run when the transaction is tried again."""
+
+    def look(connection: Connection) -> object:
+        with database.explained(), database.quick_transaction(connection):
+            return connection.execute("SELECT count(*) FROM leads WHERE campaign = ?", ("spring",)).fetchone()
+
+    for times in range(8):  # one of them is that at which the server is to keep the statement
+        with by_hand(database) as other, by_hand(database) as connection:
+            connection.execute("SET lock_timeout = '10ms'")
+            for _ in range(times):
+                look(connection)
+            with database.transaction(other):
+                other.execute("LOCK TABLE leads")
+                with pytest.raises(DatabaseLost, match="lock timeout"):
+                    look(connection)
+            assert look(connection) == (50,)
+
+
 def test_a_stopped_process_keeps_nobody_waiting_for_ever(database: PostgresDatabase, store: Store) -> None:
     """Within a transaction the server has patience for seconds only; so has who waits for a lock."""
     with by_hand(database) as connection:
         settings = dict(connection.execute("SELECT name, setting FROM pg_settings WHERE name LIKE '%timeout'"))
     assert settings["idle_in_transaction_session_timeout"] == "10000"
     assert settings["lock_timeout"] == "10000"
+
+
+@pytest.mark.parametrize("is_piped", [True, False], ids=["piped", "step by step"])
+def test_what_a_frozen_server_had_in_hand_is_over_before_it_is_tried_again(
+    own_postgres: PostgresServer, tmp_path: Path, is_piped: bool
+) -> None:
+    """Nobody waits for ever; a transaction that was on its way is kept or undone for good by the next statement."""
+    database = PostgresDatabase(own_postgres.new_database(), tmp_path)
+    with by_hand(database) as other, by_hand(database) as connection:
+        assert isinstance(connection, PostgresConnection)
+        other.execute("CREATE TABLE kept (value int)")
+        before = 0
+        for _ in range(5):
+            connection.limit_waits(0.3)
+            with (
+                own_postgres.frozen(),
+                pytest.raises(DatabaseLost, match=r"has not answered for 0\.3 s"),
+                database.explained(),
+                connection.block("BEGIN", is_piped=is_piped),
+            ):
+                connection.execute("INSERT INTO kept VALUES (1)")
+            connection.limit_waits(30.0)
+            (seen,) = connection.execute("SELECT count(*) FROM kept").fetchone()
+            assert seen - before in ((0, 1) if is_piped else (0,))
+            assert other.execute("SELECT count(*) FROM kept").fetchone() == (seen,)
+            before = seen
 
 
 # ------------------------------------------------------------------------------------------ reading

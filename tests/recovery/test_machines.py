@@ -255,6 +255,34 @@ def test_a_killed_database_blocks_and_its_return_resumes(own_postgres: PostgresS
     check_shared(config, {})
 
 
+def test_a_frozen_database_blocks_and_its_thaw_resumes(own_postgres: PostgresServer, tmp_path: Path) -> None:
+    """A server whose machine still answers for it: the owner says that it does not, and feeds the watchdog meanwhile.
+
+    Thawed, the owner goes on within seconds, before the standby can take over, and what it had sent counts once.
+    """
+    address = own_postgres.new_database()
+    config = machine(tmp_path / "one", address)
+    with running(config) as daemon, started(machine(tmp_path / "two", address)) as standby:
+        standby.wait_log("standing by")
+        daemon.wait_log("attempt")
+        with own_postgres.frozen():
+            assert "has not answered for 3 s" in str(daemon.wait_log("lease cannot be renewed")["reason"])
+            assert "has not answered for 12 s" in str(daemon.wait_log("blocked: nothing is dialed")["reason"])
+            told = json.loads(dialer("status", "--json", "--config", config).stdout)
+            assert "has not answered" in told["blocked"]
+        thawed = time.monotonic()
+        daemon.wait_log("unblocked: dialing goes on")
+        assert time.monotonic() - thawed < 10.0
+        for _ in range(5):
+            daemon.wait_log("attempt")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait_end() == 0
+        standby.wait_log("ready")
+        standby.signal(signal.SIGTERM)
+        assert standby.wait_end() == 0
+    check_shared(config, {})
+
+
 def in_hand(connection: psycopg.Connection[tuple[int, ...]], daemon: Daemon, config: Path) -> int:
     """Pause a daemon's campaign at an instant at which it has claimed a lead that it has not called, and give that."""
     claimed = """SELECT lead_id FROM leads WHERE campaign = 'poll' AND place = 2
