@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable
 from dialer.domain.commands import (
     BlockPerson,
     BridgeCall,
+    HandOverCall,
     HangUp,
     OfferPreview,
     PlaceCall,
     PlayMessage,
     RecordAttempt,
+    SeatAgent,
+    UnseatAgent,
 )
 from dialer.domain.events import CallFailed, EarlierRunFound
 from dialer.domain.living import LivingState
@@ -80,7 +83,9 @@ class Outgoing:
                             kept.append(CallFailed(call_id=call_id, outcome=Outcome.CANCELLED, cause=why))
                     case HangUp(call_id=call_id) if call_id in self._never_left:
                         pass
-                    case BridgeCall() | PlayMessage() | HangUp() | OfferPreview():
+                    case BridgeCall() | PlayMessage() | HangUp() | HandOverCall():
+                        self._gateway.send(command)
+                    case SeatAgent() | UnseatAgent() | OfferPreview():
                         self._gateway.send(command)
                     case RecordAttempt(attempt=attempt) if attempt.released_at is not None:
                         self._calls.pop(attempt.call_id, None)

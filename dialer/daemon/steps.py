@@ -7,7 +7,15 @@ so that one search finds all that became of a call, here, at its gateway and on 
 from typing import Any
 
 from dialer.daemon.logs import Logger
-from dialer.domain.commands import BridgeCall, Command, HangUp, PlaceCall, PlayMessage, RecordAttempt
+from dialer.domain.commands import (
+    BridgeCall,
+    Command,
+    HandOverCall,
+    HangUp,
+    PlaceCall,
+    PlayMessage,
+    RecordAttempt,
+)
 from dialer.domain.events import (
     BridgeFailed,
     CallAnswered,
@@ -19,6 +27,7 @@ from dialer.domain.events import (
     CallRinging,
     EarlierRunFound,
     Event,
+    MessageBegan,
 )
 from dialer.gateways.contract import trace_of
 from dialer.storage.codec import Entry
@@ -73,6 +82,8 @@ def _order(command: Command) -> Step | None:
             return call_id, "bridge", {"agent_id": agent_id}
         case PlayMessage(call_id=call_id):
             return call_id, "message", {}
+        case HandOverCall(call_id=call_id):
+            return call_id, "hand over", {}
         case HangUp(call_id=call_id, reason=reason):
             return call_id, "hang up", {"reason": reason}
         case _:
@@ -97,5 +108,7 @@ def _news(event: Event) -> Step | None:
             return call_id, "bridged", {"agent_id": agent_id}
         case BridgeFailed(agent_id=agent_id, cause=cause):
             return call_id, "bridge failed", {"agent_id": agent_id, "cause": cause}
+        case MessageBegan():
+            return call_id, "message began", {}
         case CallReleased(by=by, cause=cause):
             return call_id, "released", {"by": by, "cause": cause}

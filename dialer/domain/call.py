@@ -28,7 +28,7 @@ class CallState(StrEnum):
 
 
 class CallInput(StrEnum):
-    """What moves a call. The first eight are news from the switch, the others the engine's own decisions."""
+    """What moves a call. The first nine are news from the switch, the others the engine's own decisions."""
 
     RINGING = "ringing"
     ANSWERED = "answered"
@@ -37,6 +37,7 @@ class CallInput(StrEnum):
     FAILED = "failed"
     BRIDGED = "bridged"
     BRIDGE_FAILED = "bridge_failed"
+    MESSAGE_BEGAN = "message_began"
     RELEASED = "released"
     MATCHED = "matched"  # an agent was found
     GIVEN_UP = "given_up"  # the threshold passed without an agent, and a message is to be played
@@ -44,7 +45,7 @@ class CallInput(StrEnum):
     SILENCE = "silence"  # the switch said nothing for too long
 
 
-NEWS = tuple(list(CallInput)[:8])
+NEWS = tuple(list(CallInput)[:9])
 """What the switch may say in any state."""
 
 _S, _I = CallState, CallInput
@@ -57,6 +58,7 @@ TABLE: dict[tuple[CallState, CallInput], CallState] = {
     (_S.PLACED, _I.FAILED): _S.OVER,
     (_S.PLACED, _I.BRIDGED): _S.PLACED,  # never ordered: ignored
     (_S.PLACED, _I.BRIDGE_FAILED): _S.PLACED,  # never ordered: ignored
+    (_S.PLACED, _I.MESSAGE_BEGAN): _S.PLACED,  # an answer goes before: ignored
     (_S.PLACED, _I.RELEASED): _S.OVER,  # the answer, if there was one, was lost
     (_S.PLACED, _I.HUNG_UP): _S.ENDING,
     (_S.PLACED, _I.SILENCE): _S.ENDING,
@@ -67,6 +69,7 @@ TABLE: dict[tuple[CallState, CallInput], CallState] = {
     (_S.RINGING, _I.FAILED): _S.OVER,
     (_S.RINGING, _I.BRIDGED): _S.RINGING,  # never ordered: ignored
     (_S.RINGING, _I.BRIDGE_FAILED): _S.RINGING,  # never ordered: ignored
+    (_S.RINGING, _I.MESSAGE_BEGAN): _S.RINGING,  # an answer goes before: ignored
     (_S.RINGING, _I.RELEASED): _S.OVER,  # the answer, if there was one, was lost
     (_S.RINGING, _I.HUNG_UP): _S.ENDING,
     (_S.RINGING, _I.SILENCE): _S.ENDING,
@@ -77,6 +80,10 @@ TABLE: dict[tuple[CallState, CallInput], CallState] = {
     (_S.ANSWERED, _I.FAILED): _S.OVER,  # the network dropped an answered call
     (_S.ANSWERED, _I.BRIDGED): _S.ANSWERED,  # never ordered: ignored
     (_S.ANSWERED, _I.BRIDGE_FAILED): _S.ANSWERED,  # never ordered: ignored
+    (
+        _S.ANSWERED,
+        _I.MESSAGE_BEGAN,
+    ): _S.ANSWERED,  # only a person is played to, of whom the detector's word says so: ignored
     (_S.ANSWERED, _I.RELEASED): _S.OVER,
     (_S.ANSWERED, _I.HUNG_UP): _S.ENDING,
     (_S.ANSWERED, _I.SILENCE): _S.QUEUED,  # the detector is mute: not sure counts as a person
@@ -87,6 +94,7 @@ TABLE: dict[tuple[CallState, CallInput], CallState] = {
     (_S.QUEUED, _I.FAILED): _S.OVER,
     (_S.QUEUED, _I.BRIDGED): _S.QUEUED,  # an earlier bridge was given up already
     (_S.QUEUED, _I.BRIDGE_FAILED): _S.QUEUED,  # duplicate
+    (_S.QUEUED, _I.MESSAGE_BEGAN): _S.MESSAGE,  # the gateway had no order in time
     (_S.QUEUED, _I.RELEASED): _S.OVER,  # the person hung up while waiting
     (_S.QUEUED, _I.MATCHED): _S.BRIDGING,
     (_S.QUEUED, _I.GIVEN_UP): _S.MESSAGE,
@@ -98,6 +106,7 @@ TABLE: dict[tuple[CallState, CallInput], CallState] = {
     (_S.BRIDGING, _I.FAILED): _S.OVER,
     (_S.BRIDGING, _I.BRIDGED): _S.CONNECTED,
     (_S.BRIDGING, _I.BRIDGE_FAILED): _S.QUEUED,
+    (_S.BRIDGING, _I.MESSAGE_BEGAN): _S.MESSAGE,  # the order to join crossed with it
     (_S.BRIDGING, _I.RELEASED): _S.OVER,
     (_S.BRIDGING, _I.HUNG_UP): _S.ENDING,
     (_S.BRIDGING, _I.SILENCE): _S.ENDING,
@@ -108,6 +117,7 @@ TABLE: dict[tuple[CallState, CallInput], CallState] = {
     (_S.CONNECTED, _I.FAILED): _S.OVER,
     (_S.CONNECTED, _I.BRIDGED): _S.CONNECTED,  # duplicate
     (_S.CONNECTED, _I.BRIDGE_FAILED): _S.CONNECTED,  # contradicts what was reported: the release will tell
+    (_S.CONNECTED, _I.MESSAGE_BEGAN): _S.CONNECTED,  # contradicts what was reported: the release will tell
     (_S.CONNECTED, _I.RELEASED): _S.OVER,
     (_S.CONNECTED, _I.HUNG_UP): _S.ENDING,
     (_S.CONNECTED, _I.SILENCE): _S.ENDING,  # the end was lost
@@ -118,6 +128,7 @@ TABLE: dict[tuple[CallState, CallInput], CallState] = {
     (_S.MESSAGE, _I.FAILED): _S.OVER,
     (_S.MESSAGE, _I.BRIDGED): _S.MESSAGE,  # an earlier bridge was given up already
     (_S.MESSAGE, _I.BRIDGE_FAILED): _S.MESSAGE,  # late
+    (_S.MESSAGE, _I.MESSAGE_BEGAN): _S.MESSAGE,  # ordered, too, or duplicate
     (_S.MESSAGE, _I.RELEASED): _S.OVER,
     (_S.MESSAGE, _I.HUNG_UP): _S.ENDING,
     (_S.MESSAGE, _I.SILENCE): _S.ENDING,
@@ -128,6 +139,7 @@ TABLE: dict[tuple[CallState, CallInput], CallState] = {
     (_S.ENDING, _I.FAILED): _S.OVER,
     (_S.ENDING, _I.BRIDGED): _S.ENDING,  # crossed with the hang-up
     (_S.ENDING, _I.BRIDGE_FAILED): _S.ENDING,  # crossed with the hang-up
+    (_S.ENDING, _I.MESSAGE_BEGAN): _S.ENDING,  # crossed with the hang-up
     (_S.ENDING, _I.RELEASED): _S.OVER,
     (_S.ENDING, _I.HUNG_UP): _S.ENDING,
     (_S.ENDING, _I.SILENCE): _S.OVER,
@@ -204,9 +216,9 @@ def step(call: Call, fact: Fact, now: float, *, starts_at: ClockStart, threshold
         case CallState.RINGING:
             return replace(call, state=after, since_at=now, attempt=replace(call.attempt, ringing_at=now))
         case CallState.ANSWERED:
-            # Late news must not make a wait look shorter than it was.
-            at = now if fact.at is None else max(call.attempt.placed_at, min(fact.at, now))
-            return replace(call, state=after, since_at=now, attempt=replace(call.attempt, answered_at=at))
+            return replace(
+                call, state=after, since_at=now, attempt=replace(call.attempt, answered_at=_at(call, fact, now))
+            )
         case CallState.QUEUED:
             return _queued(call, fact, now, starts_at, threshold_s)
         case CallState.BRIDGING:
@@ -217,6 +229,11 @@ def step(call: Call, fact: Fact, now: float, *, starts_at: ClockStart, threshold
             return _given_up(call, after, fact, now)
         case _:
             return _over(call, fact, now)
+
+
+def _at(call: Call, fact: Fact, now: float) -> float:
+    """Give the instant of what happened; late news must not make a wait look shorter than it was."""
+    return now if fact.at is None else max(call.attempt.placed_at, min(fact.at, now))
 
 
 def _queued(call: Call, fact: Fact, now: float, starts_at: ClockStart, threshold_s: float) -> Call:
@@ -270,8 +287,9 @@ def _given_up(call: Call, state: CallState, fact: Fact, now: float) -> Call:
             outcome=Outcome.MACHINE,
         )
     elif call.state in (CallState.QUEUED, CallState.BRIDGING):
-        abandoned_at = now if attempt.abandoned_at is None else attempt.abandoned_at
-        message_at = now if state is CallState.MESSAGE else attempt.message_at
+        at = _at(call, fact, now)
+        abandoned_at = at if attempt.abandoned_at is None else attempt.abandoned_at
+        message_at = at if state is CallState.MESSAGE else attempt.message_at
         attempt = replace(
             attempt, is_abandoned=True, abandoned_at=abandoned_at, message_at=message_at, outcome=Outcome.ABANDONED
         )

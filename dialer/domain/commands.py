@@ -23,7 +23,9 @@ from dialer.domain.records import (
 class PlaceCall:
     """Dial one number of a lead. Stop ringing after `ring_timeout_s`; report every step under `call_id`.
 
-    Without a detector (`has_detector`) every answer is reported as a person at once.
+    Without a detector (`has_detector`) every answer is reported as a person at once. To a person who was heard
+    `threshold_s` ago, and for whom no order came, the gateway plays `message` by itself, or without one hangs up: who
+    gives the orders may be gone. None: it waits for ever.
     """
 
     call_id: int
@@ -34,6 +36,8 @@ class PlaceCall:
     caller_id: str | None
     agent_id: str | None  # the agent who is reserved for this call, if any
     has_detector: bool = True
+    message: str | None = None
+    threshold_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,27 @@ class HangUp:
 
     call_id: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOverCall:
+    """Ring the supervisor for a conversation; who picks up takes the agent's place, and `CallReleased` is reported."""
+
+    call_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatAgent:
+    """An agent logged in: where a telephone stays connected between calls, call it now. Harmless when it is up."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnseatAgent:
+    """An agent logged out: let the telephone go."""
+
+    agent_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +190,8 @@ class RecordShadow:
     report: ShadowReport
 
 
-GatewayCommand = PlaceCall | BridgeCall | PlayMessage | HangUp
-DeskCommand = OfferPreview
+GatewayCommand = PlaceCall | BridgeCall | PlayMessage | HangUp | HandOverCall
+DeskCommand = SeatAgent | UnseatAgent | OfferPreview
 StoreCommand = (
     ClaimLeads
     | WakeLeads

@@ -68,6 +68,14 @@ class BridgeFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageBegan:
+    """The gateway plays the abandonment message by itself: no order came in time. `at` as in `CallAnswered`."""
+
+    call_id: int
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallReleased:
     """An answered call is over. `by` is callee, agent, engine or network."""
 
@@ -116,6 +124,14 @@ class CallDisposed:
     callback_at: float | None = None
     is_personal: bool = False
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOverRequested:
+    """The agent wants a supervisor to take over the call that they talk on."""
+
+    call_id: int
+    agent_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,13 +288,16 @@ class DrainRequested:
     reason: str
 
 
-CallEvent = CallRinging | CallAnswered | CallClassified | CallFailed | CallBridged | BridgeFailed | CallReleased
+CallEvent = (
+    CallRinging | CallAnswered | CallClassified | CallFailed | CallBridged | BridgeFailed | MessageBegan | CallReleased
+)
 AgentEvent = (
     AgentLoggedIn
     | AgentReadied
     | AgentPauseRequested
     | AgentLoggedOut
     | CallDisposed
+    | HandOverRequested
     | PreviewAccepted
     | PreviewSkipped
 )

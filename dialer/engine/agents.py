@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from dialer.domain.agent import Agent, AgentInput, AgentState, step
 from dialer.domain.call import CallState
-from dialer.domain.commands import RecordAgentSpan
+from dialer.domain.commands import RecordAgentSpan, SeatAgent, UnseatAgent
 from dialer.domain.events import AgentLoggedIn, AgentLoggedOut, AgentPauseRequested, AgentReadied
 from dialer.domain.records import AgentSpan
 from dialer.engine import dispositions, shadowing
@@ -64,7 +64,9 @@ def change(
         state.touched[agent.agent_id] = None
     if agent.state is before.state:
         return agent
-    if before.state is not AgentState.LOGGED_OUT:
+    if before.state is AgentState.LOGGED_OUT:
+        state.out.append(SeatAgent(agent_id=agent.agent_id))
+    else:
         _keep_span(state, before, now)
     if before.state is AgentState.WRAP_UP:
         if before.owed is None and before.campaign is not None:  # who announced it is not counted on any more
@@ -80,6 +82,8 @@ def change(
         agent = _readied(state, agent, before, now)
     elif agent.state in (AgentState.PAUSED, AgentState.LOGGED_OUT):
         agent = assign(state, agent, None)
+    if agent.state is AgentState.LOGGED_OUT:
+        state.out.append(UnseatAgent(agent_id=agent.agent_id))
     return agent
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from dialer.domain import call as calls
 from dialer.domain.agent import Agent, AgentInput, AgentState
 from dialer.domain.call import Call, CallInput, CallState, Fact
-from dialer.domain.commands import BridgeCall, HangUp, PlaceCall, PlayMessage
+from dialer.domain.commands import BridgeCall, HandOverCall, HangUp, PlaceCall, PlayMessage
 from dialer.domain.events import (
     BridgeFailed,
     CallAnswered,
@@ -19,8 +19,11 @@ from dialer.domain.events import (
     CallFailed,
     CallReleased,
     CallRinging,
+    HandOverRequested,
+    MessageBegan,
 )
 from dialer.domain.outcome import Outcome
+from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import Attempt
 from dialer.engine import agents, dispositions, leads, learning, retry, shadowing, standing
 from dialer.engine.campaign import Campaign, Resolution
@@ -87,17 +90,21 @@ def place(state: State, campaign: Campaign, dialable: Dialable, agent: Agent | N
     state.timers.set(("call", call_id), now + policy.pacing.ring_timeout_s + SETUP_MAX_S)
     state.save(lead, campaign)
     state.record(attempt)
-    state.out.append(
-        PlaceCall(
-            call_id=call_id,
-            campaign=campaign.name,
-            lead_id=lead.lead_id,
-            number=number,
-            ring_timeout_s=policy.pacing.ring_timeout_s,
-            caller_id=policy.caller_id,
-            agent_id=agent_id,
-            has_detector=policy.pacing.has_detector,
-        )
+    state.out.append(_order(attempt, policy, agent_id))
+
+
+def _order(attempt: Attempt, policy: CampaignPolicy, agent_id: str | None) -> PlaceCall:
+    return PlaceCall(
+        call_id=attempt.call_id,
+        campaign=attempt.campaign,
+        lead_id=attempt.lead_id,
+        number=attempt.number,
+        ring_timeout_s=policy.pacing.ring_timeout_s,
+        caller_id=policy.caller_id,
+        agent_id=agent_id,
+        has_detector=policy.pacing.has_detector,
+        message=policy.abandonment.message,
+        threshold_s=policy.abandonment.threshold_s,
     )
 
 
@@ -188,6 +195,8 @@ def fact_of(event: CallEvent) -> Fact:
             return Fact(input=CallInput.BRIDGED, agent_id=event.agent_id)
         case BridgeFailed():
             return Fact(input=CallInput.BRIDGE_FAILED, agent_id=event.agent_id, cause=event.cause)
+        case MessageBegan():
+            return Fact(input=CallInput.MESSAGE_BEGAN, at=event.at)
         case CallReleased():
             return Fact(input=CallInput.RELEASED, by=event.by, cause=event.cause)
 
@@ -201,6 +210,15 @@ def on_news(state: State, event: CallEvent, now: float) -> Campaign | None:
     if fact.agent_id is not None and fact.agent_id != call.agent_id:
         return None  # about an agent whose bridge was given up already
     apply(state, call, fact, now)
+    return state.campaigns[call.campaign]
+
+
+def on_hand_over(state: State, event: HandOverRequested) -> Campaign | None:
+    """Let a supervisor be fetched, if the one who asks talks on the call; give its campaign."""
+    call = state.calls.get(event.call_id)
+    if call is None or call.state is not CallState.CONNECTED or call.agent_id != event.agent_id:
+        return None
+    state.out.append(HandOverCall(call_id=call.call_id))
     return state.campaigns[call.campaign]
 
 
@@ -251,8 +269,9 @@ def apply(state: State, before: Call, fact: Fact, now: float) -> None:
             agents.change(state, state.agents[call.agent_id or ""], AgentInput.CONNECTED, now)
         case CallState.MESSAGE:
             state.record(call.attempt)
-            message = policy.message or ""
-            state.out.append(PlayMessage(call_id=call.call_id, message=message))
+            if fact.input is not CallInput.MESSAGE_BEGAN:
+                state.out.append(PlayMessage(call_id=call.call_id, message=policy.message or ""))
+            _free_agent(state, call, now)
         case CallState.ENDING:
             if call.attempt.is_abandoned and not before.attempt.is_abandoned:
                 state.record(call.attempt)  # whatever becomes of the hang-up

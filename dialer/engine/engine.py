@@ -27,10 +27,12 @@ from dialer.domain.events import (
     DrainRequested,
     EarlierRunFound,
     Event,
+    HandOverRequested,
     LawLoaded,
     LeadsClaimed,
     LeadsImported,
     LinesChanged,
+    MessageBegan,
     PersonRefused,
     PreviewAccepted,
     PreviewSkipped,
@@ -124,6 +126,7 @@ class Engine:
                 | CallFailed()
                 | CallBridged()
                 | BridgeFailed()
+                | MessageBegan()
                 | CallReleased()
             ):
                 campaign = calls.on_news(state, event, now)
@@ -137,10 +140,8 @@ class Engine:
                     self._settle(campaign, now)
                 else:
                     self._on_agent(agent, now)
-            case CallDisposed():
-                self._settle(dispositions.on_disposed(state, event, now), now)
-            case PreviewAccepted() | PreviewSkipped():
-                self._settle(dialing.on_preview(state, event, now), now)
+            case CallDisposed() | HandOverRequested() | PreviewAccepted() | PreviewSkipped():
+                self._settle(_on_said(state, event, now), now)
             case LeadsClaimed():
                 campaign = state.campaigns[event.campaign]
                 was_empty = not len(campaign.hopper)
@@ -239,6 +240,19 @@ class Engine:
                 agent = state.agents[agent_id]
                 if agent.state is AgentState.READY:
                     agents.reassign(state, agent)
+
+
+def _on_said(
+    state: State, event: CallDisposed | HandOverRequested | PreviewAccepted | PreviewSkipped, now: float
+) -> Campaign | None:
+    """Apply what an agent says of a call or an offer; give the campaign concerned."""
+    match event:
+        case CallDisposed():
+            return dispositions.on_disposed(state, event, now)
+        case HandOverRequested():
+            return calls.on_hand_over(state, event)
+        case _:
+            return dialing.on_preview(state, event, now)
 
 
 def _check(now: float) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from dialer.domain import call as calls_domain
 from dialer.domain.agent import AgentInput, AgentState, from_record
 from dialer.domain.call import Call, CallInput, CallState, Fact
-from dialer.domain.commands import HangUp, RecordAgent, RecordAgentSpan
+from dialer.domain.commands import HangUp, RecordAgent, RecordAgentSpan, SeatAgent
 from dialer.domain.events import EarlierRunFound, FoundCall, FoundConnect
 from dialer.domain.lead import LeadState
 from dialer.domain.living import LivingCall, LivingState
@@ -69,6 +69,7 @@ def _take_agent(state: State, record: AgentRecord, now: float) -> None:
     """Let an agent go on where they were: nobody has to log in again."""
     agent = from_record(record)
     state.agents[agent.agent_id] = agent
+    state.out.append(SeatAgent(agent_id=agent.agent_id))
     state.work[agent.agent_id] = [(now, now)]
     campaign = None if record.campaign is None else state.campaigns.get(record.campaign)
     if agent.is_busy and campaign is not None:

@@ -60,7 +60,11 @@ class _Order(_Message, frozen=True, kw_only=True):
 
 
 class Place(_Order, frozen=True, kw_only=True):
-    """Dial `to`; stop ringing after `ring_timeout_s`. Everything of this call is reported under `call_id`."""
+    """Dial `to`; stop ringing after `ring_timeout_s`. Everything of this call is reported under `call_id`.
+
+    A person who was heard `threshold_s` ago, and for whom no order came, is played `message` by the gateway itself, or
+    without one hung up on: the engine or the broker may be gone. Without a threshold they wait.
+    """
 
     call_id: CallId
     campaign: Name
@@ -70,6 +74,8 @@ class Place(_Order, frozen=True, kw_only=True):
     caller_id: Number | None = None
     agent_id: Name | None = None
     has_detector: bool = True
+    message: Text | None = None
+    threshold_s: Span | None = None
 
 
 class Bridge(_Order, frozen=True, kw_only=True):
@@ -91,6 +97,24 @@ class HangUp(_Order, frozen=True, kw_only=True):
 
     call_id: CallId
     reason: Text
+
+
+class HandOverCall(_Order, frozen=True, kw_only=True):
+    """Ring the supervisor for a conversation; once they have taken the agent's place, report `released`."""
+
+    call_id: CallId
+
+
+class Seat(_Order, frozen=True, kw_only=True):
+    """An agent logged in: where legs stay up between calls, call their telephone now."""
+
+    agent_id: Name
+
+
+class Unseat(_Order, frozen=True, kw_only=True):
+    """An agent logged out: let their telephone go."""
+
+    agent_id: Name
 
 
 class Offer(_Order, frozen=True, kw_only=True):
@@ -172,6 +196,12 @@ class BridgeFailed(_News, frozen=True, kw_only=True):
     call_id: CallId
     agent_id: Name
     cause: Text = ""
+
+
+class MessageBegan(_News, frozen=True, kw_only=True):
+    """The gateway plays the abandonment message by itself: no order came in time."""
+
+    call_id: CallId
 
 
 class Released(_News, frozen=True, kw_only=True):
@@ -323,6 +353,12 @@ class Dispose(_Wish, frozen=True, kw_only=True):
     note: Text = ""
 
 
+class HandOver(_Wish, frozen=True, kw_only=True):
+    """The agent wants a supervisor to take over the call that they talk on."""
+
+    call_id: CallId
+
+
 class AcceptPreview(_Wish, frozen=True, kw_only=True):
     """The agent wants the offered lead dialed."""
 
@@ -335,7 +371,7 @@ class SkipPreview(_Wish, frozen=True, kw_only=True):
     lead_id: LeadId
 
 
-Said = LogIn | Ready | Pause | LogOut | Dispose | AcceptPreview | SkipPreview
+Said = LogIn | Ready | Pause | LogOut | Dispose | HandOver | AcceptPreview | SkipPreview
 
 
 class AgentCommand(_Message, frozen=True, kw_only=True):
@@ -380,8 +416,8 @@ class AgentState(_Message, frozen=True, kw_only=True):
     owed: Name | None = None
 
 
-Order = Place | Bridge | Play | HangUp | Offer | Tell | Ping
-CallNews = Ringing | Answered | Classified | Failed | Bridged | BridgeFailed | Released
+Order = Place | Bridge | Play | HangUp | HandOverCall | Seat | Unseat | Offer | Tell | Ping
+CallNews = Ringing | Answered | Classified | Failed | Bridged | BridgeFailed | MessageBegan | Released
 News = CallNews | Refused | AgentNews | Snapshot
 Report = News | Pong
 State = GatewayState | EngineState | CampaignState | AgentState

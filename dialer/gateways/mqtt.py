@@ -19,10 +19,13 @@ from dialer.domain.commands import (
     Command,
     DeskCommand,
     GatewayCommand,
+    HandOverCall,
     HangUp,
     OfferPreview,
     PlaceCall,
     PlayMessage,
+    SeatAgent,
+    UnseatAgent,
 )
 from dialer.domain.events import (
     AgentLoggedIn,
@@ -153,14 +156,16 @@ class MqttGateway:
         match command:
             case PlaceCall():
                 self._place(command)
-            case BridgeCall(call_id=call_id, agent_id=agent_id):
-                self._orders.give(
-                    self._of_call.get(call_id), contract.Bridge, BRIDGE_S, call_id=call_id, agent_id=agent_id
-                )
+            case BridgeCall(call_id=call, agent_id=agent):
+                self._orders.give(self._of_call.get(call), contract.Bridge, BRIDGE_S, call_id=call, agent_id=agent)
             case PlayMessage(call_id=call_id, message=message):
                 self._orders.give(self._of_call.get(call_id), contract.Play, PLAY_S, call_id=call_id, message=message)
             case HangUp(call_id=call_id, reason=reason):
                 self._orders.give(self._of_call.get(call_id), contract.HangUp, call_id=call_id, reason=reason[:500])
+            case HandOverCall(call_id=call_id):
+                self._orders.give(self._of_call.get(call_id), contract.HandOverCall, BRIDGE_S, call_id=call_id)
+            case SeatAgent() | UnseatAgent() if command.agent_id not in self._of_agent:
+                self._orders.seat(command, self.remotes.values())
             case OfferPreview():
                 self._orders.give(
                     self._of_agent.get(command.agent_id),
@@ -244,6 +249,8 @@ class MqttGateway:
             caller_id=command.caller_id,
             agent_id=command.agent_id,
             has_detector=command.has_detector,
+            message=command.message,
+            threshold_s=command.threshold_s,
         )
 
     # --------------------------------------------------------------------------------------------- news
@@ -436,6 +443,7 @@ class MqttGateway:
         remote.settled_epoch = whole.epoch
         if not remote.is_present:
             remote.is_present, remote.lost_at, remote.present_at = True, None, self._clock.now()
+            self._orders.seat_all(remote)
             self._log.info(
                 "gateway present", gateway=remote.name, calls=len(whole.up), ahead_s=round(remote.ahead_s, 3)
             )

@@ -4,10 +4,11 @@ One rule governs this module: an order says by itself whether it is still to be 
 number within the run, and, by the gateway's own clock, when it was issued and until when it is of use.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
+from dialer.domain.commands import SeatAgent, UnseatAgent
 from dialer.gateways import contract
 from dialer.gateways.broker import Outgoing
 from dialer.gateways.contract import VERSION
@@ -15,6 +16,7 @@ from dialer.gateways.remote import Remote
 from dialer.ports import Clock
 
 HANG_UP_S = 3600
+SEAT_S = 30.0
 PING_S = 5
 
 
@@ -28,6 +30,7 @@ class Orders:
         self._publish = publish
         self._numbers = count(1)
         self._traces: dict[int, str] = {}
+        self._seated: dict[str, None] = {}  # agents who are logged in, and at no gateway's desk
 
     def begin(self, call_id: int, campaign: str, lead_id: int) -> None:
         """Tie together everything that will be said of a call."""
@@ -62,6 +65,24 @@ class Orders:
                 user=() if trace is None else (("trace", trace),),
             )
         )
+
+    def seat(self, command: SeatAgent | UnseatAgent, remotes: Iterable[Remote]) -> None:
+        """Let every gateway call an agent's telephone, for any may have the next call; or let it go."""
+        agent_id = command.agent_id
+        if isinstance(command, SeatAgent):
+            self._seated[agent_id] = None
+            for remote in remotes:
+                if remote.is_present:
+                    self.give(remote, contract.Seat, SEAT_S, agent_id=agent_id)
+        elif agent_id in self._seated:
+            del self._seated[agent_id]
+            for remote in remotes:
+                self.give(remote, contract.Unseat, agent_id=agent_id)
+
+    def seat_all(self, remote: Remote) -> None:
+        """Let a gateway that is back call whoever has no leg there."""
+        for agent_id in self._seated:
+            self.give(remote, contract.Seat, SEAT_S, agent_id=agent_id)
 
     def ping(self, remote: Remote, now: float) -> None:
         """Ask a gateway to answer; by the engine's clock, and outside of the count."""

@@ -147,7 +147,7 @@ class Serving:
                 self._book.deny(order.call_id, now)  # an order to dial that comes only now is void
             command = command_of(order)
             assert command is not None
-            if not isinstance(order, contract.Offer):
+            if not isinstance(order, contract.Seat | contract.Unseat | contract.Offer):
                 page = self._book.page(order.call_id)
                 self._step(contract.word(order), order.call_id, trace if page is None else page.trace)
             self._gateway.send(command)

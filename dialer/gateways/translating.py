@@ -12,6 +12,8 @@ from dialer.domain.living import LivingCall, LivingState
 from dialer.gateways import contract
 from dialer.gateways.contract import VERSION
 
+_PICKED_UP = (LivingState.ANSWERED, LivingState.BRIDGED, LivingState.MESSAGE)
+
 
 def _shifted(at: float | None, by_s: float) -> float | None:
     return None if at is None else at + by_s
@@ -43,6 +45,8 @@ def news_of(event: events.CallEvent, *, epoch: int, seq: int, at: float) -> cont
             return contract.Bridged(**head, agent_id=event.agent_id)
         case events.BridgeFailed():
             return contract.BridgeFailed(**head, agent_id=event.agent_id, cause=_text(event.cause))
+        case events.MessageBegan():
+            return contract.MessageBegan(**{**head, "at": at if event.at is None else event.at})
         case events.CallReleased():
             return contract.Released(**head, by=event.by, cause=_text(event.cause))
 
@@ -68,6 +72,8 @@ def event_of(news: contract.CallNews, ahead_s: float) -> events.CallEvent:
             return events.CallBridged(call_id=call_id, agent_id=news.agent_id)
         case contract.BridgeFailed():
             return events.BridgeFailed(call_id=call_id, agent_id=news.agent_id, cause=news.cause)
+        case contract.MessageBegan():
+            return events.MessageBegan(call_id=call_id, at=news.at - ahead_s)
         case contract.Released():
             return events.CallReleased(call_id=call_id, by=news.by, cause=news.cause)
 
@@ -92,6 +98,8 @@ def wish_of(agent_id: str, said: contract.Said, ahead_s: float) -> events.AgentE
                 is_personal=said.is_personal,
                 note=said.note,
             )
+        case contract.HandOver():
+            return events.HandOverRequested(call_id=said.call_id, agent_id=agent_id)
         case contract.AcceptPreview():
             return events.PreviewAccepted(agent_id=agent_id, lead_id=said.lead_id)
         case contract.SkipPreview():
@@ -117,6 +125,8 @@ def said_of(event: events.AgentEvent) -> contract.Said:
                 is_personal=event.is_personal,
                 note=event.note,
             )
+        case events.HandOverRequested():
+            return contract.HandOver(call_id=event.call_id)
         case events.PreviewAccepted():
             return contract.AcceptPreview(lead_id=event.lead_id)
         case events.PreviewSkipped():
@@ -136,6 +146,8 @@ def command_of(order: contract.Order) -> commands.GatewayCommand | commands.Desk
                 caller_id=order.caller_id,
                 agent_id=order.agent_id,
                 has_detector=order.has_detector,
+                message=order.message,
+                threshold_s=order.threshold_s,
             )
         case contract.Bridge():
             return commands.BridgeCall(call_id=order.call_id, agent_id=order.agent_id)
@@ -143,6 +155,12 @@ def command_of(order: contract.Order) -> commands.GatewayCommand | commands.Desk
             return commands.PlayMessage(call_id=order.call_id, message=order.message)
         case contract.HangUp():
             return commands.HangUp(call_id=order.call_id, reason=order.reason)
+        case contract.HandOverCall():
+            return commands.HandOverCall(call_id=order.call_id)
+        case contract.Seat():
+            return commands.SeatAgent(agent_id=order.agent_id)
+        case contract.Unseat():
+            return commands.UnseatAgent(agent_id=order.agent_id)
         case contract.Offer():
             return commands.OfferPreview(
                 agent_id=order.agent_id,
@@ -192,7 +210,7 @@ def missed(living: LivingCall) -> Iterator[events.CallEvent]:
     call_id = living.call_id
     if living.ringing_at is not None or living.state is LivingState.RINGING:
         yield events.CallRinging(call_id=call_id)
-    if living.answered_at is not None or living.state in (LivingState.ANSWERED, LivingState.BRIDGED):
+    if living.answered_at is not None or living.state in _PICKED_UP:
         yield events.CallAnswered(call_id=call_id, at=living.answered_at)
     if living.is_machine is not None:
         yield events.CallClassified(
@@ -201,5 +219,7 @@ def missed(living: LivingCall) -> Iterator[events.CallEvent]:
             greeting_start_at=living.greeting_start_at,
             greeting_end_at=living.greeting_end_at,
         )
+    if living.state is LivingState.MESSAGE:
+        yield events.MessageBegan(call_id=call_id)
     if living.state is LivingState.BRIDGED and living.agent_id is not None:
         yield events.CallBridged(call_id=call_id, agent_id=living.agent_id)

@@ -9,7 +9,18 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Any
 
-from dialer.domain.commands import BridgeCall, DeskCommand, GatewayCommand, HangUp, OfferPreview, PlaceCall, PlayMessage
+from dialer.domain.commands import (
+    BridgeCall,
+    DeskCommand,
+    GatewayCommand,
+    HandOverCall,
+    HangUp,
+    OfferPreview,
+    PlaceCall,
+    PlayMessage,
+    SeatAgent,
+    UnseatAgent,
+)
 from dialer.domain.events import (
     BridgeFailed,
     CallAnswered,
@@ -169,8 +180,12 @@ class World:
                 self._hang_up(command, now)
             case PlayMessage():
                 self._play(command, now)
+            case HandOverCall():
+                self._hand_over(command, now)
             case OfferPreview():
                 self.agents.offer(command, now)
+            case SeatAgent() | UnseatAgent():
+                pass  # a simulated agent needs no telephone
 
     def next_at(self) -> float | None:
         """The instant of the next thing that happens."""
@@ -366,6 +381,15 @@ class World:
     def _end_talk(self, line: Line, at: float) -> None:
         if self._is_up(line) and line.conversation is not None:
             self._release(line, line.conversation.released_by, at)
+
+    def _hand_over(self, order: HandOverCall, now: float) -> None:
+        line = self._lines.get(order.call_id)
+        if line is not None and line.conversation is not None:
+            self.at(now, self._take_over, line)
+
+    def _take_over(self, line: Line, at: float) -> None:
+        if self._is_up(line):
+            self._release(line, "agent", at, "handed over to a supervisor")
 
     def _play(self, order: PlayMessage, now: float) -> None:
         line = self._lines.get(order.call_id)

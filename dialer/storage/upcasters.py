@@ -10,7 +10,7 @@ what is there, and a step that is here stays for ever.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-VERSION = 4
+VERSION = 5
 """The version of the entries that this dialer writes."""
 UNMARKED = 1
 """The version taken of an entry that names none: versions 1 and 2 did not, and early ones of 3. The step from 1 leaves
@@ -33,6 +33,7 @@ STEPS: Mapping[int, Mapping[str, Callable[[Plain], Plain]]] = {
     1: {"RecordDecision": _name_the_runner_up},
     2: {},  # fields and classes were added, and what is not there has the value of its default
     3: {},  # the same again
+    4: {},  # and again
 }
 """What leads from the objects of each version to those of the next, by type."""
 

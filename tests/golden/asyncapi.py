@@ -12,7 +12,7 @@ from dialer.gateways import contract
 
 PATH = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 
-ORDERS = ("Place", "Bridge", "Play", "HangUp", "Offer", "Tell", "Ping")
+ORDERS = ("Place", "Bridge", "Play", "HangUp", "HandOverCall", "Seat", "Unseat", "Offer", "Tell", "Ping")
 NEWS = (
     "Ringing",
     "Answered",
@@ -20,6 +20,7 @@ NEWS = (
     "Failed",
     "Bridged",
     "BridgeFailed",
+    "MessageBegan",
     "Released",
     "Refused",
     "AgentNews",

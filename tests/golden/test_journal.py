@@ -17,7 +17,7 @@ from dialer.simulator.scenario import load_world
 from tests.architecture.tree import ROOT
 from tests.unit.simulator.floor import campaign
 
-DIGEST = "5a50261cceb4224f14ef963aa1f9e28410b6952d846a242981474ee071c217ec"
+DIGEST = "855fc9aea3fc2d64a254a5c3e73b54cba6ea21f763e02d0a0b569dcf92eff4df"
 
 
 def journal(mode: str) -> bytes:

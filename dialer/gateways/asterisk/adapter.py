@@ -11,7 +11,18 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from dialer.domain.commands import BridgeCall, DeskCommand, GatewayCommand, HangUp, OfferPreview, PlaceCall, PlayMessage
+from dialer.domain.commands import (
+    BridgeCall,
+    DeskCommand,
+    GatewayCommand,
+    HandOverCall,
+    HangUp,
+    OfferPreview,
+    PlaceCall,
+    PlayMessage,
+    SeatAgent,
+    UnseatAgent,
+)
 from dialer.domain.events import LinesChanged
 from dialer.domain.living import Living, LivingCall, LivingState
 from dialer.errors import DialerError
@@ -126,6 +137,7 @@ class AsteriskGateway:
             self._is_running = False
             self._set_up(False)
             self._seats.stop()
+            self._dialing.stop()
 
     def send(self, command: GatewayCommand | DeskCommand) -> None:
         """Take an order; it is carried out in a later turn of the loop."""
@@ -162,6 +174,12 @@ class AsteriskGateway:
                 self._dialing.play(command)
             case HangUp():
                 self._dialing.hang_up(command)
+            case HandOverCall(call_id=call_id):
+                self._seats.hand_over(call_id)
+            case SeatAgent(agent_id=agent_id):
+                self._seats.seat(agent_id)
+            case UnseatAgent(agent_id=agent_id):
+                self._seats.unseat(agent_id)
             case OfferPreview():
                 pass  # a telephone shows no leads: the offer runs out
 

@@ -79,6 +79,8 @@ class Kept(msgspec.Struct, omit_defaults=True):
     is_machine: bool | None = None
     greeting_end_at: float | None = None
     bridged_at: float | None = None
+    message: str | None = None
+    threshold_s: float | None = None
     is_message: bool = False
     is_handed_over: bool = False
 
@@ -115,6 +117,7 @@ class Seat:
     call: "Call | None" = None
     has_logged_in: bool = False  # by telephone
     is_ready: bool = False  # asked for work last
+    is_wanted: bool | None = None  # logged in, or out, by another way than this telephone; None: nobody said
     has_music: bool = False
     digits: str = ""
     answered: "asyncio.Future[bool] | None" = None  # while the leg is rung
@@ -137,6 +140,7 @@ class Call:
     end_by: str | None = None
     end_cause: str = ""
     tail: "asyncio.Task[None] | None" = None
+    unordered: asyncio.TimerHandle | None = None  # when it is not waited for an order any more
 
     def living(self) -> LivingCall:
         """Say where the call is."""

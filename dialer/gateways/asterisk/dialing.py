@@ -10,13 +10,16 @@ import re
 from pathlib import Path
 
 from dialer.domain.commands import HangUp, PlaceCall, PlayMessage
-from dialer.domain.events import CallAnswered, CallClassified, CallFailed, CallReleased, CallRinging
+from dialer.domain.events import CallAnswered, CallClassified, CallFailed, CallReleased, CallRinging, MessageBegan
 from dialer.domain.outcome import Outcome
 from dialer.gateways.asterisk.ari import AriRefused, Event
 from dialer.gateways.asterisk.calls import Call, Kept
 from dialer.gateways.asterisk.switch import TAKEN_S, Switch
 from dialer.gateways.causes import outcome_of, words
 
+ORDER_S = 0.5
+"""How long after the threshold an order may come: the engine's own, to play the message, is under way then."""
+NO_ORDER = "no order came in time"
 NOT_CONNECTED = "no connection to Asterisk"
 _SUFFIXES = frozenset({".wav", ".wav16", ".gsm", ".ulaw", ".alaw", ".sln", ".sln16", ".g722", ".ul", ".al", ".pcm"})
 _CONFLICT = 409
@@ -52,7 +55,13 @@ class Dialing:
             switch.report(CallFailed(call_id=call_id, outcome=Outcome.CONGESTION, cause=cause))
             return
         has_detector = order.has_detector and bool(self._detector)
-        call = Call(call_id, Kept(campaign=order.campaign, has_detector=has_detector))
+        kept = Kept(
+            campaign=order.campaign,
+            has_detector=has_detector,
+            message=order.message,
+            threshold_s=order.threshold_s,
+        )
+        call = Call(call_id, kept)
         switch.calls[call_id] = call
         switch.originating[call_id] = switch.in_order(call, lambda: self._originate(call, order))
 
@@ -117,9 +126,43 @@ class Dialing:
         call = self._switch.calls.get(order.call_id)
         if call is None or not call.kept.is_answered or call.kept.is_message or call.is_bridged:
             return
+        self._begin(call, order.message)
+
+    def _begin(self, call: Call, message: str) -> None:
         call.kept.is_message = True
         self._switch.let_go(call)
-        self._switch.in_order(call, lambda: self._play(call, order.message))
+        self._switch.in_order(call, lambda: self._play(call, message))
+
+    def await_order(self, call: Call) -> None:
+        """Wait for an order for whoever picked up no longer than the threshold: who gives the orders may be gone."""
+        kept, now = call.kept, self._switch.now()
+        if kept.threshold_s is None or call.unordered is not None:
+            return
+        from_at = next((at for at in (kept.greeting_end_at, kept.classified_at) if at is not None), now)
+        wait_s = max(0.0, from_at + kept.threshold_s - now) + ORDER_S
+        call.unordered = asyncio.get_running_loop().call_later(wait_s, self._go_without, call)
+
+    def _go_without(self, call: Call) -> None:
+        """Do what is due to a person for whom no order came, and let go of a machine."""
+        switch, kept = self._switch, call.kept
+        if switch.calls.get(call.call_id) is not call or kept.is_message or call.is_bridged or call.end_by is not None:
+            return
+        if call.seat is not None:  # an agent is being joined: that, or why not, comes first
+            call.unordered = asyncio.get_running_loop().call_later(ORDER_S, self._go_without, call)
+            return
+        switch.log.warning(NO_ORDER, call_id=call.call_id, campaign=kept.campaign, hint="is the engine alive?")
+        if kept.is_machine or kept.message is None:
+            self.end(call, "engine", NO_ORDER)
+            return
+        switch.report(MessageBegan(call_id=call.call_id))
+        self._begin(call, kept.message)
+
+    def stop(self) -> None:
+        """Do nothing of oneself any more."""
+        for call in self._switch.calls.values():
+            if call.unordered is not None:
+                call.unordered.cancel()
+                call.unordered = None
 
     async def _play(self, call: Call, message: str) -> None:
         switch = self._switch
@@ -219,6 +262,7 @@ class Dialing:
         self._switch.report(
             CallClassified(call_id=call.call_id, is_machine=is_machine, greeting_end_at=greeting_end_at)
         )
+        self.await_order(call)
 
     def played(self, call: Call, event: Event) -> None:
         """The message is over."""

@@ -142,6 +142,27 @@ class Seats:
         elif seat.doing is Doing.TALKING:
             self._switch.in_order(seat, lambda: self._rest(seat))
 
+    def hand_over(self, call_id: int) -> None:
+        """Fetch the supervisor for a conversation."""
+        call = self._switch.calls.get(call_id)
+        if call is not None and call.is_bridged:
+            self._handover.call_supervisor(call)
+
+    def seat(self, agent_id: str) -> None:
+        """Call the telephone of an agent who logged in: it stays connected between calls."""
+        is_theirs = agent_id not in self._desks and NAME.fullmatch(agent_id)
+        if is_theirs and self._switch.settings.agents.is_nailed_up:
+            seat = self._switch.seat(agent_id)
+            seat.is_wanted = True
+            self._invite(seat)
+
+    def unseat(self, agent_id: str) -> None:
+        """Let the telephone of an agent go who logged out; one at a desk hangs up by hand."""
+        seat = self._switch.seats.get(agent_id)
+        if seat is not None and agent_id not in self._desks:
+            seat.is_wanted = False
+            self._switch.in_order(seat, lambda: self._rest(seat))
+
     # -------------------------------------------------------------------------------------------- legs
     async def _ring(self, seat: Seat) -> str:
         """Call an agent's telephone and seat who picks up; give why nobody did, or nothing."""
@@ -189,13 +210,18 @@ class Seats:
         """After a call: hold, or the end of a leg that was only for it."""
         if seat.call is not None or seat.channel is None:
             return
-        if self._switch.settings.agents.is_nailed_up or seat.agent_id in self._desks:
+        if self._stays(seat):
             seat.doing = Doing.IDLE
             bridge, hold = self._switch.names.bridge(seat.agent_id), self._switch.settings.agents.hold_class
             seat.has_music = await self._switch.ask("POST", f"bridges/{bridge}/moh", mohClass=hold)
         else:
             channel, seat.channel, seat.doing = seat.channel, None, Doing.AWAY
             await self._switch.ask("DELETE", f"channels/{channel}")
+
+    def _stays(self, seat: Seat) -> bool:
+        """Whether a leg stays up between calls."""
+        is_nailed_up = self._switch.settings.agents.is_nailed_up and seat.is_wanted is not False
+        return is_nailed_up or seat.agent_id in self._desks
 
     async def _come_in(self, seat: Seat) -> None:
         await self._sit(seat)
@@ -277,24 +303,30 @@ class Seats:
         self.call_again(seat)
 
     def call_desks(self) -> None:
-        """Call everybody who has to be at a desk and has no leg."""
+        """Call everybody who has to be at a desk, or has logged in, and has no leg."""
         if self._switch.settings.agents.call_again_s is not None:
             for name in self._desks:
                 self._invite(self._switch.seat(name))
+        for seat in self._switch.seats.values():
+            if seat.is_wanted:
+                self._invite(seat)
 
     def call_again(self, seat: Seat) -> None:
         """Call an agent's telephone once more in a while."""
         again_s = self._switch.settings.agents.call_again_s
-        if again_s is not None and seat.agent_id in self._desks and seat.again is None:
+        if again_s is not None and self._is_expected(seat) and seat.again is None:
             seat.again = asyncio.get_running_loop().call_later(again_s, self._invite, seat)
+
+    def _is_expected(self, seat: Seat) -> bool:
+        return seat.agent_id in self._desks or seat.is_wanted is True
 
     def _invite(self, seat: Seat) -> None:
         seat.again = None
-        if seat.channel is None and self._switch.up.is_set():
+        if seat.channel is None and self._switch.up.is_set() and self._is_expected(seat):
             self._switch.in_order(seat, lambda: self._bring(seat))
 
     async def _bring(self, seat: Seat) -> None:
-        if seat.channel is not None:
+        if seat.channel is not None or not self._is_expected(seat):
             return
         cause = await self._ring(seat)
         if not cause:

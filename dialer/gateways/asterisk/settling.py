@@ -83,6 +83,8 @@ class Settling:
             call.is_classified = call.kept.is_machine is not None
             switch.calls[call_id] = call
             self._adopt(call, channel)
+            if call.is_classified:
+                self._dialing.await_order(call)
             switch.log.info("call adopted", call_id=call_id, campaign=call.kept.campaign, state=call.living().state)
         elif channel["state"] == "Ringing":
             self._dialing.ringing(call)

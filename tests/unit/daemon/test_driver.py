@@ -67,17 +67,18 @@ class EndlessLedger(Ledger):
 
 
 class Wire:
-    """A gateway that keeps the orders it gets, each with the journal's length at that moment."""
+    """A gateway that keeps the orders it gets for calls, each with the journal's length at that moment."""
 
     def __init__(self, store: MemoryStore) -> None:
-        self.orders: list[tuple[GatewayCommand | DeskCommand, int]] = []
+        self.orders: list[tuple[GatewayCommand, int]] = []
         self._store = store
 
     async def run(self, sink: Sink) -> None:
         await asyncio.Event().wait()
 
     def send(self, command: GatewayCommand | DeskCommand) -> None:
-        self.orders.append((command, self._store.next_seq()))
+        if not isinstance(command, DeskCommand):
+            self.orders.append((command, self._store.next_seq()))
 
 
 def new_driver(*, full_from: int = 1_000_000, queue_max: int = 1000) -> tuple[Driver, Ledger, Wire]:
