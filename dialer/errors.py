@@ -48,6 +48,10 @@ class DatabaseLost(StorageError):
     """The database server cannot be reached, or ended a transaction half-way: it can be tried again."""
 
 
+class Undrained(StorageError):
+    """The daemon was told to end and could not drain, as nothing can be committed; the next start takes over."""
+
+
 class LeaseLost(StorageError):
     """Another daemon owns what this one dialed for: it must order nothing more."""
 

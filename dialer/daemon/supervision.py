@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from dialer.daemon.logs import Logger
-from dialer.errors import DialerError
+from dialer.errors import DialerError, Undrained
 
 
 class ChildCrashed(DialerError):
@@ -30,11 +30,12 @@ async def child(name: str, work: Awaitable[None]) -> None:
 
 
 def first_crash(crashes: BaseExceptionGroup[BaseException], log: Logger) -> BaseException:
-    """Tell and give the first child's error; the others followed from it."""
+    """Tell and give the first child's error; the others followed from it. An end that was told already is no crash."""
     first: BaseException = crashes
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    log.error("crashed", error=str(first), exc_info=first.__cause__ or first)
+    if not isinstance(first, Undrained):
+        log.error("crashed", error=str(first), exc_info=first.__cause__ or first)
     return first
 
 
