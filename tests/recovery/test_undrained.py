@@ -1,4 +1,4 @@
-"""A daemon that is told to end while it can commit nothing: it ends in order, and says what is left to the next start."""
+"""A daemon that is told to end while it can commit nothing ends in order, and says what is left to the next start."""
 
 import signal
 from pathlib import Path
