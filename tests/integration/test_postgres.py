@@ -293,15 +293,19 @@ def test_a_table_that_somebody_locks_only_keeps_others_waiting(database: Postgre
         with database.explained(), database.quick_transaction(connection):
             return connection.execute("SELECT count(*) FROM leads WHERE campaign = ?", ("spring",)).fetchone()
 
-    for times in range(8):  # one of them is that at which the server is to keep the statement
-        with by_hand(database) as other, by_hand(database) as connection:
+    def refused(connection: Connection) -> None:
+        with by_hand(database) as other, database.transaction(other):
+            other.execute("LOCK TABLE leads")
             connection.execute("SET lock_timeout = '10ms'")
+            with pytest.raises(DatabaseLost, match="lock timeout"):
+                look(connection)
+
+    for times in range(8):  # one of them is that at which the server is to keep the statement
+        with by_hand(database) as connection:
+            refused(connection)
             for _ in range(times):
                 look(connection)
-            with database.transaction(other):
-                other.execute("LOCK TABLE leads")
-                with pytest.raises(DatabaseLost, match="lock timeout"):
-                    look(connection)
+            refused(connection)
             assert look(connection) == (50,)
 
 
