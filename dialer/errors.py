@@ -59,7 +59,7 @@ class LeaseLost(StorageError):
 
 
 class DatabaseUnfit(StorageError):
-    """The database is of another version or of another program: nothing but a person changes that."""
+    """The database is of another version or program, or not the one of before: nothing but a person changes that."""
 
     exit_code = 11
 

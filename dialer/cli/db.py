@@ -114,6 +114,7 @@ def restore_db(
     database on a PostgreSQL server it names the commands of PostgreSQL that do the same.
     """
     from dialer.config.settings import load_settings
+    from dialer.daemon.bookmark import forget
     from dialer.daemon.lock import only_daemon
     from dialer.storage.backup import REPLACED, restore
     from dialer.storage.registries import FOLDER
@@ -126,7 +127,9 @@ def restore_db(
         registers = database.parent / FOLDER
         progress = shown_progress("restored")
         found = restore(file, database, registers, vault, is_replacing=replace, progress=progress)
+        forget(settings.state_dir)
     print(f"{database}: restored as of {_instant(found.made_at)} UTC, schema version {found.schema_version}")
+    print("Calls and refusals since then are not in it: whoever was called since may be called again")
     if was_there:
         print(f"The database that was there is kept as {database.name}{REPLACED}: remove it when you are sure")
     if vault is None:

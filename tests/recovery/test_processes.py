@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -227,6 +228,34 @@ def test_what_an_operator_stopped_stays_stopped(tmp_path: Path, number: signal.S
     with open_state(tmp_path / "state") as store:
         reasons = [each.reason for each in store.changes("survey", 0.0, 1e12) if each.action == "stop"]
     assert set(reasons) == {"as before the restart: complaints"}
+
+
+def test_a_database_that_is_not_the_one_of_before_is_refused(tmp_path: Path) -> None:
+    """Gone, or put back to an earlier state by other means than `dialer db restore`, whoever was called would be called
+    again: exit code 11, and nothing is made or changed."""
+    config, state = prepare(tmp_path), tmp_path / "state"
+    dialer("leads", "import", tmp_path / "campaigns" / "list.csv", "--campaign", "survey", "--config", config)
+    early = tmp_path / "early"
+    assert dialer("db", "backup", early, "--config", config).returncode == 0
+    with running(config) as daemon:
+        for _ in range(5):
+            daemon.wait_log("attempt")
+        daemon.signal(signal.SIGKILL)
+        daemon.process.wait(60)
+    for file in state.glob("dialer.db*"):
+        file.unlink()
+    gone = dialer("run", "--config", config)
+    assert (gone.returncode, "it is not there any more" in gone.stderr) == (11, True)
+    assert not list(state.glob("dialer.db*"))
+    shutil.copy(early, state / "dialer.db")
+    earlier = dialer("run", "--config", config)
+    assert (earlier.returncode, "its journal ends without any entry" in earlier.stderr) == (11, True)
+    restored = dialer("db", "restore", early, "--replace", "--config", config)
+    assert "whoever was called since may be called again" in restored.stdout
+    with restarted(config) as daemon:
+        daemon.wait_log("attempt")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait_end() == 0
 
 
 def test_two_daemons_do_not_dial_from_one_state(tmp_path: Path) -> None:
