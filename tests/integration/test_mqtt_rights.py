@@ -35,7 +35,7 @@ def guarded() -> Iterator[Mosquitto]:
     )
     for path in ("/etc/mosquitto/certs", "/etc/mosquitto", "/var/lib/mosquitto"):
         settings = settings.replace(path, str(folder))
-    broker = Mosquitto(folder, settings + "\nlog_dest stderr\nuser root\n")
+    broker = Mosquitto(folder, settings + f"\npersistence_location {folder}/\nlog_dest stderr\nuser root\n")
     try:
         broker.start()
         yield broker

@@ -58,7 +58,7 @@ def test_the_example_names_every_key() -> None:
 def test_the_example_holds_the_defaults_and_makes_a_gateway() -> None:
     """What stands in it is what counts without it; with it, or with every comment taken out, a gateway can be made."""
     file = load_asterisk_gateway(EXAMPLE, {PASSWORD_VARIABLE: "any"})
-    assert (file.name, file.lines, file.detector, file.recording) == ("west", 60, None, None)
+    assert (file.name, file.lines, file.detector, file.recording) == ("north", 60, None, None)
     gateway = make_asterisk(file, lambda: 0.0, make_logger("info", "json"), lines=1, calls_per_second=1.0)
     assert not gateway.is_up
 
