@@ -8,13 +8,15 @@ from pydantic import BaseModel
 
 from dialer.config.campaign import DEFAULT_DISPOSITIONS, load_campaign
 from dialer.config.campaign_model import CampaignTable, DispositionTable, RetryRuleTable
+from dialer.config.gateway_file import LoopbackFileTable, SimulatedTable, load_loopback_gateway
 from dialer.config.rulesets_model import RulesetTable, RuleTable
-from dialer.config.settings import SettingsTable
+from dialer.config.settings import SettingsTable, load_settings
 from tests.unit.config.conftest import AGENTS, HEAD
 
 ROOT = Path(__file__).parents[3]
 CAMPAIGNS = (ROOT / "docs" / "campaigns.md").read_text(encoding="utf-8")
 RULESETS = (ROOT / "docs" / "compliance.md").read_text(encoding="utf-8")
+MQTT = (ROOT / "docs" / "mqtt.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
@@ -87,3 +89,27 @@ def test_the_house_words_are_those_of_the_reference(tmp_path: Path) -> None:
     given = load_campaign(tmp_path / "with.toml").dispositions
     assert given == load_campaign(tmp_path / "without.toml").dispositions
     assert list(given) == list(DEFAULT_DISPOSITIONS)
+
+
+def test_the_examples_of_engine_and_gateway_are_valid(tmp_path: Path) -> None:
+    """Both files of docs/mqtt.md can be read as they are, once what they name is there; they fit together."""
+    config, gateway = re.findall(r"```toml\n(.*?)```", MQTT, re.DOTALL)
+    (tmp_path / "campaigns").mkdir()
+    for name in ("broker.password", "gateway-north.password", "broker-ca.crt", "campaigns/survey.toml"):
+        (tmp_path / name).write_text("secret\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "config.toml").write_text(config, encoding="utf-8")
+    (tmp_path / "gateway.toml").write_text(gateway, encoding="utf-8")
+    settings, north = load_settings(tmp_path / "config.toml"), load_loopback_gateway(tmp_path / "gateway.toml")
+    assert settings.broker is not None
+    assert north.name in [trunk.name for trunk in settings.trunks]
+    assert (settings.broker.host, settings.broker.port) == (north.broker.host, north.broker.port)
+    acl = (ROOT / "deploy" / "mosquitto" / "dialer.acl").read_text(encoding="utf-8")
+    assert {settings.broker.user, north.broker.user} <= set(re.findall(r"(?m)^user (\S+)$", acl))
+
+
+def test_every_key_of_a_loopback_gateway_is_documented() -> None:
+    """docs/mqtt.md has a row for each key and table of its file."""
+    rows = " ".join(re.findall(r"(?m)^\| (`.*?) \|", MQTT))
+    wanted = {*LoopbackFileTable.model_fields, *SimulatedTable.model_fields}
+    assert [key for key in wanted if not re.search(rf"`\[?{key}\]?`", rows)] == []
