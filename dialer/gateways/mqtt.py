@@ -37,7 +37,7 @@ from dialer.domain.events import (
     Event,
     LinesChanged,
 )
-from dialer.domain.living import Desk, Living
+from dialer.domain.living import Living
 from dialer.domain.outcome import Outcome
 from dialer.engine.status import EngineStatus
 from dialer.gateways import contract
@@ -47,7 +47,7 @@ from dialer.gateways.desks import TOPICS, Desks
 from dialer.gateways.drops import Drops
 from dialer.gateways.ordering import Orders
 from dialer.gateways.remote import FATE_UNKNOWN, Question, Remote, merged
-from dialer.gateways.translating import event_of, wish_of
+from dialer.gateways.translating import desk_of, event_of, wish_of
 from dialer.pacing.bucket import Bucket
 from dialer.ports import Clock, GatewayStanding, Sink
 
@@ -198,9 +198,7 @@ class MqttGateway:
         return Living(
             calls=tuple(calls),
             agents=tuple(desks) if has_desks else None,
-            desks=tuple(
-                Desk(agent_id=each.agent_id, groups=each.groups, is_ready=each.is_ready) for each in desks.values()
-            ),
+            desks=tuple(map(desk_of, desks.values())),
         )
 
     def standings(self) -> list[GatewayStanding]:
@@ -290,10 +288,13 @@ class MqttGateway:
             self._lose_silent()
             return
         remote.lines_there = state.lines
-        if remote.sequence.epoch is not None and state.epoch != remote.sequence.epoch:
+        is_another = remote.sequence.epoch not in (None, state.epoch)
+        if is_another:
             for news in remote.sequence.begin(state.epoch):
                 self._apply(remote, news)
+        if is_another or (remote.is_present and state.epoch != remote.settled_epoch):
             remote.is_present, remote.question = False, None  # another life: what is up has to be asked anew
+            self._orders.ping(remote, self._clock.now())  # what answers is asked
         self._tell_lines()
 
     def _apply(self, remote: Remote, news: contract.News) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dialer.domain import commands, events
-from dialer.domain.living import LivingCall, LivingState
+from dialer.domain.living import Desk, LivingCall, LivingState
 from dialer.gateways import contract
 from dialer.gateways.contract import VERSION
 
@@ -203,6 +203,11 @@ def living_of(up: contract.Up, ahead_s: float) -> LivingCall:
         agent_id=up.agent_id,
         bridged_at=_shifted(up.bridged_at, -ahead_s),
     )
+
+
+def desk_of(desk: contract.Desk) -> Desk:
+    """Read who is at a desk."""
+    return Desk(agent_id=desk.agent_id, groups=desk.groups, is_ready=desk.is_ready)
 
 
 def missed(living: LivingCall) -> Iterator[events.CallEvent]:

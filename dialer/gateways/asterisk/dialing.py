@@ -20,7 +20,7 @@ from dialer.gateways.causes import outcome_of, words
 ORDER_S = 0.5
 """How long after the threshold an order may come: the engine's own, to play the message, is under way then."""
 NO_ORDER = "no order came in time"
-NOT_CONNECTED = "no connection to Asterisk"
+NOT_CONNECTED = "never sent: no connection to Asterisk"
 _SUFFIXES = frozenset({".wav", ".wav16", ".gsm", ".ulaw", ".alaw", ".sln", ".sln16", ".g722", ".ul", ".al", ".pcm"})
 _CONFLICT = 409
 _NUMBER = re.compile(r"\+?[0-9]{1,20}")
@@ -43,16 +43,16 @@ class Dialing:
         call_id = order.call_id
         if call_id in switch.calls or call_id in switch.over:
             return
-        cause = ""
+        cause, outcome = "", Outcome.CONGESTION
         if call_id in switch.denied:
             cause = "said before that this order never came"
-        elif not switch.up.is_set():
-            cause = NOT_CONNECTED
+        elif not switch.up.is_set():  # the network refused nothing: nobody has to wait, and no attempt is used up
+            cause, outcome = NOT_CONNECTED, Outcome.CANCELLED
         elif not (_NUMBER.fullmatch(order.number) and _NUMBER.fullmatch(order.caller_id or "+1")):
             cause = "not a telephone number"  # it becomes a part of an address
         if cause:
             switch.over[call_id] = None
-            switch.report(CallFailed(call_id=call_id, outcome=Outcome.CONGESTION, cause=cause))
+            switch.report(CallFailed(call_id=call_id, outcome=outcome, cause=cause))
             return
         has_detector = order.has_detector and bool(self._detector)
         kept = Kept(

@@ -44,10 +44,12 @@ class Settling:
             call = switch.calls.get(call_id)
             if call is not None and switch.names.call(call_id) not in channels:
                 self._dialing.lost(call)
-        for name, channel in channels.items():
-            found = switch.names.call_of(name)
-            if found is not None:
-                await self._take_stock(found, channel)
+        ours = {name: of for name in channels if (of := switch.names.call_of(name)) is not None}
+        unknown = [name for name, call_id in ours.items() if call_id not in switch.calls]
+        # Asked all at once: one after the other, a start with many calls up would take as long as they are many.
+        carried = dict(zip(unknown, await asyncio.gather(*map(self._variable, unknown)), strict=True))
+        for name, call_id in ours.items():
+            await self._take_stock(call_id, channels[name], carried.get(name, ""))
         await self._settle_seats(channels)
 
     async def _subscribe(self) -> None:
@@ -69,13 +71,13 @@ class Settling:
         started_at = datetime.strptime(found["status"]["startup_time"], "%Y-%m-%dT%H:%M:%S.%f%z")
         return time.time() - started_at.timestamp() < STARTING_S
 
-    async def _take_stock(self, call_id: int, channel: Channel) -> None:
+    async def _take_stock(self, call_id: int, channel: Channel, carried: str) -> None:
         switch = self._switch
         call = switch.calls.get(call_id)
         if call is None:
             if call_id in switch.over:
                 return  # it ended between the question and the answer
-            call = Call(call_id, Kept.read(await self._variable(channel["id"])))
+            call = Call(call_id, Kept.read(carried))
             if call.kept.is_handed_over:
                 self._handover.found(call_id)
                 return

@@ -100,6 +100,28 @@ async def _pass(seconds: float) -> None:
     await done.wait()
 
 
+def test_a_new_life_is_asked_what_is_up_however_it_is_noticed() -> None:
+    """Its news may come before its state: it is pinged at once, and nothing is dialed over it until it has answered."""
+
+    async def run() -> None:
+        clock = LoopClock()
+        trunks = [Trunk(name="north", lines=4, calls_per_second=4.0)]
+        gateway = MqttGateway(trunks, Address(host="127.0.0.1", port=9), clock, log(), engine="main", token=1)
+        remote = gateway.remotes["north"]
+        remote.is_present, remote.answered_at, remote.settled_epoch = True, clock.now(), 1
+        remote.sequence.begin(1)
+        news = {"type": "ringing", "v": 1, "epoch": 2, "seq": 1, "at": clock.now(), "call_id": 7}
+        state = {"type": "gateway_state", "v": 1, "gateway": "north", "status": "online", "epoch": 2}
+        gateway.take(incoming("dialer/v1/gateways/north/events", news, []))
+        assert remote.sequence.epoch == 2 and remote.lines == 4 and not gateway._link.waiting
+        gateway.take(incoming("dialer/v1/gateways/north/state", state | {"kind": "asterisk", "lines": 4}, []))
+        assert remote.lines == 0
+        (ping,) = gateway._link._outbox
+        assert json.loads(ping.payload)["type"] == "ping"
+
+    virtual.run(run(), START_AT)
+
+
 def test_what_an_agent_says_is_taken_once_and_by_the_engine_that_is_meant() -> None:
     """The same id again is acknowledged when the first is durable; another engine's is left alone."""
     ears, acks = Ears(), list[str]()
