@@ -242,7 +242,8 @@ def ask(path: Path, request: Request) -> dict[str, Any]:
             raise ControlError(f"{path}: permission denied; run this as the user who runs the daemon") from error
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise ControlError(
-                f"no daemon listens on {path}: start it with `dialer run --config ...`, or check control_socket"
+                f"no daemon listens on {path}: start it with `dialer run --config ...`, let one that starts read its "
+                "lists, or check control_socket"
             ) from error
         except TimeoutError as error:
             raise ControlError(f"{path}: the daemon gave no answer within {PATIENCE_S:.0f} s") from error
