@@ -1,4 +1,4 @@
-"""Certificates for a broker of a test: its own authority, and what that signed for the loopback address."""
+"""Certificates for a server of a test: its own authority, and what that signed for a loopback address."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 
-def make_certificates(folder: Path) -> None:
-    """A certificate for this machine's loopback address, and the authority that vouches for it."""
+def make_certificates(folder: Path, ip: str = "127.0.0.1") -> None:
+    """A certificate for a loopback address of this machine, and the authority that vouches for it."""
     now = datetime.now(UTC)
 
     def write(name: str, subject: str, issuer: str, signer: ec.EllipticCurvePrivateKey | None, **more: Any) -> Any:
@@ -30,5 +30,5 @@ def make_certificates(folder: Path) -> None:
         return key
 
     authority = write("ca", "Test", "Test", None, basic=x509.BasicConstraints(ca=True, path_length=None))
-    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    write("server", "127.0.0.1", "Test", authority, names=here)
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address(ip))])
+    write("server", ip, "Test", authority, names=here)
