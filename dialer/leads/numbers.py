@@ -15,6 +15,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from dialer.domain.lead import PhoneNumber
 from dialer.leads.jurisdictions import jurisdictions_of
+from dialer.leads.kinds import region_of, type_of
 from dialer.leads.parsing import parse_plain
 from dialer.leads.zones import zones_of
 
@@ -187,15 +188,15 @@ def _interpretations(text: str, region: str) -> list[phonenumbers.PhoneNumber]:
 
 def _usable(number: phonenumbers.PhoneNumber, own_zone: str | None) -> PhoneNumber | Fault | None:
     """Turn a possible number into a domain number; None when it is not assigned, a fault when its zone is unknown."""
-    region = phonenumbers.region_code_for_number(number)
-    number_type = phonenumbers.number_type(number)
+    region, national = region_of(number), phonenumbers.national_significant_number(number)
+    number_type = type_of(national, number.country_code or 0, region)
     kind = KINDS.get(number_type, "other")
     if region is None or number_type == PhoneNumberType.UNKNOWN:
-        reserved = _nobody(number)
+        reserved = _nobody(national, number.country_code or 0)
         if reserved is None:
             return None
         region, kind = reserved.region, reserved.kind
-    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    e164 = f"+{number.country_code}{national}"
     zones = zones_of(number, region, kind, number_type) or ((own_zone,) if own_zone is not None else ())
     if not zones:
         found = f"{e164} may be in several time zones of {region}, and nothing tells which"
@@ -204,10 +205,9 @@ def _usable(number: phonenumbers.PhoneNumber, own_zone: str | None) -> PhoneNumb
     return PhoneNumber(e164=e164, kind=kind, region=region, zones=zones, jurisdictions=jurisdictions)
 
 
-def _nobody(number: phonenumbers.PhoneNumber) -> Range | None:
+def _nobody(national: str, country_code: int) -> Range | None:
     """Return the range of numbers that reach nobody in which this one lies."""
-    national = phonenumbers.national_significant_number(number)
-    ranges: Sequence[Range] = NOBODY.get(number.country_code or 0, ())
+    ranges: Sequence[Range] = NOBODY.get(country_code, ())
     return next((entry for entry in ranges if entry.pattern.fullmatch(national)), None)
 
 
