@@ -13,6 +13,7 @@ from dialer.daemon.driver import Driver
 from dialer.domain.events import (
     AgentLoggedIn,
     AgentReadied,
+    CallAnswered,
     CallFailed,
     CallReleased,
     CampaignControlled,
@@ -100,13 +101,16 @@ class EarlierRun:
     def found(self, living: Living, news: Iterable[Event] = ()) -> EarlierRunFound | None:
         """Give what the engine is to settle; None when there is nothing.
 
-        `news` is what the gateway reported before its answer: of a call that it names as over, the end follows.
+        `news` is what the gateway reported before its answer: of a call that it names as over, the rest follows, and
+        one that was answered meanwhile is not hung up as if it were not.
         """
         calls = {call.call_id: call for call in living.calls}
         for event in news:
-            if isinstance(event, CallFailed | CallReleased):
-                up = LivingCall(call_id=event.call_id, state=LivingState.DIALED)
-                calls.setdefault(event.call_id, up)
+            match event:
+                case CallAnswered(call_id=call_id, at=at):
+                    calls.setdefault(call_id, LivingCall(call_id=call_id, state=LivingState.ANSWERED, answered_at=at))
+                case CallFailed(call_id=call_id) | CallReleased(call_id=call_id):
+                    calls.setdefault(call_id, LivingCall(call_id=call_id, state=LivingState.DIALED))
         asked = self.asked
         present = living.agents
         if present is None and self._now - self._stopped_at > DESK_S:

@@ -8,7 +8,7 @@ import pytest
 
 from dialer.daemon.earlier import DESK_S, EarlierRun
 from dialer.domain.commands import RecordAgent, RecordAttempt, RecordChange
-from dialer.domain.events import CallDisposed, CallReleased, CampaignLoaded
+from dialer.domain.events import CallAnswered, CallDisposed, CallReleased, CampaignLoaded
 from dialer.domain.living import Living, LivingCall, LivingState
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import DispositionPolicy
@@ -70,6 +70,14 @@ def test_a_call_whose_end_the_gateway_has_reported_already_is_not_of_unknown_fat
     """The end was news before the gateway was asked, so the call is not among those that are up; it follows."""
     found = EarlierRun(store, START_AT + 9.0).found(Living(), [CallReleased(call_id=1, by="callee")])
     assert found is not None and found.calls[0].living is not None
+
+
+def test_a_call_that_was_answered_and_is_over_by_now_was_answered(store: Store) -> None:
+    """What followed the answer follows as news, whether or not an agent is left."""
+    news = [CallAnswered(call_id=1, at=START_AT + 5.0), CallReleased(call_id=1, by="engine")]
+    found = EarlierRun(store, START_AT + 9.0).found(Living(), news)
+    answered = LivingCall(call_id=1, state=LivingState.ANSWERED, answered_at=START_AT + 5.0)
+    assert found is not None and found.calls[0].living == answered
 
 
 def test_a_refusal_after_another_word_is_kept_though_the_dialer_started_anew_in_between(store: Store) -> None:

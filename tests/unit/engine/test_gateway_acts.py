@@ -1,20 +1,26 @@
 """What a gateway does by itself, and what the engine orders for agents' telephones."""
 
+import pytest
+
 from dialer.domain.agent import AgentState
 from dialer.domain.commands import BridgeCall, HandOverCall, PlayMessage, SeatAgent, UnseatAgent
 from dialer.domain.events import (
     AgentLoggedIn,
     AgentLoggedOut,
     BridgeFailed,
+    CallAnswered,
+    CallClassified,
     CallReleased,
     EarlierRunFound,
     HandOverRequested,
     MessageBegan,
 )
+from dialer.domain.living import LivingCall, LivingState
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import PacingMode
 from dialer.domain.records import AgentRecord
 from tests.unit.engine.rig import AT, Rig, of, only, policy
+from tests.unit.engine.test_resuming import Restarted, agent
 
 
 def test_a_message_that_the_gateway_began_is_an_abandonment_with_the_message_heard() -> None:
@@ -48,6 +54,22 @@ def test_a_message_that_crossed_with_the_order_to_join_costs_the_agent_nothing()
     assert rig.agent("a").state == AgentState.READY
     rig.send(CallReleased(call_id=1, by="engine"))
     assert rig.attempt(1).outcome is Outcome.ABANDONED
+
+
+@pytest.mark.parametrize("is_agent_left", [True, False])
+def test_a_message_of_the_time_without_an_engine_counts_when_it_is_back(is_agent_left: bool) -> None:
+    """Answer, message and end are told after the restart, with their instants: an abandonment, the message heard."""
+    rig = Restarted(policy(mode=PacingMode.POWER, message="sorry.wav"))
+    answered = LivingCall(call_id=7, state=LivingState.ANSWERED, answered_at=AT - 9.0)
+    rig.found(answered, *([agent("ready")] if is_agent_left else []))
+    rig.send(CallAnswered(call_id=7, at=AT - 9.0), CallClassified(call_id=7, is_machine=False))
+    rig.send(MessageBegan(call_id=7, at=AT - 6.5), CallReleased(call_id=7, by="engine", cause="message played"))
+    kept = rig.attempt(7)
+    assert (kept.outcome, kept.is_abandoned) == (Outcome.ABANDONED, True)
+    assert (kept.answered_at, kept.message_at) == (AT - 9.0, AT - 6.5)
+    assert rig.campaign().counts["abandoned"] == 1
+    if is_agent_left:
+        assert rig.agent("a1").state == AgentState.READY
 
 
 def test_a_call_says_what_is_due_to_the_person_without_an_engine() -> None:
