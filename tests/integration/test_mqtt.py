@@ -81,7 +81,7 @@ def test_a_campaign_is_dialed_through_a_gateway_process(mosquitto: Mosquitto, tm
 
 
 def test_an_agent_works_over_the_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
-    """A desk of somebody else's making logs in, takes a call, hears who it is, says its word once, and goes home."""
+    """A desk of somebody else's making logs in, takes a call, hears whose, hands it over, says its word, and goes."""
     config = prepare(tmp_path, mosquitto.port, people=5, agents=0, p_live=1.0)
     state, commands = "dialer/v1/agents/ana/state", "dialer/v1/agents/ana/commands"
     with (
@@ -98,6 +98,7 @@ def test_an_agent_works_over_the_broker(mosquitto: Mosquitto, tmp_path: Path) ->
         assert desk.wait(state)["state"] == "paused"
         say(2, type="ready")
         talking = desk.wait(state, lambda agent: agent["state"] == "talking")
+        say(7, type="hand_over", call_id=talking["call"]["call_id"])
         wrapping = desk.wait(state, lambda agent: agent["state"] == "wrap_up")
         assert wrapping["call"] == talking["call"]
         assert talking["call"]["campaign"] == "survey"
@@ -112,10 +113,12 @@ def test_an_agent_works_over_the_broker(mosquitto: Mosquitto, tmp_path: Path) ->
         say(6, type="log_out")
         desk.wait(state, lambda agent: agent["state"] == "logged_out")
         assert daemon.stop() == 0
-    assert [each["disposition"] for each in attempts(tmp_path) if each["call_id"] == call_id] == ["done"]
+    (made,) = (each for each in attempts(tmp_path) if each["call_id"] == call_id)
+    assert (made["disposition"], made["released_by"], made["cause"]) == ("done", "agent", "handed over to a supervisor")
     found = hold_to_contract(desk.heard)
-    assert found["AgentCommand"] == 7
+    assert found["AgentCommand"] == 8
     everyday = {"Place", "Bridge", "Tell", "Ping", "Ringing", "Answered", "Classified", "Bridged", "Released"}
+    assert {"Seat", "HandOverCall", "Unseat"} <= found.keys()
     assert everyday | {"Snapshot", "Pong", "GatewayState", "EngineState", "CampaignState", "AgentState"} <= found.keys()
 
 
