@@ -210,7 +210,7 @@ class Service:
         return Run(
             clock=self._clock,
             log=self._log,
-            token=store.next_seq(),
+            token=self._bookmark.begin_run(store.next_seq()),
             owns=lambda call_id: engine_of(call_id) == engine,
             health=self._health,
             metrics=self._metrics,
@@ -220,7 +220,7 @@ class Service:
         engine = Engine(
             lines=self._settings.lines,
             calls_per_second=self._settings.calls_per_second,
-            next_call_id=store.next_call_id(),
+            next_call_id=self._bookmark.next_call(store.next_call_id()),
         )
         return Driver(
             engine,

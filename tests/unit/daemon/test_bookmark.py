@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dialer.daemon.bookmark import NAME, Bookmark, forget
+from dialer.domain.commands import PlaceCall
 from dialer.errors import DatabaseUnfit
 from dialer.storage.codec import Entry
 from dialer.storage.database import Database
@@ -19,6 +20,19 @@ from tests.unit.storage.builders import VAULT
 def entries(seqs: Iterable[int]) -> list[Entry]:
     """Entries of nothing."""
     return [Entry(seq=seq, at=1000.0, event=None, commands=()) for seq in seqs]
+
+
+def order_to_dial(call_id: int) -> PlaceCall:
+    """An order to dial somebody."""
+    return PlaceCall(
+        call_id=call_id,
+        campaign="spring",
+        lead_id=1,
+        number="+447700900001",
+        ring_timeout_s=22.0,
+        caller_id=None,
+        agent_id=None,
+    )
 
 
 def come_to(store: Store, folder: Path, seqs: Iterable[int]) -> None:
@@ -53,6 +67,18 @@ def test_a_database_that_lost_its_journal_is_refused(any_database: Database, tmp
         Bookmark(tmp_path, SqliteDatabase(tmp_path / "other.db"), "main").compare(store)
         forget(tmp_path)
         Bookmark(tmp_path, any_database, "main").compare(store)
+
+
+def test_runs_and_calls_are_numbered_on_where_the_database_was_put_back(any_database: Database, tmp_path: Path) -> None:
+    """A gateway that lived through it obeys no older run and dials no call again, so no number comes a second time."""
+    runs, calls = [], []
+    for following, call_id in ((1, 1), (40, 30), (7, 5), (7, 5), (90, 80)):
+        with closing(Bookmark(tmp_path, any_database, "main")) as bookmark:
+            runs.append(bookmark.begin_run(following))
+            calls.append(bookmark.next_call(call_id))
+            bookmark.hear(Entry(seq=following, at=1000.0, event=None, commands=(order_to_dial(calls[-1]),)))
+        forget(tmp_path)
+    assert (runs, calls) == ([1, 40, 41, 42, 90], [1, 30, 31, 32, 80])
 
 
 def test_only_a_server_may_lack_the_last_moments(any_database: Database, tmp_path: Path) -> None:
