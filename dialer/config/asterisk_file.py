@@ -17,8 +17,8 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from dialer.config.broker import BrokerSettings, broker_settings
 from dialer.config.credentials import ARI, password
 from dialer.config.faults import ConfigFaults, Fault, shown
-from dialer.config.gateway_file import GatewayFileTable
-from dialer.config.toml_file import TomlFile, TomlModel, expected
+from dialer.config.gateway_file import GatewayFileTable, read_gateway_file
+from dialer.config.toml_file import TomlModel, expected
 from dialer.config.values import ExistingFile, Name, Names, matching, resolved
 
 PASSWORD_VARIABLE = "DIALER_ARI_PASSWORD"
@@ -134,7 +134,7 @@ class AsteriskFile:
 
 def load_asterisk_gateway(path: Path, environ: Mapping[str, str] = os.environ) -> AsteriskFile:
     """Read a gateway.toml for an Asterisk; raise ConfigFaults with every fault in it."""
-    table = TomlFile.read(path).check(AsteriskFileTable)
+    table = read_gateway_file(path).check(AsteriskFileTable)
     named = table.asterisk.password_file
     file = None if named is None else Path(named)
     faults: list[Fault] = []

@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dialer.config.broker import BrokerSettings, BrokerTable, broker_settings
+from dialer.config.faults import ConfigFaults, shown
 from dialer.config.toml_file import TomlFile, TomlModel
 from dialer.config.values import DistinctFiles, ExistingFile, Name, Names
 
+_DAEMONS_OWN = {"state_dir", "campaigns_dir", "gateway", "gateways"}
 _CAMPAIGNS = 'campaign files by which the simulated agents work, such as ["campaigns/survey.toml"]'
 
 
@@ -74,9 +76,22 @@ class LoopbackFileTable(GatewayFileTable):
     loopback: SimulatedTable = Field(description="the table [loopback] with its campaigns")
 
 
+def read_gateway_file(path: Path) -> TomlFile:
+    """Read a gateway.toml; another of the dialer's files in its place is one fault, not one for each key."""
+    file = TomlFile.read(path)
+    if "seller" in file.values:
+        found, command = "a campaign file", f"that campaign: `dialer check config.toml {shown(path)}`"
+    elif "name" not in file.values and not _DAEMONS_OWN.isdisjoint(file.values):
+        found, command = "the daemon's configuration", f"that one: `dialer check {shown(path)}`"
+    else:
+        return file
+    hint = f"name gateway.toml instead; to check {command}"
+    raise ConfigFaults([file.fault((), expected="a gateway's file", found=found, hint=hint)])
+
+
 def load_loopback_gateway(path: Path) -> GatewaySettings:
     """Read a gateway.toml for the loopback gateway; raise ConfigFaults with every fault in it."""
-    table = TomlFile.read(path).check(LoopbackFileTable)
+    table = read_gateway_file(path).check(LoopbackFileTable)
     simulated = table.loopback
     return GatewaySettings(
         name=table.name,

@@ -111,8 +111,15 @@ def test_the_configuration_is_checked_with_the_gateway_that_it_names(folder: Pat
 
 
 def test_the_files_of_gateway_and_daemon_are_told_apart(folder: Path) -> None:
-    """A gateway's file in the place of the configuration is one fault that names the command to use."""
+    """One in the place of another is one fault that names the command to use."""
     done = dialer("check", written(folder, ASTERISK))
     assert done.returncode == 3
     assert "expected the daemon's configuration, found a gateway's file" in done.stderr
     assert "dialer gateway check --config" in done.stderr
+    for name, text, found in (
+        ("config.toml", "[gateways.north]\nlines = 5\n", "the daemon's configuration"),
+        ("x.toml", 'name = "x"\nseller = "Example"\n', "a campaign file"),
+    ):
+        done = dialer("gateway", "check", "--config", written(folder, text, name))
+        assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
+        assert f"expected a gateway's file, found {found}" in done.stderr and "`dialer check " in done.stderr
