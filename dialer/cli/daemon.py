@@ -254,11 +254,14 @@ def _ask_who_dials(config: Path, request: Any) -> dict[str, Any]:
 
 
 def standby_line(standby: dict[str, Any]) -> str:
-    """Say for whom a daemon stands by."""
-    return (
+    """Say for whom a daemon stands by, and what is wrong with its files."""
+    said = (
         f"standby for engine {standby['engine']!r}, for {standby['for_s']:.0f} s: {standby['holder']} dials; "
         "this daemon takes over when that one ends"
     )
+    if standby["fault"] is None:
+        return said
+    return f"{said}, with the campaigns as they are dialed now, for its own files have faults:\n{standby['fault']}"
 
 
 def _print_json(value: object) -> None:

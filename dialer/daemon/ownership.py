@@ -19,6 +19,9 @@ Hear = Callable[[str | None], None]
 class Ownership:
     """This daemon's right to dial, of which there is no doubt: nobody else can have the database."""
 
+    has_stood_by = False
+    """Another daemon dialed when this one was ready to."""
+
     def may_send(self) -> bool:
         """Say whether orders may leave at this instant."""
         return True
@@ -90,6 +93,7 @@ class LeasedOwnership(Ownership):
 
     def _see(self, other: Engine) -> None:
         self.other = other
+        self.has_stood_by = True
         self.is_other_seen.set()
 
     def _tell_trouble(self, why: str | None) -> None:

@@ -7,30 +7,28 @@ failures are handled where they happen.
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TextIO
 
 import dialer
-from dialer.config.rulesets import load_law
 from dialer.config.settings import Settings
 from dialer.daemon import systemd
 from dialer.daemon.answering import Answers
 from dialer.daemon.audiences import show_regularly
 from dialer.daemon.bookmark import Bookmark
-from dialer.daemon.campaigns import Adopt, Campaigns, load_policies
+from dialer.daemon.campaigns import Adopt, Campaigns
 from dialer.daemon.clock import DaemonClock, make_clock
 from dialer.daemon.control import listen, serve
 from dialer.daemon.draining import Draining, StopRequests
 from dialer.daemon.driver import Driver
 from dialer.daemon.earlier import EarlierRun, Threshold
+from dialer.daemon.files import Files
 from dialer.daemon.gauges import Floor
 from dialer.daemon.health import Health, Phase
 from dialer.daemon.heartbeat import Reading, beat, tell_systemd
 from dialer.daemon.imports import ImportReport
-from dialer.daemon.law import read_law
 from dialer.daemon.lists import Lists
 from dialer.daemon.lock import only_daemon
 from dialer.daemon.logs import Logger, Narrator, make_logger
@@ -45,6 +43,7 @@ from dialer.daemon.steps import Steps
 from dialer.daemon.stores import database_of, open_store
 from dialer.daemon.supervision import child, first_crash, routed
 from dialer.domain.events import LawLoaded
+from dialer.domain.law import Law
 from dialer.domain.policy import CampaignPolicy
 from dialer.engine.engine import Engine
 from dialer.errors import DialerError, ListError
@@ -144,12 +143,13 @@ class Service:
     async def _own_and_run(self, store: Store) -> None:
         """Run as soon as this daemon may dial; stand by until then."""
         log = make_logger(self._settings.log_level, self._settings.log_format, stream=self._log_to)
+        self._files = Files(self._settings, log)
         if store.database.shared_at is not None:
-            # Read again when it dials. A fault that is found only then would leave nobody to dial.
-            load_policies(self._settings)
-            load_law(self._settings.rules, around=time.time())
-        waiting = self._routed(lambda: None)
-        async with owning(self._settings, store, self._stops, self._health, log, waiting) as ownership:
+            self._files.read()  # a fault that was there all the time is told before it matters
+        waiting = self._routed(self._files.read_again)
+        async with owning(
+            self._settings, store, self._stops, self._health, log, waiting, files=self._files
+        ) as ownership:
             if ownership is not None:
                 self._ownership = ownership
                 await self._run(store)
@@ -173,13 +173,7 @@ class Service:
         self._log = make_logger(self._settings.log_level, self._settings.log_format, self._clock, stream=self._log_to)
         self._log.info("starting", version=dialer.__version__, pid=os.getpid(), state_dir=str(self._settings.state_dir))
         self._narrator = Narrator(self._log)
-        policies = load_policies(self._settings)
-        law = read_law(self._settings, self._started_at, self._log)
-        lists = Lists(store, self._clock, self._log, on_import=self._on_import, progress=self._stop_import)
-        for policy in policies:
-            store.take_campaign(policy)
-        for policy in policies:
-            lists.take(policy, Reading(self._health))
+        policies, law, lists = self._read(store)
         self._recover(store)
         run = self._as_run(store)
         gateway, adopt = self._make_gateway(run, policies)
@@ -196,6 +190,26 @@ class Service:
         self._campaigns.begin(policies, self._earlier)
         with self._routed(self.reload):
             await self._supervise(gateway)
+
+    def _read(self, store: Store) -> tuple[list[CampaignPolicy], Law, Lists]:
+        """Read what is to be dialed by, make the campaigns this engine's, and bring their lists in."""
+        lists = Lists(store, self._clock, self._log, on_import=self._on_import, progress=self._stop_import)
+        is_as_before = False
+        if self._ownership.has_stood_by:
+            policies, law, is_as_before = self._files.taken_over(self._started_at, store)
+        else:
+            policies, law = self._files.in_force(self._started_at)
+        for policy in policies:
+            store.take_campaign(policy)
+        for policy in () if is_as_before else policies:
+            try:
+                lists.take(policy, Reading(self._health))
+            except ListError as error:
+                if self._stops.is_stopping or not self._ownership.has_stood_by:
+                    raise
+                hint = "the leads of before are dialed; correct the list and send SIGHUP"
+                self._log.error("list not read", campaign=policy.name, error=str(error), todo=hint)
+        return policies, law, lists
 
     def _recover(self, store: Store) -> None:
         """Give back the leads that an earlier run had only claimed, and look what else it left behind."""

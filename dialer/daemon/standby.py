@@ -14,6 +14,7 @@ from dialer.config.settings import Settings
 from dialer.daemon import systemd
 from dialer.daemon.control import EndRequest, KeysRequest, RefusedRequest, Request, StatusRequest, listen, serve
 from dialer.daemon.draining import StopRequests
+from dialer.daemon.files import Files
 from dialer.daemon.health import Health, Phase
 from dialer.daemon.heartbeat import beat_every_s, tell_progress
 from dialer.daemon.logs import Logger
@@ -28,7 +29,14 @@ Signals = AbstractContextManager[None]
 
 @asynccontextmanager
 async def owning(
-    settings: Settings, store: Store, stops: StopRequests, health: Health, log: Logger, signals: Signals
+    settings: Settings,
+    store: Store,
+    stops: StopRequests,
+    health: Health,
+    log: Logger,
+    signals: Signals,
+    *,
+    files: Files,
 ) -> AsyncIterator[Ownership | None]:
     """Wait for the right to dial and have it for as long as this lasts; None when the end was asked for before.
 
@@ -41,7 +49,7 @@ async def owning(
     ownership.start()
     try:
         with signals:
-            lease = await _lease(ownership, settings, store, stops, health, log)
+            lease = await _lease(ownership, settings, store, stops, health, log, files)
         health.phase = Phase.STARTING
         if lease is None:
             yield None
@@ -64,7 +72,13 @@ def _look_again(store: Store, log: Logger) -> None:
 
 
 async def _lease(
-    ownership: LeasedOwnership, settings: Settings, store: Store, stops: StopRequests, health: Health, log: Logger
+    ownership: LeasedOwnership,
+    settings: Settings,
+    store: Store,
+    stops: StopRequests,
+    health: Health,
+    log: Logger,
+    files: Files,
 ) -> Lease | None:
     """Give the lease, as soon as nobody else has it; stand by until then."""
     began = time.monotonic()
@@ -74,7 +88,7 @@ async def _lease(
     try:
         await first(ownership.owned, stopped, seen)
         if not ownership.owned.done() and not stopped.done():
-            standing_by = asyncio.ensure_future(_stand_by(ownership, settings, store, stops, health, log))
+            standing_by = asyncio.ensure_future(_stand_by(ownership, settings, store, stops, health, log, files))
             await first(ownership.owned, stopped, standing_by)
             if standing_by.done():
                 await standing_by
@@ -94,7 +108,13 @@ async def _lease(
 
 
 async def _stand_by(
-    ownership: LeasedOwnership, settings: Settings, store: Store, stops: StopRequests, health: Health, log: Logger
+    ownership: LeasedOwnership,
+    settings: Settings,
+    store: Store,
+    stops: StopRequests,
+    health: Health,
+    log: Logger,
+    files: Files,
 ) -> None:
     """Say that this daemon stands by, to whoever asks, until cancelled."""
     assert ownership.other is not None
@@ -105,7 +125,8 @@ async def _stand_by(
         match request:
             case StatusRequest():
                 for_s = round(time.monotonic() - since, 1)
-                return {"now": time.time(), "standby": {"engine": other.name, "holder": other.holder, "for_s": for_s}}
+                standby = {"engine": other.name, "holder": other.holder, "for_s": for_s, "fault": files.fault}
+                return {"now": time.time(), "standby": standby}
             case KeysRequest():
                 return {"key": store.renew_keys()}
             case EndRequest(reason=reason):

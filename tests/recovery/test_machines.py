@@ -150,6 +150,43 @@ def test_a_standby_with_a_faulty_campaign_file_says_so_at_its_start(postgres_add
         assert owner.wait_end() == 0
 
 
+def test_a_standby_whose_file_breaks_takes_over_with_what_was_in_force(postgres_address: str, tmp_path: Path) -> None:
+    """SIGHUP has it read the files and say what is wrong; it dials as the owner did, and takes a mended file.
+
+    A list that cannot be read by then is told, and the leads that are known are dialed.
+    """
+    one, two = machine(tmp_path / "one", postgres_address), machine(tmp_path / "two", postgres_address)
+    file, faulty = write_campaign(two.parent, "survey"), "[lists]"
+    text = file.read_text(encoding="utf-8")
+    with running(one) as owner, started(two) as standby:
+        standby.wait_log("standing by")
+        file.write_text(text.replace("[list]", faulty), encoding="utf-8")
+        standby.signal(signal.SIGHUP)
+        assert faulty.strip("[]") in str(standby.wait_log("files have faults")["error"])
+        said = dialer("status", "--config", two)
+        assert (said.returncode, "its own files have faults" in said.stdout) == (0, True)
+        owner.wait_log("attempt")
+        owner.signal(signal.SIGKILL)
+        owner.wait_end()
+        standby.wait_log("taken over as before: files have faults", campaigns=["survey"])
+        standby.wait_log("ready")
+        standby.wait_log("attempt")
+        file.write_text(text, encoding="utf-8")
+        standby.signal(signal.SIGHUP)
+        standby.wait_log("reloaded", campaigns=["survey"])
+        standby.wait_log("attempt")
+        with started(one) as other:
+            other.wait_log("standing by")
+            (one.parent / "campaigns" / "list.csv").write_text("no,column,of,ours\n1,2,3,4\n", encoding="utf-8")
+            standby.signal(signal.SIGTERM)
+            assert standby.wait_end() == 0
+            other.wait_log("list not read", campaign="survey")
+            other.wait_log("attempt")
+            other.signal(signal.SIGTERM)
+            assert other.wait_end() == 0
+    check_shared(one, {})
+
+
 def test_a_standby_that_is_asked_to_stop_ends_well(postgres_address: str, tmp_path: Path) -> None:
     """With exit code 0, and the one that dials does not notice."""
     first = machine(tmp_path / "one", postgres_address)
