@@ -96,6 +96,8 @@ def _keep_decision(state: State, campaign: Campaign, decision: DialDecision, sta
     """Keep a decision that started calls, or was bound by something else than the last one kept, or is due again."""
     last = campaign.last_decision
     limited_by = decision.limited_by if started == decision.calls else "leads"
+    if not started and last is not None and last.limited_by == limited_by and now - last.at < KEEP_EVERY_S:
+        return
     runner_up, runner_up_calls = decision.runner_up or ("", 0)
     kept = PacingDecision(
         campaign=campaign.name,
@@ -110,9 +112,8 @@ def _keep_decision(state: State, campaign: Campaign, decision: DialDecision, sta
         is_reserved=decision.reserve,
         terms=decision.terms,
     )
-    if started or last is None or last.limited_by != limited_by or now - last.at >= KEEP_EVERY_S:
-        state.out.append(RecordDecision(decision=kept))
-        campaign.last_decision = kept
+    state.out.append(RecordDecision(decision=kept))
+    campaign.last_decision = kept
 
 
 def _offer(state: State, campaign: Campaign, now: float) -> None:

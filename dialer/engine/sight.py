@@ -14,6 +14,9 @@ from dialer.queueing.estimators import Estimates
 
 _AWAY_S = 10.0  # half of all people have answered by then
 _GRAIN_S = 0.25  # finer steps of the threshold would only make the pacer rebuild its tables
+# A member of an enumeration costs more to find than all else that is asked of an agent or a call.
+_READY, _TALKING, _RESERVED = AgentState.READY, AgentState.TALKING, AgentState.RESERVED
+_PLACED, _RINGING, _ANSWERED = CallState.PLACED, CallState.RINGING, CallState.ANSWERED
 
 
 def look(state: State, campaign: Campaign, now: float) -> Floor:
@@ -72,18 +75,18 @@ def _agents(
     ready = busy = 0
     stay: tuple[list[float], list[float]] = ([], [])
     leave: tuple[list[float], list[float]] = ([], [])
-    for agent_id in campaign.agents:
-        agent = state.agents[agent_id]
-        if agent.state is AgentState.READY and agent.rests_until_at <= now:
+    for agent in map(state.agents.__getitem__, campaign.agents):
+        at = agent.state
+        if at is _READY and agent.rests_until_at <= now:
             ready += 1
             continue
         busy += 1
         kind = stay if agent.owed is None else leave
-        if agent.state is AgentState.TALKING:
+        if at is _TALKING:
             kind[0].append(now - agent.since_at)
-        elif agent.state is AgentState.READY and agent.owed is None and agent.rests_until_at - now > away_s:
+        elif at is _READY and agent.owed is None and agent.rests_until_at - now > away_s:
             away.append(now - agent.released_at)
-        elif agent.state is not AgentState.RESERVED:  # in wrap-up, or resting after it
+        elif at is not _RESERVED:  # in wrap-up, or resting after it
             kind[1].append(now - agent.released_at)
     return ready, busy, *stay, leave, away
 
@@ -93,20 +96,16 @@ def _calls(state: State, campaign: Campaign, estimates: Estimates, now: float) -
     unanswered: list[float] = []
     p_unanswered: list[float] = []
     answered = 0
-    in_flight = state.calls
     has_groups = bool(estimates.p_by_group)
-    for call_id in campaign.calls:
-        call = in_flight[call_id]
+    for call in map(state.calls.__getitem__, campaign.calls):
         at = call.state
-        if at is CallState.CONNECTED:  # most of them
-            continue
-        attempt = call.attempt
-        if attempt.is_reserved:
-            continue
-        if at is CallState.RINGING or at is CallState.PLACED:
+        if at is _RINGING or at is _PLACED:
+            attempt = call.attempt
+            if attempt.is_reserved:
+                continue
             unanswered.append(now - attempt.placed_at)
             if has_groups:
-                p_unanswered.append(estimates.p_of(state.dialed[call_id].lead.segment))
-        elif at is CallState.ANSWERED:
+                p_unanswered.append(estimates.p_of(state.dialed[call.call_id].lead.segment))
+        elif at is _ANSWERED and not call.attempt.is_reserved:
             answered += 1
     return unanswered, p_unanswered, answered

@@ -5,9 +5,10 @@ the lines, the calls per second and the leads there are, and names the one that 
 is shown to no pacer: `ask` then answers reserved calls at most, and says why.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
+from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from dialer.queueing.estimators import Estimates
 from dialer.queueing.times import Times
 
 _ROUNDING = 1e-9
+_CALLS = itemgetter(1)  # of a bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,5 +181,13 @@ def constrain(decision: DialDecision, floor: Floor) -> DialDecision:
         ("leads", max(floor.leads, 0)),
     ]
     # The sort is stable: of equal bounds the first stays first, the pacer's own before all others.
-    (limited_by, calls), runner_up = sorted(bounds, key=lambda bound: bound[1])[:2]
-    return replace(decision, calls=calls, limited_by=limited_by, runner_up=runner_up)
+    bounds.sort(key=_CALLS)
+    (limited_by, calls), runner_up = bounds[0], bounds[1]
+    return DialDecision(
+        calls=calls,
+        reserve=decision.reserve,
+        limited_by=limited_by,
+        wanted=decision.wanted,
+        runner_up=runner_up,
+        terms=decision.terms,
+    )

@@ -175,13 +175,15 @@ class Learner:
         if last is not None and last.times is times and self._observed == self._built_observed:
             return last
         self._built_observed = self._observed
+        # Only a dial that was resolved changes the probabilities of answers.
+        same = last if last is not None and last.dials == self._dials else None
         self._estimates = Estimates(
             built_at=now,
             observed_at=self._observed_at,
             dials=self._dials,
             p_live=self._live.mean,
-            p_nodes=self._live.nodes(),
-            p_by_group=MappingProxyType(self._live.by_group()),
+            p_nodes=self._live.nodes() if same is None else same.p_nodes,
+            p_by_group=MappingProxyType(self._live.by_group()) if same is None else same.p_by_group,
             p_live_if_answered=self._live_if_answered.mean,
             p_return=self._return.mean,
             changed_at=self._changed_at,

@@ -105,6 +105,8 @@ class ChangingProportions:
     def by_group(self) -> dict[str, float]:
         """Give the mean of each group, shrunk to the campaign's mean of now."""
         used = len(self._groups)
+        if not used:
+            return {}
         first, total = self._group_evidence[:used, 0], self._group_evidence[:used, 1]
         means = self._group_weights[:used] * ((FRESH * self.mean + first) / (FRESH + total))
         return dict(zip(self._groups, means.sum(axis=1).tolist(), strict=True))
