@@ -32,8 +32,9 @@ from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy, PacingMode
 from dialer.engine.engine import Engine
 from dialer.gateways.broker import Address, Incoming
-from dialer.gateways.contract import REPORTS, CallNews, Classified, decode
+from dialer.gateways.contract import CallNews, Classified, Report
 from dialer.gateways.mqtt import MqttGateway, Trunk
+from dialer.gateways.remote import Remote
 from dialer.simulator.law import no_law
 from dialer.storage.codec import Entry
 from dialer.storage.keyring import open_vault
@@ -55,25 +56,19 @@ class Timed(MqttGateway):
         self.lags: list[float] = []
         self.placed = 0
 
-    def take(self, message: Incoming) -> None:
+    def _take_report(self, remote: Remote, report: Report, message: Incoming) -> None:
         """Note when an answer came, and when its news was at the telephone."""
-        remote = self._by_topic.get(message.topic)
-        if remote is None:
-            super().take(message)
-            return
-        report = decode(REPORTS, message.payload)
         if isinstance(report, Classified) and not report.is_machine:
             self.answered[report.call_id] = time.perf_counter()
-        if not isinstance(report, CallNews):
-            super().take(message)
-            return
-        happened_at = report.at - remote.ahead_s
+        if isinstance(report, CallNews):
+            happened_at, taken = report.at - remote.ahead_s, message
 
-        def ack() -> None:
-            self.lags.append(self._clock.now() - happened_at)
-            message.ack()
+            def ack() -> None:
+                self.lags.append(self._clock.now() - happened_at)
+                taken.ack()
 
-        super().take(replace(message, ack=ack))
+            message = replace(message, ack=ack)
+        super()._take_report(remote, report, message)
 
     def send(self, command: GatewayCommand | DeskCommand) -> None:
         """Note the order to join that an answer waited for."""
