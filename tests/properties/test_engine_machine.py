@@ -17,6 +17,7 @@ from dialer.domain.commands import (
     BridgeCall,
     ClaimLeads,
     Command,
+    HandOverCall,
     HangUp,
     OfferPreview,
     PlaceCall,
@@ -41,8 +42,10 @@ from dialer.domain.events import (
     CampaignLoaded,
     DrainRequested,
     Event,
+    HandOverRequested,
     LawLoaded,
     LeadsImported,
+    MessageBegan,
     PreviewAccepted,
     PreviewSkipped,
     StoreLagged,
@@ -177,7 +180,7 @@ class EngineMachine(RuleBasedStateMachine):
         }
         self.send(wishes[what])
 
-    @rule(data=st.data(), what=st.sampled_from(["ring", "answer", "live", "machine", "fail", "release"]))
+    @rule(data=st.data(), what=st.sampled_from(["ring", "answer", "live", "machine", "fail", "message", "release"]))
     def switch_reports(self, data: Any, what: str) -> None:
         """The switch says something about any call there ever was, true or not."""
         if not self.placed:
@@ -189,6 +192,7 @@ class EngineMachine(RuleBasedStateMachine):
             "live": CallClassified(call_id=call_id, is_machine=False, greeting_end_at=self.now),
             "machine": CallClassified(call_id=call_id, is_machine=True),
             "fail": CallFailed(call_id=call_id, outcome=data.draw(st.sampled_from(FAILED))),
+            "message": MessageBegan(call_id=call_id, at=self.now - 1.0),
             "release": CallReleased(call_id=call_id, by="callee"),
         }
         self.send(reports[what])
@@ -202,6 +206,18 @@ class EngineMachine(RuleBasedStateMachine):
         order = data.draw(st.sampled_from(ordered[-4:]))
         kind = CallBridged if is_joined else BridgeFailed
         self.send(kind(call_id=order.call_id, agent_id=order.agent_id))
+
+    @rule(data=st.data(), agent_id=st.sampled_from(AGENTS))
+    def agent_hands_over(self, data: Any, agent_id: str) -> None:
+        """An agent wants a supervisor for any call there ever was; one is fetched for who talks on it alone."""
+        if not self.placed:
+            return
+        call_id = data.draw(st.sampled_from(sorted(self.placed)[-8:]))
+        self.send(HandOverRequested(call_id=call_id, agent_id=agent_id))
+        _, _, commands = self.journal[-1]
+        if any(isinstance(each, HandOverCall) for each in commands):
+            kept = self.attempts[call_id]
+            assert kept.bridged_at is not None and kept.released_at is None and kept.agent_id == agent_id
 
     @rule(data=st.data(), name=st.sampled_from([*DISPOSITIONS, "unheard of"]), is_personal=st.booleans())
     def agent_disposes(self, data: Any, name: str, is_personal: bool) -> None:
