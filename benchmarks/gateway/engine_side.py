@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engine import policy
+from dialer.daemon import pauses
 from dialer.daemon.clock import SystemClock
 from dialer.daemon.driver import Driver
 from dialer.daemon.logs import make_logger
@@ -173,6 +174,7 @@ def _cpu() -> float:
 def main(words: list[str]) -> None:
     """Work as the words say: folder, port, gateways, rate, seconds of warm-up and of measuring."""
     folder, port, names, rate, warm_s, for_s = words
+    pauses.avoid()
     found = asyncio.run(work(Path(folder), int(port), names.split(","), float(rate), float(warm_s), float(for_s)))
     print(json.dumps(found), flush=True)
 

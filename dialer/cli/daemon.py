@@ -29,6 +29,7 @@ def run(config: ConfigOption = CONFIG) -> None:
     import asyncio
 
     from dialer.config.settings import load_settings
+    from dialer.daemon import pauses
     from dialer.daemon.service import Service
 
     settings = load_settings(config)
@@ -36,6 +37,7 @@ def run(config: ConfigOption = CONFIG) -> None:
     async def serve() -> None:
         await Service(settings, gateway_factory(settings)).run()
 
+    pauses.avoid()
     asyncio.run(serve())
 
 
