@@ -196,7 +196,7 @@ def wrong_outcomes(attempts: Iterable[Attempt], records: Mapping[str, Record]) -
     wrong = []
     for each in attempts:
         expected = EXPECTED[behaviour(each.number)]
-        word = records[f"dialer-call-{each.call_id}"].detector
+        word = records[f"dialer-call-{each.call_id}."].detector
         if word.startswith("MACHINE"):
             expected = frozenset({Outcome.MACHINE})
         elif word and Outcome.MACHINE in expected:  # a busy machine can garble a greeting: the switch's word counts

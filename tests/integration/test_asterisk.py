@@ -74,6 +74,22 @@ async def test_it_reports_each_kind_of_call(switch: Asterisk) -> None:
     }
 
 
+async def test_a_call_whose_number_begins_that_of_another_is_dialed(switch: Asterisk) -> None:
+    """Asterisk takes a new channel for one that is up when only the beginning of the other's id is the same."""
+    async with at_work(switch.settings()) as line:
+        await line.live(25, "119")
+        await line.live(2, "119")
+
+
+async def test_a_channel_that_another_has_already_is_not_waited_for(switch: Asterisk) -> None:
+    """A refusal for a channel that is not this call's is an end, and not a promise of news."""
+    async with at_work(switch.settings()) as line:
+        away = "endpoint=PJSIP/away1&context=dialer-agents&extension=login&priority=1"
+        switch.ask("POST", f"channels?{away}&channelId=dialer-call-3.x")
+        line.send(order(3, "119"))
+        assert (await line.hears(CallFailed, 3)).outcome is Outcome.CONGESTION
+
+
 async def test_the_far_end_sees_the_caller_id(switch: Asterisk) -> None:
     """The number that the campaign shows is the one in the call."""
     async with at_work(switch.settings()) as line:
@@ -131,7 +147,7 @@ async def test_a_detector_that_is_not_sure_takes_it_for_a_person(switch: Asteris
         line.send(order(1, "199", has_detector=True))
         classified = await line.hears(CallClassified, 1)
         assert not classified.is_machine and classified.greeting_end_at is None
-        assert await asyncio.to_thread(switch.variable, "dialer-call-1", "AMDSTATUS") == "NOTSURE"
+        assert await asyncio.to_thread(switch.variable, "dialer-call-1.", "AMDSTATUS") == "NOTSURE"
 
 
 async def test_who_hangs_up_on_the_detector_is_a_callee_who_left(switch: Asterisk) -> None:
@@ -155,7 +171,7 @@ async def test_what_is_no_number_or_name_never_becomes_a_part_of_an_address(swit
         await line.hears(CallClassified, 1)
         line.send(BridgeCall(call_id=1, agent_id="agent1/sip:1@evil.example"))
         assert (await line.hears(BridgeFailed, 1)).cause == "no agent can have this name"
-        path = await asyncio.to_thread(switch.variable, "dialer-call-1", "DIALER_RECORD")
+        path = await asyncio.to_thread(switch.variable, "dialer-call-1.", "DIALER_RECORD")
         assert path == str(switch.folder / "recordings" / "other" / "1.wav")
 
 
@@ -230,7 +246,7 @@ async def test_a_call_that_ends_as_it_is_joined_makes_no_agent_miss_it(switch: A
         await line.hears(AgentLoggedIn)
         for call_id in range(1, 6):
             await line.live(call_id, "101")
-            await asyncio.to_thread(switch.hang_up, f"dialer-call-{call_id}")
+            await asyncio.to_thread(switch.hang_up, f"dialer-call-{call_id}.")
             line.send(BridgeCall(call_id=call_id, agent_id="agent1"))
             await line.hears(CallReleased, call_id)
         await line.live(6, "101")
@@ -292,9 +308,9 @@ async def test_keys_pause_end_and_hand_over(switch: Asterisk) -> None:
         assert (ended.by, ended.cause) == ("agent", "the agent ended the call")
         assert (handed.by, handed.cause) == ("agent", "handed over to a supervisor")
         assert len(line.said(CallBridged)) == 2
-        assert sorted(switch.bridge("dialer-handover-4")) == ["dialer-call-4", "dialer-handover-4"]
+        assert sorted(switch.bridge("dialer-handover-4.")) == ["dialer-call-4.", "dialer-handover-4."]
         assert [desk.is_ready for desk in (await line.gateway.living({})).desks] == [False, True, True]
-        switch.hang_up("dialer-handover-4")
+        switch.hang_up("dialer-handover-4.")
         await switch.silence(but="dialer-leg")
         assert len(line.said(CallReleased)) == 2
 

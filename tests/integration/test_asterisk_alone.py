@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -95,7 +95,7 @@ async def test_a_gateway_that_starts_anew_does_not_let_people_wait_for_an_engine
     async with at_work(asterisk.settings()) as line:
         line.send(complete(asterisk, 1, "110"))
         await line.hears(CallClassified, 1)
-        await asterisk.reaches("channels/dialer-call-1/variable?variable=DIALER_STATE", "classified_at")
+        await asterisk.reaches("channels/dialer-call-1./variable?variable=DIALER_STATE", "classified_at")
     async with at_work(asterisk.settings()) as line:
         await line.hears(MessageBegan, 1)
         assert (await line.hears(CallReleased, 1)).cause == "message played"
@@ -194,6 +194,34 @@ async def test_an_agent_s_telephone_rings_at_login_and_is_let_go_at_logout(
         await asterisk.silence()
 
 
+async def test_an_agent_s_telephone_rings_again_when_asterisk_or_the_gateway_is_back(
+    asterisk: Asterisk, mosquitto: Mosquitto
+) -> None:
+    """Whoever is logged in has a leg again without a word: after a restart of the switch, and of the gateway."""
+    asterisk.play_agents()
+    settings = asterisk.settings(agents=AgentSettings(ring_timeout_s=3.0))
+    async with AsyncExitStack() as first, engine_of(settings, mosquitto.port, first) as line:
+        line.send(SeatAgent(agent_id="agent1"))
+        await asterisk.reaches("bridges", "dialer-leg-agent1")
+        asterisk.kill()
+        await asyncio.to_thread(asterisk.start)
+        await asterisk.reaches("bridges", "dialer-leg-agent1")
+        await first.aclose()
+        for leg in asterisk.channels():
+            asterisk.hang_up(leg)
+        await asterisk.silence()
+        async with served(settings, mosquitto.port):
+            await asterisk.reaches("bridges", "dialer-leg-agent1")
+
+
+@asynccontextmanager
+async def engine_of(settings: AsteriskSettings, port: int, gateway: AsyncExitStack) -> AsyncIterator[Line]:
+    """An engine's side, and a gateway that ends with a stack of its own."""
+    await gateway.enter_async_context(served(settings, port))
+    async with engine(port, 1) as line:
+        yield line
+
+
 @pytest.mark.parametrize("is_behind", [False, True], ids=["in process", "behind a broker"])
 async def test_a_call_is_handed_over_by_a_word(asterisk: Asterisk, mosquitto: Mosquitto, is_behind: bool) -> None:
     """The supervisor takes the agent's place as by the key; for a call without an agent nobody is rung."""
@@ -205,11 +233,11 @@ async def test_a_call_is_handed_over_by_a_word(asterisk: Asterisk, mosquitto: Mo
         await line.live(1, "101")
         line.send(HandOverCall(call_id=1), BridgeCall(call_id=1, agent_id="agent1"))
         await line.hears(CallBridged, 1)
-        assert "dialer-handover-1" not in asterisk.channels()
+        assert "dialer-handover-1." not in asterisk.channels()
         line.send(HandOverCall(call_id=1))
         released = await line.hears(CallReleased, 1)
         assert (released.by, released.cause) == ("agent", "handed over to a supervisor")
-        assert sorted(asterisk.bridge("dialer-handover-1")) == ["dialer-call-1", "dialer-handover-1"]
+        assert sorted(asterisk.bridge("dialer-handover-1.")) == ["dialer-call-1.", "dialer-handover-1."]
 
 
 @asynccontextmanager

@@ -94,7 +94,7 @@ async def test_a_gateway_that_starts_anew_adopts_what_is_up(asterisk: Asterisk) 
         await line.hears(CallBridged, 1)
         line.send(PlayMessage(call_id=3, message=str(asterisk.sounds / "agent.wav")))
         await line.hears(CallRinging, 4)
-        await asterisk.reaches("channels/dialer-call-3/variable?variable=DIALER_STATE", "is_message")
+        await asterisk.reaches("channels/dialer-call-3./variable?variable=DIALER_STATE", "is_message")
         before = {call.call_id: call for call in (await line.gateway.living({})).calls}
     async with at_work(settings) as line:
         found = await line.gateway.living({2: time.time() - 60.0, 99: time.time() - 60.0})

@@ -50,8 +50,8 @@ async def test_a_campaign_runs_to_its_end_and_reports_what_happened(asterisk: As
     await asterisk.silence()
     assert asterisk.console("core show channels count").startswith("0 active channels")
 
-    assert set(records) == {f"dialer-call-{each.call_id}" for each in attempts}
+    assert set(records) == {f"dialer-call-{each.call_id}." for each in attempts}
     for each in attempts:
-        disposition = records[f"dialer-call-{each.call_id}"].disposition
+        disposition = records[f"dialer-call-{each.call_id}."].disposition
         assert (disposition == "ANSWERED") == (each.outcome in _PICKED_UP), (each, disposition)
         assert (disposition == "BUSY") == (each.outcome is Outcome.BUSY), (each, disposition)

@@ -23,7 +23,9 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-_CHANNEL = st.fixed_dictionaries({"id": st.sampled_from(["dialer-call-1", "dialer-call-77", "dialer-leg-x-1"]) | _JSON})
+_CHANNEL = st.fixed_dictionaries(
+    {"id": st.sampled_from(["dialer-call-1.", "dialer-call-77.", "dialer-leg-x-1."]) | _JSON}
+)
 _EVENT = st.fixed_dictionaries(
     {"type": st.sampled_from([each for each in HANDLED if each != "ApplicationReplaced"]) | _JSON},
     optional={
@@ -35,7 +37,12 @@ _EVENT = st.fixed_dictionaries(
         "digit": _JSON,
     },
 )
-_OVER: dict[str, Any] = {"type": "ChannelDestroyed", "channel": {"id": "dialer-call-1"}, "cause": 17, "tech_cause": 486}
+_OVER: dict[str, Any] = {
+    "type": "ChannelDestroyed",
+    "channel": {"id": "dialer-call-1."},
+    "cause": 17,
+    "tech_cause": 486,
+}
 
 
 @asynccontextmanager

@@ -85,8 +85,8 @@ async def test_words_and_sound_are_encrypted(switch: Asterisk, tmp_path: Path) -
     async with at_work(switch.settings(trunk="carrier-tls")) as line:
         line.send(order(1, "110"))
         await line.hears(CallClassified, 1)
-        assert switch.variable("dialer-call-1", "CHANNEL(pjsip,secure)") == "1"
-        assert switch.variable("dialer-call-1", "CHANNEL(rtp,secure)") == "1"
+        assert switch.variable("dialer-call-1.", "CHANNEL(pjsip,secure)") == "1"
+        assert switch.variable("dialer-call-1.", "CHANNEL(rtp,secure)") == "1"
         assert (await line.hears(CallReleased, 1)).by == "callee"
 
 

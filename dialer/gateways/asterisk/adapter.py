@@ -290,7 +290,7 @@ class AsteriskGateway:
 
     def _began(self, event: Event) -> None:
         channel, args = event["channel"], event["args"]
-        call_id = self._handover.call_of(channel["id"])
+        call_id = self._switch.names.handover_of(channel["id"])
         if call_id is not None:
             self._handover.picked_up(call_id)
         elif args[:1] == ["agent"]:
@@ -316,7 +316,7 @@ class AsteriskGateway:
             self._dialing.destroyed(call, event)
         elif (call_id := self._switch.names.call_of(name)) is not None:
             self._handover.ended(call_id, is_supervisor=False)
-        elif (call_id := self._handover.call_of(name)) is not None:
+        elif (call_id := self._switch.names.handover_of(name)) is not None:
             self._handover.ended(call_id, is_supervisor=True)
         else:
             for seat in list(self._switch.seats.values()):

@@ -18,16 +18,21 @@ STATE_VARIABLE = "DIALER_STATE"
 
 
 class Names:
-    """Ids of channels, bridges and playbacks, all of which begin with the application's name."""
+    """Ids of channels, bridges and playbacks, all of which begin with the application's name.
+
+    A channel's id ends with a dot, so that none is the beginning of another: Asterisk (22.10) takes a new channel's id
+    for one in use when a channel is up whose id begins with it.
+    """
 
     def __init__(self, app: str) -> None:
         self._app = app
-        self._call = re.compile(re.escape(app) + r"-call-(\d{1,18})")
-        self._leg = re.compile(re.escape(app) + r"-leg-([^-]+)-\d+")
+        self._call = re.compile(re.escape(app) + r"-call-(\d{1,18})\.")
+        self._handover = re.compile(re.escape(app) + r"-handover-(\d{1,18})\.")
+        self._leg = re.compile(re.escape(app) + r"-leg-([^-]+)-\d+\.")
 
     def call(self, call_id: int) -> str:
         """The channel of a call."""
-        return f"{self._app}-call-{call_id}"
+        return f"{self._app}-call-{call_id}."
 
     def call_of(self, channel: str) -> int | None:
         """The call of a channel, or None when it is none of ours."""
@@ -45,7 +50,7 @@ class Names:
 
     def leg(self, agent_id: str, count: int) -> str:
         """The channel of the `count`-th leg to an agent."""
-        return f"{self._app}-leg-{_plain(agent_id)}-{count}"
+        return f"{self._app}-leg-{_plain(agent_id)}-{count}."
 
     def leg_of(self, channel: str) -> str | None:
         """The agent whose leg a channel is, when it was called by us."""
@@ -58,7 +63,12 @@ class Names:
 
     def handover(self, call_id: int) -> str:
         """The bridge in which a supervisor has taken a call over, and the supervisor's channel."""
-        return f"{self._app}-handover-{call_id}"
+        return f"{self._app}-handover-{call_id}."
+
+    def handover_of(self, channel: str) -> int | None:
+        """The call of a supervisor's channel, or None when it is none."""
+        found = self._handover.fullmatch(channel)
+        return None if found is None else int(found[1])
 
 
 def _plain(name: str) -> str:

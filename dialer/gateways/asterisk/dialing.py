@@ -83,8 +83,9 @@ class Dialing:
         try:
             await switch.ari.request("POST", "channels", params, {"variables": self._variables(call, order)})
         except AriRefused as error:
-            if error.status != _CONFLICT:  # a conflict says that the channel is there already: its news will come
-                self._fail(call, Outcome.CONGESTION, str(error))
+            channel = switch.names.call(call.call_id)
+            if error.status != _CONFLICT or not await switch.ask("GET", f"channels/{channel}"):
+                self._fail(call, Outcome.CONGESTION, str(error))  # else the call is up already: its news will come
         finally:
             switch.originating.pop(call.call_id, None)
 

@@ -4,8 +4,6 @@ One rule governs this module: the person is never alone. The agent stays until t
 on the two end together.
 """
 
-import re
-
 from dialer.domain.events import CallReleased
 from dialer.gateways.asterisk.calls import Call
 from dialer.gateways.asterisk.switch import Switch
@@ -20,7 +18,6 @@ class Handover:
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self._handed: set[int] = set()
-        self._channel = re.compile(re.escape(switch.names.handover(0)).removesuffix("0") + r"(\d{1,18})")
 
     def call_supervisor(self, call: Call) -> None:
         """Ring the supervisor for a call that goes on meanwhile."""
@@ -42,11 +39,6 @@ class Handover:
             channelId=self._switch.names.handover(call.call_id),
             timeout=RING_S,
         )
-
-    def call_of(self, channel: str) -> int | None:
-        """The call of a supervisor's channel."""
-        found = self._channel.fullmatch(channel)
-        return None if found is None else int(found[1])
 
     def picked_up(self, call_id: int) -> None:
         """A supervisor is there: the call changes hands, unless it is over by now."""
