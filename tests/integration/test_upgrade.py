@@ -19,7 +19,7 @@ from dialer.storage.versions import SCHEMA_VERSION
 from tests.architecture.tree import ROOT
 from tests.integration.daemon_process import DIALER, dialer, prepare, write_campaign
 from tests.integration.test_db_commands import database, old
-from tests.recovery.test_machines import running
+from tests.recovery.test_machines import machine, running, started
 from tests.recovery.test_processes import check_database
 
 STEPS = ("check:", "drain:", "upgrade:", "  copy:", "  schema:", "start:")
@@ -185,6 +185,37 @@ def _kill_at(step: str, line: str, process: subprocess.Popen[str]) -> bool:
         return False
     process.kill()
     return True
+
+
+# Stands in for PostgreSQL's own, which is no part of its server's package: it writes what it was asked for.
+PG_DUMP = """#!/bin/sh
+for each; do case "$each" in --file=*) echo "$@" >"${each#--file=}" ;; esac; done
+"""
+
+
+def test_on_a_server_other_daemons_have_to_end_first(postgres_address: str, tmp_path: Path) -> None:
+    """One that stands by would take over: nothing is asked of the daemon while it is there; then `pg_dump` copies."""
+    config, other = machine(tmp_path / "one", postgres_address), machine(tmp_path / "two", postgres_address)
+    program = tmp_path / "programs" / "pg_dump"
+    program.parent.mkdir()
+    program.write_text(PG_DUMP, encoding="utf-8")
+    program.chmod(0o755)
+    copy = tmp_path / "before.dump"
+    path = f"{program.parent}:{os.environ['PATH']}"
+    command = ["upgrade", "--config", config, "--copy", copy, "--", *starter(config)]
+    with ended(config), running(config) as daemon:
+        with started(other) as standby:
+            standby.wait_log("standing by")
+            refused = dialer(*command, PATH=path)
+            assert (refused.returncode, "expected no other daemon" in refused.stderr) == (5, True)
+            standby.signal(signal.SIGTERM)
+            assert standby.wait_end() == 0
+        daemon.wait_log("attempt")
+        done = dialer(*command, PATH=path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "survey: running -> running" in done.stdout
+        assert copy.read_text(encoding="utf-8").split()[1] == "--format=custom"
+        assert reasons(config) == ["a new version of dialer"]
 
 
 def test_without_a_command_it_says_when_to_start(tmp_path: Path) -> None:
