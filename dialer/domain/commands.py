@@ -24,8 +24,8 @@ class PlaceCall:
     """Dial one number of a lead. Stop ringing after `ring_timeout_s`; report every step under `call_id`.
 
     Without a detector (`has_detector`) every answer is reported as a person at once. To a person who was heard
-    `threshold_s` ago, and for whom no order came, the gateway plays `message` by itself, or without one hangs up: who
-    gives the orders may be gone. None: it waits for ever.
+    `threshold_s` ago, and for whom no order came, a gateway to real telephones plays `message` by itself, or without
+    one hangs up: who gives the orders may be gone. None: it waits for ever.
     """
 
     call_id: int

@@ -62,8 +62,8 @@ class _Order(_Message, frozen=True, kw_only=True):
 class Place(_Order, frozen=True, kw_only=True):
     """Dial `to`; stop ringing after `ring_timeout_s`. Everything of this call is reported under `call_id`.
 
-    A person who was heard `threshold_s` ago, and for whom no order came, is played `message` by the gateway itself, or
-    without one hung up on: the engine or the broker may be gone. Without a threshold they wait.
+    A person who was heard `threshold_s` ago, and for whom no order came, is played `message` by a gateway to real
+    telephones itself, or without one hung up on: the engine or the broker may be gone. Without a threshold they wait.
     """
 
     call_id: CallId
