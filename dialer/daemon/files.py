@@ -16,7 +16,7 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.errors import ConfigError
 from dialer.storage.reading import Records
 
-TODO = "correct the file and send SIGHUP"
+WHAT_TO_DO = "correct the file and send SIGHUP"
 
 
 class Files:
@@ -42,7 +42,7 @@ class Files:
             self.read()
         except ConfigError as error:
             self.fault = str(error)
-            self._log.error("files have faults", error=self.fault, todo=TODO)
+            self._log.error("files have faults", error=self.fault, todo=WHAT_TO_DO)
         else:
             self.fault = None
             self._log.info("files read", campaigns=list(self._names))
@@ -64,5 +64,5 @@ class Files:
             if not known or self._law is None:
                 raise
             names = [policy.name for policy in known]
-            self._log.error("taken over as before: files have faults", campaigns=names, error=str(error), todo=TODO)
+            self._log.error("taken over as before: files have faults", campaigns=names, error=str(error), todo=WHAT_TO_DO)
             return known, self._law, True
