@@ -64,5 +64,7 @@ class Files:
             if not known or self._law is None:
                 raise
             names = [policy.name for policy in known]
-            self._log.error("taken over as before: files have faults", campaigns=names, error=str(error), todo=WHAT_TO_DO)
+            self._log.error(
+                "taken over as before: files have faults", campaigns=names, error=str(error), todo=WHAT_TO_DO
+            )
             return known, self._law, True
