@@ -88,24 +88,27 @@ class Address:
         try:
             context = ssl.create_default_context(cafile=str(self.ca_file))
         except OSError as error:
-            wanted, hint = f"certificates in PEM form in {self.ca_file}", "the authority's that signed the broker's own"
-            raise BrokerError("broker.ca_file", expected=wanted, found=_unusable(error), hint=hint) from None
+            wanted = f"certificates in PEM form in {self.ca_file}"
+            found, hint = _unusable(error, "name the certificate of the authority that signed the broker's")
+            raise BrokerError("broker.ca_file", expected=wanted, found=found, hint=hint) from None
         if self.cert_file is not None:
             try:
                 context.load_cert_chain(self.cert_file, self.key_file, password="")  # or OpenSSL would ask a terminal
             except OSError as error:
                 wanted = f"a certificate in {self.cert_file} and its key, without a passphrase, in {self.key_file}"
-                hint = "both in PEM form, the key in key_file"
-                raise BrokerError("broker.cert_file", expected=wanted, found=_unusable(error), hint=hint) from None
+                found, hint = _unusable(error, "both in PEM form, the key in key_file")
+                raise BrokerError("broker.cert_file", expected=wanted, found=found, hint=hint) from None
         return context
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
 
-def _unusable(error: OSError) -> str:
-    """Say what stands where a certificate or a key should: of OpenSSL's words nobody learns more."""
-    return "something else" if isinstance(error, ssl.SSLError) else (error.strerror or str(error)).lower()
+def _unusable(error: OSError, otherwise: str) -> tuple[str, str]:
+    """Say what stands where a certificate or a key should, and what to do; of OpenSSL's words nobody learns more."""
+    if isinstance(error, ssl.SSLError):
+        return "something else", otherwise
+    return (error.strerror or str(error)).lower(), "let the user who runs this read it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

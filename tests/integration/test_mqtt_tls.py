@@ -10,10 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from dialer.daemon.clock import SystemClock
 from dialer.daemon.logs import make_logger
-from dialer.gateways.broker import Address, Link, Outgoing
+from dialer.gateways.broker import Address, BrokerError, Link, Outgoing
 from tests.servers.certificates import make_certificates
 from tests.servers.mosquitto import SETTINGS, Mosquitto, own_broker
 
@@ -136,3 +142,33 @@ async def test_a_broker_that_is_not_there_is_no_matter_of_certificates(sealed: M
     """Nobody listens: no hint at encryption."""
     said = await said_by(Address(host="127.0.0.1", port=1, ca_file=sealed.folder / "ca.crt"))
     assert (said["level"], "hint" in said) == ("warning", False)
+
+
+def test_a_certificate_that_cannot_be_used_is_told_with_its_key(tmp_path: Path) -> None:
+    """One that cannot be read says so, one that is something else says what it should be, a sealed key asks nobody."""
+    make_certificates(tmp_path)
+    (tmp_path / "other").write_text("no certificate\n", encoding="utf-8")
+    trusted, ours = tmp_path / "ca.crt", tmp_path / "server.crt"
+    sealed_key = tmp_path / "sealed.key"
+    key = load_pem_private_key((tmp_path / "server.key").read_bytes(), None)
+    sealed_key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"any")))
+    for address, key_name, found, hint in (
+        (Address(host="b", port=1, ca_file=tmp_path / "gone"), "ca_file", "no such file or directory", "read it"),
+        (Address(host="b", port=1, ca_file=tmp_path / "other"), "ca_file", "something else", "the authority"),
+        (
+            Address(host="b", port=1, ca_file=trusted, cert_file=ours, key_file=tmp_path / "ca.key"),
+            "cert_file",
+            "something else",
+            "the key in key_file",
+        ),
+        (
+            Address(host="b", port=1, ca_file=trusted, cert_file=ours, key_file=sealed_key),
+            "cert_file",
+            "something else",
+            "the key in key_file",
+        ),
+    ):
+        with pytest.raises(BrokerError) as caught:
+            address.tls()
+        assert (caught.value.key, caught.value.found) == (f"broker.{key_name}", found)
+        assert hint in caught.value.hint
