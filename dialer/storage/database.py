@@ -47,7 +47,7 @@ class Connection(Protocol):
         """Keep every other transaction that holds the same name waiting until this one ends."""
 
     def limit_waits(self, seconds: float) -> None:
-        """Take the connection for lost when an answer takes longer than that, where a server could freeze."""
+        """Take the connection for lost when a server gives no answer for longer than that, and none to anybody."""
 
     def tell(self, words: str) -> None:
         """Announce something to whoever listens, when the transaction ends."""

@@ -16,8 +16,8 @@ from dialer.storage.database import Connection
 SPAN = 10**12
 """How many entries and calls an engine can number."""
 LEASE_S = 3.0
-ANSWER_S = 12.0
-"""So long a daemon's own statements wait for an answer: longer than for a lock, less than systemd's watchdog does."""
+ANSWER_S = 5.0
+"""After so long without an answer a daemon looks whether the server answers anybody."""
 RELEASED = "released"
 """The announcement that an engine's lease is free; its name follows."""
 

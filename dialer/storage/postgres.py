@@ -32,6 +32,7 @@ _WAYS: dict[str, Any] = {
     "keepalives_count": 3,
 }
 """How to connect, unless the address says otherwise."""
+_ANSWER_S = 5.0
 # What is committed is on the disk, whatever the server does for others; and nobody waits for ever, least of all for
 # a process that was stopped in the middle of a transaction.
 _SETTINGS = """SET jit = off; SET temp_buffers = '64MB';
@@ -151,7 +152,9 @@ class PostgresDatabase:
     def _connect(self) -> Raw:
         ways = _WAYS | conninfo.conninfo_to_dict(self.address)
         raw: Raw = adapted(Raw.connect(autocommit=True, **ways))
+        raw.answer_s = _ANSWER_S
         raw.execute(_SETTINGS.encode())
+        raw.answer_s = None
         return raw
 
     def _connect_to_read(self) -> Raw:

@@ -31,26 +31,45 @@ _T = TypeVar("_T")
 
 
 class Raw(psycopg.Connection[Any]):
-    """psycopg's connection, which a server that is frozen does not keep waiting for longer than `answer_s`.
+    """psycopg's connection, which a server that stands still does not keep waiting for ever.
 
-    Such a server's machine still answers for it, so neither keepalives nor time-outs of TCP notice.
+    Such a server's machine still answers for it, so neither keepalives nor time-outs of TCP notice. Who gets no answer
+    for `answer_s` looks by another connection, that `probe` makes, whether it is only the statement that takes long.
     """
 
     answer_s: float | None = None
+    probe: "Callable[[], Raw] | None" = None
 
     def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
-        """Wait for an answer; end the connection when none comes in time."""
-        limit_s = self.answer_s if timeout is None else None
-        if limit_s is None:
-            return super().wait(gen, interval, timeout)
-        until = time.monotonic() + limit_s
+        """Wait for an answer; end the connection when none comes and the server stands still."""
+        if self.answer_s is not None and timeout is None:
+            gen = self._watched(gen, self.answer_s)
+        return super().wait(gen, interval, timeout)
+
+    def _watched(self, gen: PQGen[_T], answer_s: float) -> PQGen[_T]:
+        until = time.monotonic() + answer_s
         try:
-            return super().wait(gen, interval, limit_s)
-        except psycopg.OperationalError as error:
-            if error.sqlstate is not None or time.monotonic() < until:
-                raise
-            self.pgconn.finish()
-            raise psycopg.OperationalError(f"the server has not answered for {limit_s:g} s") from None
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() > until and not self._is_answered_elsewhere():
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"the server has not answered for {answer_s:g} s")
+                if ready or time.monotonic() > until:
+                    until = time.monotonic() + answer_s
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            found: _T = end.value
+            return found
+
+    def _is_answered_elsewhere(self) -> bool:
+        if self.probe is None:
+            return False
+        try:
+            self.probe().close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
 
 _KINDS = """SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
@@ -109,7 +128,8 @@ class PostgresConnection:
         raw = self._alive()
         if self._answer_s is None:
             self._known_as = raw.execute(_OWN).fetchone()
-        raw.answer_s = self._answer_s = seconds
+        raw.answer_s, raw.probe = seconds, self._connect
+        self._answer_s = seconds
 
     def tell(self, words: str) -> None:
         """Announce something to whoever listens, when the transaction ends."""
@@ -256,7 +276,7 @@ class PostgresConnection:
         raw = self._connect()
         if self._answer_s is None:
             return raw
-        raw.answer_s = self._answer_s
+        raw.answer_s, raw.probe = self._answer_s, self._connect
         try:
             ended = raw.execute(_END_OTHER, self._known_as).fetchone()
             if ended is not None and not ended[0]:

@@ -317,12 +317,19 @@ def test_a_stopped_process_keeps_nobody_waiting_for_ever(database: PostgresDatab
     assert settings["lock_timeout"] == "10000"
 
 
+def test_a_statement_that_takes_long_is_waited_for(database: PostgresDatabase) -> None:
+    """A server that answers others has not stood still."""
+    with by_hand(database) as connection:
+        connection.limit_waits(0.1)
+        assert connection.execute("SELECT 1 FROM pg_sleep(1.0)").fetchone() == (1,)
+
+
 @pytest.mark.parametrize("is_piped", [True, False], ids=["piped", "step by step"])
 def test_what_a_frozen_server_had_in_hand_is_over_before_it_is_tried_again(
     own_postgres: PostgresServer, tmp_path: Path, is_piped: bool
 ) -> None:
     """Nobody waits for ever; a transaction that was on its way is kept or undone for good by the next statement."""
-    database = PostgresDatabase(own_postgres.new_database(), tmp_path)
+    database = PostgresDatabase(own_postgres.new_database() + "?connect_timeout=2", tmp_path)
     with by_hand(database) as other, by_hand(database) as connection:
         assert isinstance(connection, PostgresConnection)
         other.execute("CREATE TABLE kept (value int)")

@@ -304,7 +304,7 @@ def test_a_frozen_database_blocks_and_its_thaw_resumes(own_postgres: PostgresSer
         daemon.wait_log("attempt")
         with own_postgres.frozen():
             assert "has not answered for 3 s" in str(daemon.wait_log("lease cannot be renewed")["reason"])
-            assert "has not answered for 12 s" in str(daemon.wait_log("blocked: nothing is dialed")["reason"])
+            assert "has not answered for 5 s" in str(daemon.wait_log("blocked: nothing is dialed")["reason"])
             told = json.loads(dialer("status", "--json", "--config", config).stdout)
             assert "has not answered" in told["blocked"]
         thawed = time.monotonic()
