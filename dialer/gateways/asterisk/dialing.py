@@ -18,7 +18,9 @@ from dialer.gateways.asterisk.switch import TAKEN_S, Switch
 from dialer.gateways.causes import outcome_of, words
 
 ORDER_S = 0.5
-"""How long after the threshold an order may come: the engine's own, to play the message, is under way then."""
+"""How long an order takes at most, from the news that a person is there."""
+GRAIN_S = 0.05
+"""So much after the threshold the engine's own order for the message is there; later would not be in time by law."""
 NO_ORDER = "no order came in time"
 NOT_CONNECTED = "never sent: no connection to Asterisk"
 _SUFFIXES = frozenset({".wav", ".wav16", ".gsm", ".ulaw", ".alaw", ".sln", ".sln16", ".g722", ".ul", ".al", ".pcm"})
@@ -139,8 +141,8 @@ class Dialing:
         kept, now = call.kept, self._switch.now()
         if kept.threshold_s is None or call.unordered is not None:
             return
-        from_at = next((at for at in (kept.greeting_end_at, kept.classified_at) if at is not None), now)
-        wait_s = max(0.0, from_at + kept.threshold_s - now) + ORDER_S
+        from_at = next((at for at in (kept.greeting_end_at, kept.answered_at) if at is not None), now)
+        wait_s = max(from_at + kept.threshold_s + GRAIN_S - now, ORDER_S)
         call.unordered = asyncio.get_running_loop().call_later(wait_s, self._go_without, call)
 
     def _go_without(self, call: Call) -> None:
@@ -151,7 +153,7 @@ class Dialing:
         if call.seat is not None:  # an agent is being joined: that, or why not, comes first
             call.unordered = asyncio.get_running_loop().call_later(ORDER_S, self._go_without, call)
             return
-        switch.log.warning(NO_ORDER, call_id=call.call_id, campaign=kept.campaign, hint="is the engine alive?")
+        switch.log.info(NO_ORDER, call_id=call.call_id, campaign=kept.campaign)
         if kept.is_machine or kept.message is None:
             self.end(call, "engine", NO_ORDER)
             return
