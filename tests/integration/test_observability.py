@@ -17,6 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.daemon_process import Daemon, dialer, prepare, running
+from tests.servers.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
@@ -195,6 +196,24 @@ def test_a_drain_is_live_and_not_ready(tmp_path: Path) -> None:
         assert get(port, "live")[0] == 200
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_end() == 0
+
+
+def test_a_lost_database_is_a_reason_without_its_address(tmp_path: Path, own_postgres: PostgresServer) -> None:
+    """The page says which part is not ready and what to do; where that is and who we are to it says the log."""
+    address = own_postgres.new_database()
+    config, port = prepared(tmp_path, top=f'database = "{address}"\nkeys.file = "../keys.json"\n')
+    with running(config) as daemon:
+        daemon.wait_log("attempt")
+        own_postgres.stop()
+        told = daemon.wait_log("blocked: nothing is dialed")
+        status, text = get(port, "ready")
+        (reason,) = json.loads(text)["reasons"]
+        assert (status, reason.partition(":")[0]) == (503, "blocked")
+        assert "see to its server" in reason
+        hidden = [part for part in re.split(r"[/:@?]+", address.partition("://")[2]) if part]
+        assert [part for part in hidden if part in text.replace("dialer status", "")] == []
+        assert any(part in str(told["reason"]) for part in hidden)
+        assert get(port, "live")[0] == 200
 
 
 def test_a_standby_is_live_and_not_ready_until_it_takes_over(tmp_path: Path, postgres_address: str) -> None:
