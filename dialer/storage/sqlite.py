@@ -28,7 +28,7 @@ _HINTS = (
     ("not a database", "it is no SQLite database: name another path"),
     ("malformed", "the file is damaged: restore a backup"),
     ("readonly", "it cannot be written: check the owner and mode of the file and its folder"),
-    ("unable to open", "it cannot be opened: check the owner and mode of the file and its folder, and the room for new files"),
+    ("unable to open", "it cannot be opened: check the owner and mode of the file and its folder, and its disk's room"),
     ("locked", f"another process kept it locked for {BUSY_TIMEOUT_MS / 1000:g} s: see what else uses it"),
 )
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)  # in the file or its log; in the log's index
