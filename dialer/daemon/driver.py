@@ -34,7 +34,7 @@ from dialer.storage.codec import Entry
 T = TypeVar("T")
 
 QUEUE_MAX = 100_000
-BATCH_MAX = 200  # entries handed over at once
+BATCH_MAX = 50  # entries handed over at once: as long as one is handled, no order leaves that became durable meanwhile
 AHEAD_MAX = 4  # batches that may be on their way to the disk
 AGAIN_MIN_S = 0.5
 AGAIN_MAX_S = 5.0

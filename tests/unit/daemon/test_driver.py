@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dialer.daemon.clock import DaemonClock, ScaledClock
-from dialer.daemon.driver import Driver, QueueOverflow
+from dialer.daemon.driver import BATCH_MAX, Driver, QueueOverflow
 from dialer.daemon.outgoing import TOO_LATE
 from dialer.domain.commands import DeskCommand, GatewayCommand, PlaceCall
 from dialer.domain.events import (
@@ -155,7 +155,7 @@ def test_what_waits_together_is_kept_together() -> None:
         running = asyncio.ensure_future(driver.run())
         await driver.settle(DrainRequested(reason="quiet"))
         before = ledger.commits
-        for rank in range(50):
+        for rank in range(BATCH_MAX - 1):
             driver.post(AgentLoggedIn(agent_id=f"a{rank}", groups=("elsewhere",)))
         await driver.settle(AgentLoggedIn(agent_id="last", groups=("elsewhere",)))
         running.cancel()
