@@ -36,10 +36,10 @@ _IS_ERASED = f"""SELECT 1 FROM blocked WHERE seller = ? AND number_index = ? AND
 _CHANGED = f"SELECT {_COLUMNS} FROM gathered_leads WHERE lead_id < ? ORDER BY lead_id"
 _MERGED = ("lead_id", *rows.LIST_COLUMNS, *rows.NUMBER_COLUMNS, "order_key", "place")
 _MOVE_LEADS = f"""INSERT INTO leads ({_COLUMNS})
-    SELECT {_COLUMNS} FROM gathered_leads WHERE lead_id >= ? ORDER BY lead_id"""
+    SELECT {_COLUMNS} FROM gathered_leads WHERE lead_id >= ?"""
+"""In the order in which they lie there, which is that of the list: a server would sort them on its disk once more."""
 _MOVE_NUMBERS = """INSERT INTO lead_numbers (number_index, campaign, lead_id)
     SELECT number_index, ?, lead_id FROM gathered_numbers WHERE lead_id >= ? ORDER BY number_index"""
-_COUNT_OPEN = "SELECT count(*) FROM gathered_leads WHERE lead_id >= ? AND place <> ?"
 _ADD_IMPORT = insert(
     "imports", ("campaign", "source", "digest", "policy_digest", "at", "loaded", "merged", "unchanged")
 )
@@ -59,7 +59,7 @@ class Prepared(NamedTuple):
     consents: tuple[Consent, ...]
 
 
-_ORDER_KEY = 1 + rows.ENGINE_COLUMNS.index("order_key")
+_PLACE, _ORDER_KEY = (1 + rows.ENGINE_COLUMNS.index(name) for name in ("place", "order_key"))
 _ID_DIGITS = 12  # with which an order key ends
 
 
@@ -131,6 +131,7 @@ class LeadImport:
         self._last_import = connection.execute(_LAST_IMPORT).fetchone()[0]
         self._has_leads = bool(self._all(_HAS_IMPORTED, policy.name))
         self._gathered = _Sieve()
+        self._open_leads = 0  # among those that are new
         self._first_lead_id = self._next_lead_id = counter(connection, "next_lead_id")
 
     @property
@@ -179,7 +180,7 @@ class LeadImport:
         while part := changed.fetchmany(MANY):
             self._merge({row[0]: rows.to_lead(row, self._vault) for row in part})
         register(connection, self._policy, self._vault)
-        add_open_leads(connection, name, connection.execute(_COUNT_OPEN, (first, rows.FINISHED)).fetchone()[0])
+        add_open_leads(connection, name, self._open_leads)
         raise_counter(connection, "next_lead_id", self._next_lead_id)
         tally = self.tally
         values = (name, source, digest, self._policy.digest, now, tally.loaded, tally.merged, tally.unchanged)
@@ -226,7 +227,7 @@ class LeadImport:
         lead_id = next((chunk.owners[index] for index in each.indexes if index in chunk.owners), None)
         known = None if lead_id is None else self._known(lead_id, chunk)
         if known is None:
-            if self._is_erased([index for index in each.indexes if index in chunk.barred]):
+            if chunk.barred and self._is_erased([index for index in each.indexes if index in chunk.barred]):
                 return "unchanged"
             chunk.consents += each.consents
             self._load(each, chunk)
@@ -258,6 +259,7 @@ class LeadImport:
         """Keep a new lead; ids follow each other in the order of the list."""
         lead_id = self._next_lead_id
         self._next_lead_id += 1
+        self._open_leads += each.values[_PLACE] != rows.FINISHED
         key = each.values[_ORDER_KEY][:-_ID_DIGITS] + f"{lead_id:0{_ID_DIGITS}d}"
         chunk.fresh[lead_id] = (lead_id, *each.values[:_ORDER_KEY], key, *each.values[_ORDER_KEY + 1 :])
         numbers = [(index, lead_id) for index in each.indexes]
