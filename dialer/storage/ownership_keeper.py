@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg import errors as pg
 
-from dialer.errors import DatabaseLost
+from dialer.errors import DatabaseLost, StorageError
 from dialer.storage.ownership import LEASE_S, MARK, NOW, RELEASED, Engine, Lease
 from dialer.storage.postgres_connection import CHANNEL, Raw
 
@@ -125,9 +125,18 @@ class Keeper(threading.Thread):
                     self._wait(TRY_S)
         except BaseException as error:
             self._sure_until = 0.0
-            self._on_end(error)
+            self._on_end(self._explained(error))
         finally:
             self._renewed.set()
+
+    def _explained(self, error: BaseException) -> BaseException:
+        """Give what the server complains of, such as a right that was taken away, as an error of the database."""
+        if not isinstance(error, psycopg.Error):
+            return error
+        said = str(error).strip().split("\n")[0]
+        return StorageError(
+            f"engine {self._values['name']!r}: its lease cannot be kept: see PostgreSQL's message ({said})"
+        )
 
     def _connect(self) -> "psycopg.Connection[Any]":
         connection = Raw.connect(

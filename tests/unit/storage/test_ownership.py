@@ -110,6 +110,16 @@ def test_whoever_lost_the_lease_hears_of_it_and_commits_nothing(store: Store, po
         assert not kept.may_send()
 
 
+def test_a_server_that_refuses_the_lease_is_quoted(store: Store, postgres_address: str) -> None:
+    """As when a right was taken away: the daemon ends for a fault of the database, not of its own."""
+    with keeper(postgres_address) as (_, said):
+        said.get(timeout=30.0)
+        by_hand(postgres_address, "ALTER TABLE engines RENAME TO elsewhere")
+        error = said.get(timeout=30.0)
+    assert isinstance(error, StorageError)
+    assert "its lease cannot be kept" in str(error)
+
+
 def test_a_lease_that_ran_out_lets_nothing_be_committed_until_it_is_renewed(
     store: Store, postgres_address: str
 ) -> None:
