@@ -4,6 +4,7 @@ One rule governs this module: like the engine it never reads a clock and never w
 submitted; what follows from it becomes news when its instant is asked for. Late and duplicate orders are harmless.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from heapq import heappop, heappush
@@ -40,6 +41,9 @@ from dialer.simulator.local_time import LocalClock
 from dialer.simulator.people import Attempt, Choices, Conversation, Fate, Hour, Hours, People, ticked
 from dialer.simulator.scenario import Scenario
 from dialer.simulator.streams import Streams
+
+PLACED_MAX = 50_000
+"""How many orders are remembered, so that one that comes twice is not dialed twice."""
 
 _OUTCOMES = {
     Fate.BUSY: Outcome.BUSY,
@@ -144,7 +148,7 @@ class World:
         self._order = 0
         self._news: list[Event] = []
         self._lines: dict[int, Line] = {}
-        self._placed: set[int] = set()
+        self._placed: OrderedDict[int, None] = OrderedDict()  # the latest
         self._ranks: dict[str, int] = {}
         zones = [policy.abandonment.time_zone for policy, _, _ in self._policies.values()]
         self.agents = Agents(
@@ -250,7 +254,9 @@ class World:
     def _place(self, order: PlaceCall, now: float) -> None:
         if order.call_id in self._placed:
             return
-        self._placed.add(order.call_id)
+        self._placed[order.call_id] = None
+        if len(self._placed) > PLACED_MAX:
+            self._placed.popitem(last=False)
         hour = self.hour(order.campaign, now)
         if len(self._lines) >= hour.lines:
             self.tell(CallFailed(call_id=order.call_id, outcome=Outcome.CONGESTION, cause="no line free"), now)
