@@ -99,7 +99,7 @@ def test_sigkill_at_random_moments_loses_nothing(
 ) -> None:
     """Under load, again and again: what was committed stays, ids and evidence go on, all unknown calls are counted."""
     top = "" if kind == "sqlite" else f'database = "{request.getfixturevalue("postgres_address")}"'
-    config = prepare(tmp_path, speed=30.0 if has_soak() else 100.0, top=top)  # so many kills outlast a quick day
+    config = prepare(tmp_path, speed=15.0 if has_soak() else 100.0, top=top)  # so many kills outlast a quick day
     fill_list(tmp_path)
     dice, known, starts, unknown = random.Random(17), dict[int, Attempt](), list[float](), set[int]()
     kills = 200 if has_soak() else KILLS[kind]
