@@ -5,8 +5,8 @@ the broker has acknowledged it, over as many connections as that takes; what is 
 took it, when it is safe. Both may therefore come twice, and the contract's readers expect that.
 
 Of the library (aiomqtt 2.5 on paho) this depends on, and tests hold it to: a new client for each connection, since one
-that lost its link may call itself connected; that it reads and writes through the socket that it is given, where
-`wire.py` keeps the traffic for itself; that it numbers its own packets with the numbers used here.
+that lost its link may call itself connected; acknowledgement by hand, since by default a message is acknowledged before
+anybody has seen it; few publications at a time, since each costs time in proportion to the others.
 """
 
 import asyncio
@@ -15,9 +15,12 @@ import random
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
+from functools import lru_cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +31,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from structlog.typing import FilteringBoundLogger
 
 from dialer.errors import DialerError
-from dialer.gateways import packets
 from dialer.gateways.contract import CONTENT_TYPE, PAYLOAD_MAX
-from dialer.gateways.packets import Publication
 from dialer.gateways.sealing import guess_for, hint_for
-from dialer.gateways.wire import Wire
 
 IN_FLIGHT_MAX = 100
 OUTBOX_MAX = 100_000
@@ -111,6 +111,17 @@ def _unusable(error: OSError, otherwise: str) -> tuple[str, str]:
     return (error.strerror or str(error)).lower(), "let the user who runs this read it"
 
 
+@lru_cache(maxsize=64)
+def _plain(packet: int, expires_s: int | None) -> Properties:
+    """Give what all messages have in common: to make it anew costs as much as all the rest of a publication."""
+    given = Properties(packet)  # type: ignore[no-untyped-call]
+    given.ContentType = CONTENT_TYPE
+    given.PayloadFormatIndicator = 1
+    if expires_s is not None:
+        given.MessageExpiryInterval = expires_s
+    return given
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """A message to publish. `expires_s`: the broker throws it away when it could not deliver it for so long."""
@@ -121,17 +132,12 @@ class Outgoing:
     expires_s: int | None = None
     user: tuple[tuple[str, str], ...] = ()
 
-    def packet(self, mid: int) -> bytes:
-        """Give it as it travels under a number."""
-        return packets.publish(
-            mid,
-            self.topic,
-            self.payload,
-            content_type=CONTENT_TYPE,
-            is_retained=self.retain,
-            expires_s=self.expires_s,
-            user=self.user,
-        )
+    def properties(self, packet: int = PacketTypes.PUBLISH) -> Properties:
+        """Give the properties that travel with it."""
+        given = copy(_plain(packet, self.expires_s))
+        if self.user:
+            given.UserProperty = list(self.user)
+        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,7 @@ class Incoming:
     topic: str
     payload: bytes
     retain: bool
-    user: Mapping[str, str]
+    user: dict[str, str]
     ack: Callable[[], None]
 
 
@@ -189,12 +195,12 @@ class Link:
         self._tls = address.tls()
         self._outbox: deque[Outgoing] = deque()
         self._kept: dict[str, Outgoing] = {}  # the last retained message of each topic
-        self._in_flight: dict[int, Outgoing] = {}  # by number, in the order of publication
-        self._oldest: int | None = None
+        self._in_flight: dict[asyncio.Task[None], Outgoing] = {}  # in the order of publication
+        self._oldest: asyncio.Task[None] | None = None
         self._looks = 0  # at the same oldest publication
         self._stall_s = STALL_MIN_S
         self._client: aiomqtt.Client | None = None  # set once everything is subscribed
-        self._wire: Wire | None = None  # of this connection, or of the one that begins
+        self._receiver: aiomqtt.Client | None = None
         self._fault: BaseException | None = None
         self._library = _Library()
         self._emptied = asyncio.Event()
@@ -242,7 +248,7 @@ class Link:
                 if self._client is not None:
                     again_s = TAKEN_AGAIN_S if _code(error) == _TAKEN_OVER else AGAIN_MIN_S
             finally:
-                self._down()
+                await self._down()
             await asyncio.sleep(again_s * random.uniform(0.5, 1.5))
             again_s = min(again_s * 2.0, AGAIN_MAX_S)
 
@@ -256,7 +262,7 @@ class Link:
     # ------------------------------------------------------------------------------------------ one connection
     async def _connection(self) -> None:
         """Connect, subscribe and stay until the connection is lost; leave in order when cancelled."""
-        client = self._new_client()
+        client = self._receiver = self._new_client()
         async with client:
             began = asyncio.get_running_loop().time()
             if self._subscriptions:
@@ -310,10 +316,18 @@ class Link:
         properties.SessionExpiryInterval = SESSION_S
         properties.ReceiveMaximum = RECEIVE_MAX
         properties.MaximumPacketSize = PAYLOAD_MAX + 4096
-        will_properties = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
-        will_properties.ContentType = CONTENT_TYPE
-        will_properties.PayloadFormatIndicator = 1
+        will_properties = self._will.properties(PacketTypes.WILLMESSAGE)
         will_properties.WillDelayInterval = WILL_DELAY_S
+        client: aiomqtt.Client | None = None
+
+        class Handover(asyncio.Queue[aiomqtt.Message]):
+            """Hands a message over in the callback that read it: no task and no queue between."""
+
+            def put_nowait(queue, message: aiomqtt.Message) -> None:  # noqa: N805
+                """Take a message that was read."""
+                assert client is not None
+                self._take(client, message)
+
         self._library = _Library()
         client = aiomqtt.Client(
             self._address.host,
@@ -327,37 +341,28 @@ class Link:
             keepalive=KEEPALIVE_S,
             clean_start=False,
             properties=properties,
+            max_inflight_messages=IN_FLIGHT_MAX,
             tls_context=self._tls,
             logger=self._library.logger,
+            queue_type=Handover,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
-        self._lay(client._client)
+        client.pending_calls_threshold = 2 * IN_FLIGHT_MAX
+        client._client.manual_ack_set(True)
         return client
 
-    def _lay(self, library: Any) -> None:
-        """Put a wire between the library and its socket."""
-        loop = asyncio.get_running_loop()
-        connect = library._create_socket
+    def _take(self, client: aiomqtt.Client, message: aiomqtt.Message) -> None:
+        paho = client._client
 
-        def create_socket() -> Wire:  # in a thread of the library's
-            link = connect()
-            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._wire = Wire(link, loop, take=self._take, acknowledged=self._delivered)
-            return self._wire
-
-        library._create_socket = create_socket
-        # A wire takes all that it is given, so nothing has to wait until it can be written.
-        library.on_socket_register_write = lambda *_: loop.call_soon_threadsafe(library.loop_write)
-        library.on_socket_unregister_write = None
-
-    def _take(self, wire: Wire, message: Publication) -> None:
         def ack() -> None:
-            if message.mid and self._wire is wire:
-                wire.send(packets.puback(message.mid))
+            if message.qos and self._receiver is client:
+                paho.ack(message.mid, message.qos)
 
+        given: list[tuple[str, str]] = getattr(message.properties, "UserProperty", [])
         try:
-            self._on_message(Incoming(message.topic, message.payload, message.is_retained, message.user, ack))
+            self._on_message(Incoming(str(message.topic), message.payload, message.retain, dict(given), ack))
         except Exception as error:
-            # The library would take it for a fault of the connection; whoever awaits `run` is told instead.
+            # The library would log it and go on; whoever awaits `run` is told instead.
             self._fault = self._fault or error
 
     def _look(self, client: aiomqtt.Client) -> None:
@@ -377,26 +382,38 @@ class Link:
 
     def _pump(self) -> None:
         """Hand publications to the connection while it may have more in flight."""
-        client, wire = self._client, self._wire
-        if client is None or wire is None:
+        client = self._client
+        if client is None:
             return
+        loop = asyncio.get_running_loop()
         while self._outbox and len(self._in_flight) < IN_FLIGHT_MAX:
-            while (mid := client._client._mid_generate()) in self._in_flight:
-                pass
-            message = self._in_flight[mid] = self._outbox.popleft()
-            wire.send(message.packet(mid))
+            message = self._outbox.popleft()
+            task = loop.create_task(self._deliver(client, message))
+            self._in_flight[task] = message
+            task.add_done_callback(self._delivered)
 
-    def _delivered(self, wire: Wire, mid: int) -> None:
-        if self._wire is not wire or self._in_flight.pop(mid, None) is None:
-            return
+    async def _deliver(self, client: aiomqtt.Client, message: Outgoing) -> None:
+        await client.publish(
+            message.topic, message.payload, qos=1, retain=message.retain, properties=message.properties(), timeout=inf
+        )
+
+    def _delivered(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            return  # the connection ends, and `_down` puts the message back
+        self._in_flight.pop(task, None)
         self.turns += 1
         if not self.waiting:
             self._emptied.set()
         self._pump()
 
-    def _down(self) -> None:
+    async def _down(self) -> None:
         """Take back what was not acknowledged, in front of what came later."""
-        was_up, self._client, self._wire = self._client is not None, None, None
+        was_up, self._client, self._receiver = self._client is not None, None, None
+        tasks = list(self._in_flight)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         back = [message for message in self._in_flight.values() if not message.retain]
         self._in_flight.clear()
         self._outbox = deque([*back, *(message for message in self._outbox if not message.retain)])
