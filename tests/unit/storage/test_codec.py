@@ -106,11 +106,11 @@ def test_the_bytes_of_an_entry_are_known() -> None:
     """Fields stand in the order of their class, the type first, without spaces."""
     line = encode_entry(3, 12, CallFailed(call_id=7, outcome=Outcome.BUSY), [])
     assert line == (
-        b'{"version":4,"seq":3,"at":12.0,"event":{"type":"CallFailed","call_id":7,"outcome":"busy","cause":""},'
+        b'{"version":5,"seq":3,"at":12.0,"event":{"type":"CallFailed","call_id":7,"outcome":"busy","cause":""},'
         b'"commands":[]}'
     )
     assert encode_entry(4, 0.1 + 0.2, None, []) == (
-        b'{"version":4,"seq":4,"at":0.30000000000000004,"event":null,"commands":[]}'
+        b'{"version":5,"seq":4,"at":0.30000000000000004,"event":null,"commands":[]}'
     )
 
 
