@@ -111,6 +111,7 @@ class Campaign:
     has_asked: bool = False
     next_due_at: float | None = None  # when the store may have leads again; None: only after an import
     is_exhausted: bool = False  # the store had no more due leads when last asked
+    is_count_outdated: bool = False  # a lead was finished while the store was asked: its count may hold it still
     open_leads: int = 0
     clock_delay_s: float = 0.0  # recent mean from the answer to the instant from which the threshold runs
     counts: Counts = field(default_factory=Counts)

@@ -84,6 +84,9 @@ def on_claimed(state: State, campaign: Campaign, event: LeadsClaimed, now: float
         else:
             state.save(retry.pending(lead, lead.due_at), campaign)
     campaign.is_exhausted = not event.leads or (campaign.is_callbacks_only and not len(campaign.hopper))
+    if campaign.is_count_outdated and campaign.is_exhausted and event.next_due_at is None:
+        state.timers.set_earlier(("claim", campaign.name), now + _BACKLOG_POLL_S)  # else it would never be completed
+    campaign.is_count_outdated = False
     if event.next_due_at is not None and not event.leads:
         state.timers.set(("claim", campaign.name), event.next_due_at)
     elif event.next_due_at is not None:  # what comes due meanwhile may be a promised call
@@ -127,6 +130,7 @@ def settle(state: State, campaign: Campaign, lead: Lead) -> None:
     """Keep a lead that is done with for now: due again later, or finished."""
     state.save(lead, campaign)
     if lead.state is LeadState.FINISHED:
+        campaign.is_count_outdated = campaign.is_claiming
         campaign.open_leads = max(0, campaign.open_leads - 1)
         complete(campaign)
     else:

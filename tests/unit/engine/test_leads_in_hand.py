@@ -13,6 +13,7 @@ from dialer.domain.events import (
     BridgeFailed,
     CallDisposed,
     CallFailed,
+    LeadsImported,
     PreviewAccepted,
     PreviewSkipped,
 )
@@ -123,6 +124,21 @@ def test_a_late_callback_revives_a_completed_campaign() -> None:
     rig.send(disposed(1, "later", at=rig.now + 600.0))
     rig.wait(601.0)
     assert len(rig.placed()) == 2
+
+
+def test_a_lead_finished_while_the_store_is_asked_is_not_counted_for_ever() -> None:
+    """The store's count was taken before: it is asked again, and the campaign is completed."""
+    rig = Rig()
+    rig.load(policy(), leads=1)
+    rig.log_in("a")
+    only(rig.engine.handle(LeadsImported(campaign="survey"), rig.now), ClaimLeads)
+    outdated = rig.store.claim("survey", 20, rig.now)
+    talked(rig)
+    rig.wait(61.0)
+    assert outdated.open_leads == 1 and rig.lead(1).state is LeadState.FINISHED
+    rig.send(outdated)
+    rig.wait(2.0)
+    assert rig.campaign().state == "completed"
 
 
 def test_a_callback_is_kept_to_while_the_hopper_is_full() -> None:
