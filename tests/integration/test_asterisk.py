@@ -79,6 +79,7 @@ async def test_a_call_whose_number_begins_that_of_another_is_dialed(switch: Aste
     async with at_work(switch.settings()) as line:
         await line.live(25, "119")
         await line.live(2, "119")
+        assert {call.call_id for call in (await line.gateway.living({})).calls} == {2, 25}
 
 
 async def test_a_channel_that_another_has_already_is_not_waited_for(switch: Asterisk) -> None:
