@@ -53,14 +53,18 @@ starts_at = "answer"
 time_zone = "Europe/London"
 message = "sorry.wav"
 message_says = ["seller_name", "purpose", "free_opt_out_number", "no_sales"]
-[hours]
-weekdays = ["09:00-20:00"]
+{hours}
 [agents]
 groups = ["floor"]
 [retry]
 no_answer = {{ after = "1h", times = 3 }}
 [dispositions]
 done = {{ final = true, success = true }}
+"""
+
+HOURS = """
+[hours]
+weekdays = ["09:00-20:00"]
 """
 
 
@@ -79,11 +83,11 @@ def prepare(
     return config
 
 
-def write_campaign(folder: Path, name: str, *, mode: str = "progressive") -> Path:
+def write_campaign(folder: Path, name: str, *, mode: str = "progressive", hours: str = HOURS) -> Path:
     """Write a campaign file that British law lets call, and the message that it names."""
     (folder / "campaigns" / "sorry.wav").touch()
     path = folder / "campaigns" / f"{name}.toml"
-    path.write_text(CAMPAIGN.format(name=name, mode=mode), encoding="utf-8")
+    path.write_text(CAMPAIGN.format(name=name, mode=mode, hours=hours), encoding="utf-8")
     return path
 
 

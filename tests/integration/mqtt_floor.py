@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.integration.daemon_process import CAMPAIGN, DIALER
+from tests.integration.daemon_process import DIALER, write_campaign
+from tests.servers.hours import HOURS, OPEN
 
 CONFIG = """
 state_dir = "state"
@@ -17,6 +18,8 @@ drain_timeout_s = 5
 [log]
 format = "json"
 level = "debug"
+[compliance]
+rules = ["open.toml"]
 [broker]
 port = {port}
 {broker}
@@ -77,9 +80,8 @@ def prepare(
     """
     places = ports or {}
     (folder / "campaigns").mkdir()
-    (folder / "campaigns" / "sorry.wav").touch()
-    campaign = CAMPAIGN.format(name="survey", mode="progressive").replace('["09:00-20:00"]', '["00:00-24:00"]')
-    (folder / "campaigns" / "survey.toml").write_text(campaign, encoding="utf-8")
+    write_campaign(folder, "survey", hours=HOURS)
+    (folder / "open.toml").write_text(OPEN, encoding="utf-8")
     rows = "".join(f"Person {rank},07700 {900_000 + rank}\n" for rank in range(people))
     (folder / "campaigns" / "list.csv").write_text("name,phone\n" + rows, encoding="utf-8")
     (folder / "quick.toml").write_text(QUICK.format(p_live=p_live, ring_s=ring_s, talk_s=talk_s), encoding="utf-8")

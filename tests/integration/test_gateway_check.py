@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dialer.config.asterisk_file import PASSWORD_VARIABLE
-from tests.integration.daemon_process import CAMPAIGN, dialer
+from tests.integration.daemon_process import dialer, write_campaign
 from tests.servers.certificates import make_certificates
 
 ASTERISK = 'name = "west"\n[asterisk]\npassword_file = "ari.password"\n'
@@ -17,9 +17,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a campaign and a password for Asterisk, and none in the environment."""
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
     (tmp_path / "campaigns").mkdir()
-    (tmp_path / "campaigns" / "sorry.wav").touch()
     (tmp_path / "campaigns" / "list.csv").write_text("name,phone\nPerson 1,07700 900001\n", encoding="utf-8")
-    (tmp_path / "campaigns" / "survey.toml").write_text(CAMPAIGN.format(name="survey", mode="power"), encoding="utf-8")
+    write_campaign(tmp_path, "survey", mode="power")
     (tmp_path / "ari.password").write_text("secret\n", encoding="utf-8")
     (tmp_path / "ari.password").chmod(0o600)
     return tmp_path

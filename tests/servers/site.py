@@ -22,6 +22,7 @@ from dialer.config.settings import load_settings
 from dialer.daemon.stores import open_store
 from dialer.domain.records import Attempt
 from tests.servers.asterisk import SECRET, USER, Asterisk
+from tests.servers.hours import HOURS, OPEN
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.people import stories
 
@@ -72,13 +73,6 @@ lines = {lines}
 asterisk = "gateway.toml"
 """
 
-OPEN = """
-[[override]]
-rule = "GB.hours.telemarketing"
-reason = "nobody is called: SIPp plays every person"
-approved_by = "the test"
-"""
-
 CAMPAIGN = """
 name = "survey"
 seller = "Example Research"
@@ -98,10 +92,7 @@ starts_at = "answer"
 time_zone = "Europe/London"
 message = "{message}"
 message_says = ["seller_name", "purpose", "free_opt_out_number", "no_sales"]
-[hours]
-weekdays = ["00:00-24:00"]
-saturday = ["00:00-24:00"]
-sunday = ["00:00-24:00"]
+{hours}
 [agents]
 groups = ["floor"]
 wrap_up_max_s = 1
@@ -157,7 +148,7 @@ class Site:
                 gateways=(BEHIND if self.has_broker else INSIDE).format(port=port, lines=self.lines)
             ),
             "open.toml": OPEN,
-            "campaigns/survey.toml": CAMPAIGN.format(message=message),
+            "campaigns/survey.toml": CAMPAIGN.format(message=message, hours=HOURS),
             "campaigns/people.csv": "name,phone\n"
             + "".join(f"Person {rank},+447700900{digits}\n" for rank, digits in enumerate(self.people)),
         }
