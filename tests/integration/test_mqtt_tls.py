@@ -3,8 +3,6 @@
 import asyncio
 import io
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,32 +25,19 @@ from tests.servers.mosquitto import SETTINGS, Mosquitto, own_broker
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 PATIENCE_S = 60.0
-SEALED = "\ncafile {folder}/ca.crt\ncertfile {folder}/server.crt\nkeyfile {folder}/server.key\n"
-
-
-def sealed_broker(more: str = "") -> Iterator[Mosquitto]:
-    """A broker that speaks TLS, and nothing else."""
-    folder = Path(tempfile.mkdtemp(prefix="dialer-mqtt-"))
-    make_certificates(folder)
-    broker = Mosquitto(folder, SETTINGS + SEALED + more)
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+SEALED = SETTINGS + "\ncafile {folder}/ca.crt\ncertfile {folder}/server.crt\nkeyfile {folder}/server.key\n"
 
 
 @pytest.fixture(scope="module")
 def sealed() -> Iterator[Mosquitto]:
     """A broker that speaks TLS."""
-    yield from sealed_broker()
+    yield from own_broker(SEALED, make_certificates)
 
 
 @pytest.fixture(scope="module")
 def demanding() -> Iterator[Mosquitto]:
     """A broker that asks its clients for certificates, too."""
-    yield from sealed_broker("require_certificate true\n")
+    yield from own_broker(SEALED + "require_certificate true\n", make_certificates)
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,15 @@ def running(config: Path) -> Iterator[Watched]:
         yield daemon
 
 
+def hand_over(daemon: Watched, standby: Watched) -> None:
+    """End a daemon in order, and then the one that stood by for it."""
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_end() == 0
+    standby.wait_log("ready")
+    standby.signal(signal.SIGTERM)
+    assert standby.wait_end() == 0
+
+
 def check_shared(config: Path, before: dict[int, Attempt]) -> dict[int, Attempt]:
     """Hold a database whose daemons have ended to what must hold; nothing but unknown calls is left to find."""
     known = check_database(config, before)
@@ -284,11 +293,7 @@ def test_a_killed_database_blocks_and_its_return_resumes(own_postgres: PostgresS
             daemon.wait_log("unblocked: dialing goes on")
             for _ in range(5):
                 daemon.wait_log("attempt")
-        daemon.signal(signal.SIGTERM)
-        assert daemon.wait_end() == 0
-        standby.wait_log("ready")
-        standby.signal(signal.SIGTERM)
-        assert standby.wait_end() == 0
+        hand_over(daemon, standby)
     check_shared(config, {})
 
 
@@ -312,11 +317,7 @@ def test_a_frozen_database_blocks_and_its_thaw_resumes(own_postgres: PostgresSer
         assert time.monotonic() - thawed < 10.0
         for _ in range(5):
             daemon.wait_log("attempt")
-        daemon.signal(signal.SIGTERM)
-        assert daemon.wait_end() == 0
-        standby.wait_log("ready")
-        standby.signal(signal.SIGTERM)
-        assert standby.wait_end() == 0
+        hand_over(daemon, standby)
     check_shared(config, {})
 
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,9 +136,11 @@ def set_passwords(path: Path, users: Sequence[tuple[str, str]]) -> None:
         subprocess.run([*programs(), "mosquitto_passwd", "-b", str(path), user, password], check=True)
 
 
-def own_broker(settings: str = SETTINGS) -> Iterator[Mosquitto]:
-    """Start a broker with settings of its own; for a fixture."""
+def own_broker(settings: str = SETTINGS, prepare: Callable[[Path], None] | None = None) -> Iterator[Mosquitto]:
+    """Start a broker with settings of its own, in a folder with what `prepare` puts there; for a fixture."""
     folder = Path(tempfile.mkdtemp(prefix="dialer-mqtt-"))
+    if prepare is not None:
+        prepare(folder)
     broker = Mosquitto(folder, settings)
     try:
         broker.start()
