@@ -11,6 +11,7 @@ from benchmarks.storage import filling
 from benchmarks.storage.grounds import Ground
 from benchmarks.storage.results import Result, quantile
 from benchmarks.storage.setting import BRITISH, NAME, SELLER, open_store, policy_of
+from dialer.daemon import pauses
 from dialer.daemon.writer import Claimed, Failed, Report, Stuck, Writer
 from dialer.domain.commands import ClaimLeads, PlaceCall, RecordAttempt, SaveLead
 from dialer.domain.events import CallFailed, LeadsClaimed
@@ -44,6 +45,7 @@ def measure_claims(ground: Ground, folder: Path, leads: int, claims: int) -> lis
     with open_store(config) as store:
         store.register(policy_of(config))
         floor = _Floor(store, policy_of(config).list.order)
+        pauses.avoid()
         asyncio.run(floor.work(claims))
     by_hand = ground.claim(config, claims, COUNT)
     name = f"claim of {COUNT} at {leads:,} leads"

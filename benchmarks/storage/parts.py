@@ -19,6 +19,7 @@ from benchmarks.storage.claiming import filled
 from benchmarks.storage.grounds import BATCH, Ground
 from benchmarks.storage.results import Result, quantile
 from benchmarks.storage.setting import NAME, SELLER, open_store, policy_of, write_list
+from dialer.daemon import pauses
 from dialer.daemon.driver import AHEAD_MAX
 from dialer.daemon.writer import Failed, Kept, Report, Stuck, Writer
 from dialer.domain.commands import Command, PlaceCall, RecordAttempt
@@ -106,6 +107,7 @@ def measure_journal(ground: Ground, folder: Path, count: int) -> list[Result]:
     batches = [list(entries(first, BATCH)) for first in range(1, count, BATCH)]
     with open_store(config) as store:
         store.register(policy_of(config))
+        pauses.avoid()
         took, waits = asyncio.run(_committed(store, batches))
         size = int(next(store._rows("SELECT avg(length(entry)) FROM journal"))[0])
     done = len(batches) * BATCH
