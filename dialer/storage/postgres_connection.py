@@ -19,6 +19,8 @@ from psycopg import pq
 from psycopg.abc import PQGen
 from psycopg.types.numeric import NumericBinaryLoader
 
+from dialer.storage.postgres_arrays import COLUMNS, VALUES, Array, introduce
+
 CHANNEL = "dialer"
 """Where daemons and commands announce what they changed."""
 FETCH = 2_000
@@ -78,14 +80,6 @@ _KINDS = """SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
 _END_OTHER = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE pid = %s AND backend_start = %s"""
 _OWN = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-_MADE: dict[str, Callable[[Any], Any]] = {
-    "bigint": int,
-    "double precision": float,
-    "boolean": bool,
-    "character varying": str,
-    "bytea": bytes,
-}
-"""What makes a value one of a type of column."""
 
 
 class _NumberLoader(NumericBinaryLoader):
@@ -186,19 +180,14 @@ class PostgresConnection:
             sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) {ending}"
             self._cursor().execute(sql.encode(), values)
 
-    def _arrays(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> tuple[str, list[list[Any]]]:
+    def _arrays(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Array]]:
         """Give psycopg's marks for arrays that hold the values of each column, and the arrays."""
         kinds = self._kinds.get(table)
         if kinds is None:
             kinds = self._kinds[table] = dict(self.execute(_KINDS, (table,)).fetchall())
         marks = ", ".join(f"%b::{kinds[column]}[]" for column in columns)
-        made = [_MADE[kinds[column]] for column in columns]
         values = zip(*rows, strict=True)
-        # All values of an array have to be of one type.
-        return marks, [
-            [value if value is None else make(value) for value in column]
-            for make, column in zip(made, values, strict=True)
-        ]
+        return marks, [COLUMNS[kinds[name]].array(column) for name, column in zip(columns, values, strict=True)]
 
     def make_private(self, name: str, like: str, columns: Sequence[str]) -> None:
         """Make an empty table for this connection alone."""
@@ -221,7 +210,7 @@ class PostgresConnection:
 
     def among(self, column: str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
         """Give the condition that a column has one of some values; it is the same however many there are."""
-        return f"{column} = ANY(?)", (list(values),)
+        return f"{column} = ANY(?)", (VALUES[type(values[0])].array(values) if values else [],)
 
     def contains(self, column: str) -> str:
         """Give the condition that a column, of text or of bytes, has the value of one `?` in it."""
@@ -329,8 +318,9 @@ class Stream:
 
 
 def adapted(raw: Raw) -> Raw:
-    """Give a new connection the ways of reading values that the store expects."""
+    """Give a new connection the ways of reading and of sending values that the store expects."""
     raw.adapters.register_loader("numeric", _NumberLoader)
+    introduce(raw)
     return raw
 
 
