@@ -42,12 +42,11 @@ def insert(table: str, columns: tuple[str, ...]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
-_LEADS_AT_ONCE = 1_000
+_AT_ONCE = 1_000
 _SAVED = ("lead_id", *rows.ENGINE_COLUMNS)
 _AGENT = (*rows.AGENT_COLUMNS, "engine_id")
 _WORD = ("call_id", "word")
 _DROP_AGENT = "DELETE FROM agents WHERE agent_id = ? AND engine_id = ?"
-_DROP_WORD = "DELETE FROM words WHERE call_id = ?"
 _BLOCK = (
     insert("blocked", ("seller", "number_index", "reason", "at", "who"))
     + " ON CONFLICT (seller, number_index) DO NOTHING"
@@ -134,11 +133,14 @@ class Gathered:
                 connection.load(table, columns, lines)
         for statement, values in (
             (_DROP_AGENT, [(agent.agent_id, self._engine_id) for agent in gone]),
-            (_DROP_WORD, [(call_id,) for call_id, word in self._words.items() if word is None]),
             (_BLOCK, self._blocked),
         ):
             if values:
                 connection.executemany(statement, values)
+        applied = [call_id for call_id, word in self._words.items() if word is None]
+        for start in range(0, len(applied), _AT_ONCE):
+            where, ids = connection.among("call_id", applied[start : start + _AT_ONCE])
+            connection.execute(f"DELETE FROM words WHERE {where}", ids)
         for seller, index, reason, at, who in self._blocked:
             revoke(connection, seller, [index], at, who=who, reason=reason)
         if self._last_call_id:
@@ -153,8 +155,8 @@ def save_leads(connection: Connection, commands: Sequence[SaveLead], vault: Vaul
     """
     lines: list[rows.Row] = []
     opened: Counter[str] = Counter()
-    for start in range(0, len(commands), _LEADS_AT_ONCE):
-        chunk = commands[start : start + _LEADS_AT_ONCE]
+    for start in range(0, len(commands), _AT_ONCE):
+        chunk = commands[start : start + _AT_ONCE]
         stored = _stored(connection, chunk)
         for command in chunk:
             line = _saved(connection, command, stored.get(command.lead.lead_id), vault)
