@@ -56,7 +56,7 @@ HELD_BACK = """AND lead_id NOT IN (SELECT lead_id FROM attempts WHERE released_a
     AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.lead_id = leads.lead_id AND bridged_at IS NOT NULL
         AND disposition IS NULL AND attempt_rank = leads.attempts)"""
 _NEXT_DUE = "SELECT min(due_at) FROM leads WHERE campaign = ? AND place = 1"
-_LEFT = f"SELECT ({_NEXT_DUE}), open_leads FROM campaigns WHERE name = ?"
+_LEFT = f"SELECT seller, ({_NEXT_DUE}), open_leads FROM campaigns WHERE name = ?"
 _GIVE_BACK = "UPDATE leads SET place = (CASE WHEN due_at > 0 THEN 1 ELSE 0 END) WHERE place = 2"
 _RELEASE = f"{_GIVE_BACK} {HELD_BACK}"
 _LAST_SEQ = "SELECT coalesce(max(seq), ?) FROM journal WHERE seq BETWEEN ? AND ?"
@@ -157,27 +157,25 @@ class Store(Records):
         """Claim within a transaction; `ids` takes what is claimed."""
         how = {"skip_claimed": connection.skip_claimed}
         # Asked together, before the first answer is read: on a server the others cost no wait of their own.
-        seller = connection.execute("SELECT seller FROM campaigns WHERE name = ?", (campaign,))
         for statement in (_WAKE_PROMISED, _WAKE):
             connection.execute(statement.format(**how), (campaign, now))
         claimed = connection.execute(_CLAIM.format(**how), (campaign, count))
-        left = connection.execute(_LEFT, (campaign, campaign))
-        found = seller.fetchone()
+        found = connection.execute(_LEFT, (campaign, campaign)).fetchone()
         if found is None:
             return LeadsClaimed(campaign=campaign, leads=(), next_due_at=None, open_leads=0)
+        seller, next_due_at, still_open = found
         leads: list[Lead] = []
         blocked, asked = 0, count
         while asked:
             taken = claimed.fetchall()
             ids += [row[0] for row in taken]
             taken.sort(key=itemgetter(_ORDER_KEY))
-            free = self._take(connection, campaign, found[0], taken, now)
+            free = self._take(connection, campaign, seller, taken, now)
             leads += free
             blocked += len(taken) - len(free)
             asked = count - len(leads) if len(taken) == asked else 0
             if asked:
                 claimed = connection.execute(_CLAIM.format(**how), (campaign, asked))
-        next_due_at, still_open = left.fetchone()
         still_open -= blocked
         return LeadsClaimed(campaign=campaign, leads=tuple(leads), next_due_at=next_due_at, open_leads=still_open)
 
