@@ -14,7 +14,7 @@ import msgspec
 from dialer.domain.law import Span
 from dialer.domain.standing import Consent
 from dialer.storage.codec import dumps
-from dialer.storage.database import Connection
+from dialer.storage.database import Connection, Cursor
 from dialer.storage.evidence import record
 from dialer.storage.evidence_bodies import RefusalBody
 from dialer.storage.vault import INDEX_BYTES, Vault
@@ -222,10 +222,21 @@ def consents_of(
     """
     if not numbers:
         return []
-    where, values = connection.among("number_index", list(numbers))
+    return read_consents(connection, ask_consents(connection, seller, list(numbers)), numbers, at)
+
+
+def ask_consents(connection: Connection, seller: str, numbers: Sequence[bytes]) -> Cursor:
+    """Ask for the consents of numbers; `read_consents` reads them."""
+    where, values = connection.among("number_index", numbers)
     sql = _OF_NUMBERS % (where, connection.contains("recipients"))
-    found = connection.execute(sql, (*values, seller, dumps(seller).decode())).fetchall()
-    kept = [_to_kept(row, numbers[row[2]]) for row in found]
+    return connection.execute(sql, (*values, seller, dumps(seller).decode()))
+
+
+def read_consents(
+    connection: Connection, found: Cursor, numbers: Mapping[bytes, str], at: float | None
+) -> list[KeptConsent]:
+    """Read the consents that were asked for: see `consents_of`."""
+    kept = [_to_kept(row, numbers[row[2]]) for row in found.fetchall()]
     return kept if at is None else [_as_of(connection, each, at) for each in kept]
 
 

@@ -10,6 +10,7 @@ campaign's, say) and still prove that the entry was there. Entries are written i
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 
 import msgspec
@@ -22,7 +23,7 @@ from dialer.domain.records import Attempt, VerdictRecord
 from dialer.storage import evidence_bodies as bodies
 from dialer.storage import rows
 from dialer.storage.codec import dumps
-from dialer.storage.database import Connection
+from dialer.storage.database import Connection, Cursor
 from dialer.storage.evidence_bodies import NO_TERMS, Body, LawInForce, Terms
 from dialer.storage.vault import Vault
 
@@ -69,18 +70,24 @@ class Memory:
 class EvidenceWriter:
     """Turns what goes into the journal into entries; `flush` links and writes them.
 
-    `memory` is the caller's, for all its transactions.
+    `memory` is the caller's, for all its transactions. Made early in one, it waits for no answer of a server later.
     """
 
     def __init__(self, connection: Connection, vault: Vault, memory: Memory) -> None:
         self._connection = connection
         self._vault = vault
         self._memory = memory
-        self._law = self._found = _law_in_force(connection, memory)
+        self._asked = connection.execute(_LAST_LAW)
+        self._new_law: LawInForce | None = None  # that this very transaction keeps
         self._by_found: list[tuple[int, VerdictRecord]] = []  # verdicts by the law that was found: index in _lines
         self._lines: list[tuple[float, str, bytes]] = []
         self._texts: list[tuple[bytes, bytes]] = []
         self._abandoned: set[int] = set()
+
+    @cached_property
+    def _found(self) -> LawInForce | None:
+        """The last law when the transaction began."""
+        return _law_in_force(self._connection, self._memory, self._asked)
 
     def take(self, at: float | None, event: Event | None, commands: Iterable[Command]) -> None:
         """Add what an event and the orders that follow from it prove. `at` None: each order says its own instant.
@@ -94,9 +101,10 @@ class EvidenceWriter:
                 case RecordAttempt(attempt=attempt):
                     self._take_attempt(at, attempt)
                 case RecordVerdict(record=record):
-                    if self._law is self._found:
+                    law = self._new_law or self._found
+                    if law is self._found:
                         self._by_found.append((len(self._lines), record))
-                    self.add(bodies.verdict_body(record, self._subject(record.number), self._law))
+                    self.add(bodies.verdict_body(record, self._subject(record.number), law))
                 case BlockPerson():
                     self._take_refusal(at, command)
                 case RecordChange(change=change):
@@ -128,7 +136,10 @@ class EvidenceWriter:
 
     def _go_by_last_law(self) -> None:
         """Name in verdicts the law that is the last one now: another writer may have put one there meanwhile."""
-        if not self._by_found or (law := _law_in_force(self._connection, self._memory)) is self._found:
+        if not self._by_found:
+            return
+        law = _law_in_force(self._connection, self._memory, self._connection.execute(_LAST_LAW))
+        if law is self._found:
             return
         for index, record in self._by_found:
             at, kind, _ = self._lines[index]
@@ -152,7 +163,7 @@ class EvidenceWriter:
         body = self._law_body(at, law)
         self.add(body)
         # Verdicts of this very transaction go by it already; it has no hash yet.
-        self._law = LawInForce(digest=law.digest, body=sha256(_ENCODE(body)).hexdigest(), hash=b"")
+        self._new_law = LawInForce(digest=law.digest, body=sha256(_ENCODE(body)).hexdigest(), hash=b"")
 
     def _law_body(self, at: float, law: Law) -> bodies.LawBody:
         return bodies.LawBody(
@@ -229,9 +240,9 @@ class _LawDigest(msgspec.Struct):
 _LAW_DIGEST: msgspec.json.Decoder[_LawDigest] = msgspec.json.Decoder(_LawDigest)
 
 
-def _law_in_force(connection: Connection, memory: Memory) -> LawInForce | None:
-    """Give the last law in the log. Its hash tells whether it is the one remembered: a transaction may be undone."""
-    found = connection.execute(_LAST_LAW).fetchone()
+def _law_in_force(connection: Connection, memory: Memory, asked: Cursor) -> LawInForce | None:
+    """Give the law that was asked for. Its hash tells whether it is the remembered one: a transaction may be undone."""
+    found = asked.fetchone()
     if found is None:
         return None
     if memory.law is None or memory.law.hash != found[1]:

@@ -5,6 +5,8 @@ under that key. It is opened before anything else is read or written, so that a 
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dialer.errors import KeysError
 from dialer.storage.database import Connection
@@ -38,7 +40,19 @@ def introduce(connection: Connection, vault: Vault) -> None:
     )
 
 
-def refuse_dropped(connection: Connection, key_id: bytes) -> None:
-    """Raise KeysError when a key was dropped from the database: nothing may be sealed under it any more."""
-    if connection.execute("SELECT 1 FROM keys WHERE key_id = ?", (key_id.hex(),)).fetchone() is None:
+@contextmanager
+def refusing_dropped(connection: Connection, key_id: bytes) -> Iterator[None]:
+    """Run a transaction's block; raise KeysError when a key was dropped: nothing may be sealed under it any more.
+
+    The answer is read at the end, so that on a server the block does not wait for it.
+    """
+    found = connection.execute("SELECT 1 FROM keys WHERE key_id = ?", (key_id.hex(),))
+    yield
+    if found.fetchone() is None:
         raise KeysError(f"the key {key_id.hex()} was dropped meanwhile: nothing was written; start again")
+
+
+def refuse_dropped(connection: Connection, key_id: bytes) -> None:
+    """Raise KeysError at once when a key was dropped from the database."""
+    with refusing_dropped(connection, key_id):
+        pass

@@ -15,7 +15,7 @@ from dialer.domain.lead import Callback, Lead, LeadState, PhoneNumber
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import AgentRecord, AgentSpan, Attempt, CampaignChange, PacingDecision
-from dialer.domain.standing import Relationship, Standing
+from dialer.domain.standing import Relationship
 from dialer.errors import StorageError
 from dialer.storage.codec import Entry, decode_entry, dumps, encode_entry, terms_to_plain
 from dialer.storage.vault import Vault
@@ -177,38 +177,40 @@ def list_values(lead: Lead, vault: Vault) -> Row:
     )
 
 
-def to_lead(
-    row: Row, vault: Vault, *, opened: tuple[PhoneNumber, ...] | None = None, standing: Standing | None = None
-) -> Lead:
-    """Read a row of LEAD_COLUMNS; its numbers may have been opened before, and its person's standing may be known."""
+def to_lead(row: Row, vault: Vault) -> Lead:
+    """Read a row of LEAD_COLUMNS."""
+    return Lead(**lead_values(row, vault))
+
+
+def lead_values(row: Row, vault: Vault) -> dict[str, Any]:
+    """Read a row of LEAD_COLUMNS, for a lead that is yet to be given its person's standing."""
     (lead_id, campaign, place, _, due_at, reason, attempts, tries, last_attempt_at, last_outcome, callback) = row[:11]
     numbers, shuffle, name, segment, priority, zone, external_id, extra = row[11], *row[15:22]
     jurisdiction, source, contact_hours, relationship = row[22:]
-    return Lead(
-        lead_id=lead_id,
-        campaign=campaign,
-        numbers=to_numbers(numbers, vault) if opened is None else opened,
-        shuffle=shuffle,
-        name=open_text(vault, name, NAME),
-        segment=segment,
-        priority=priority,
-        zone=zone,
-        jurisdiction=jurisdiction,
-        external_id=open_text(vault, external_id, EXTERNAL_ID),
-        source=source,
-        contact_hours=_HOURS.decode(contact_hours) if contact_hours else (),
-        relationship=_RELATIONSHIP.decode(relationship) if relationship else _NO_RELATIONSHIP,
-        fields=_FIELDS.decode(vault.open(extra, FIELDS)) if extra else {},
-        state=_STATES[place],
-        reason=reason,
-        due_at=due_at,
-        attempts=attempts,
-        tries=_TRIES.decode(tries) if tries else {},
-        last_attempt_at=last_attempt_at,
-        last_outcome=last_outcome,
-        callback=_to_callback(callback, vault),
-        standing=standing,
-    )
+    return {
+        "lead_id": lead_id,
+        "campaign": campaign,
+        "numbers": to_numbers(numbers, vault),
+        "shuffle": shuffle,
+        "name": open_text(vault, name, NAME),
+        "segment": segment,
+        "priority": priority,
+        "zone": zone,
+        "jurisdiction": jurisdiction,
+        "external_id": open_text(vault, external_id, EXTERNAL_ID),
+        "source": source,
+        "contact_hours": _HOURS.decode(contact_hours) if contact_hours else (),
+        "relationship": _RELATIONSHIP.decode(relationship) if relationship else _NO_RELATIONSHIP,
+        "fields": _FIELDS.decode(vault.open(extra, FIELDS)) if extra else {},
+        "state": _STATES[place],
+        "reason": reason,
+        "due_at": due_at,
+        "attempts": attempts,
+        "tries": _TRIES.decode(tries) if tries else {},
+        "last_attempt_at": last_attempt_at,
+        "last_outcome": last_outcome,
+        "callback": _to_callback(callback, vault),
+    }
 
 
 def to_ordered(row: Row, vault: Vault) -> Lead:

@@ -5,7 +5,7 @@ the seller. Numbers are found by their keyed hashes; none is opened. A person is
 other campaigns shares a number with it: calls to any number of such a lead count, too.
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from dialer.domain.outcome import Outcome
 from dialer.domain.records import Attempt
 from dialer.domain.standing import PAST_DAYS, Consent, PastAttempt, Standing
-from dialer.storage.consents import consents_of
-from dialer.storage.database import Connection
-from dialer.storage.registries import Shelf, in_use, listed
+from dialer.storage.consents import ask_consents, read_consents
+from dialer.storage.database import Connection, Cursor
+from dialer.storage.registries import KeptCopy, Shelf, in_use, listed
 from dialer.storage.vault import INDEX_BYTES, Vault
 
 PAST_S = PAST_DAYS * 86_400.0
@@ -60,6 +60,16 @@ class _Known:
     blocked_at: float | None = None
 
 
+class Asked(NamedTuple):
+    """What was asked of some numbers; the answers are read when they are wanted."""
+
+    numbers: Sequence[bytes]
+    past: Cursor
+    sharing: Cursor
+    copies: Iterator[KeptCopy]
+    consents: Cursor
+
+
 class Standings:
     """Puts standings together from a connection's tables and the registers' files."""
 
@@ -67,47 +77,68 @@ class Standings:
         self._vault = vault
         self._shelf = shelf
 
+    def ask(
+        self, connection: Connection, numbers: Iterable[bytes], seller: str, at: float, *, is_claim: bool = False
+    ) -> list[Asked]:
+        """Ask what is known of numbers, for `of` to read; what is done meanwhile costs nothing on a server.
+
+        For a claim every copy that is here is in use, whatever the clock said of the process that imported it.
+        """
+        return [self._ask(connection, part, seller, at, inf if is_claim else at) for part in _chunks(numbers)]
+
     def of(
-        self, connection: Connection, people: Sequence[Person], seller: str, at: float, *, is_claim: bool = False
+        self,
+        connection: Connection,
+        people: Sequence[Person],
+        seller: str,
+        at: float,
+        *,
+        claimed: Sequence[Asked] | None = None,
     ) -> list[Standing]:
         """Give the standing of each person with a seller, as it was or is at an instant.
 
-        For a claim every copy that is here is in use, whatever the clock said of the process that imported it.
+        `claimed` is what was asked of the numbers when the people's leads were claimed.
         """
         numbers = {key: e164 for person in people for key, e164 in person.numbers.items()}
         known = {number: _Known() for number in numbers.values()}
         # What was claimed is as it says; whoever asks later may know less of a lead than the store.
-        alone = {person.lead_id for person in people if is_claim and len(person.numbers) == 1}
-        for chunk in _chunks(numbers):
-            self._know(connection, known, chunk, seller, at, alone, inf if is_claim else at)
-            if not is_claim:  # nobody calls a claimed lead with a number that is blocked
-                _know_blocked(connection, known, chunk, seller, at)
+        alone = {person.lead_id for person in people if claimed is not None and len(person.numbers) == 1}
+        for asked in self.ask(connection, numbers, seller, at) if claimed is None else claimed:
+            own = {key: numbers[key] for key in asked.numbers}
+            self._know(connection, known, asked, own, at, alone)
+            if claimed is None:  # nobody calls a claimed lead with a number that is blocked
+                _know_blocked(connection, known, own, seller, at)
         foreign = _read_foreign(connection, known, numbers, seller, at)
         return [_standing(person, known, foreign, at) for person in people]
+
+    def _ask(self, connection: Connection, numbers: Sequence[bytes], seller: str, at: float, copies_at: float) -> Asked:
+        where, values = connection.among("number_index", numbers)
+        return Asked(
+            numbers,
+            past=connection.execute(_PAST.format(numbers=where), (*values, at - PAST_S, at, seller)),
+            sharing=connection.execute(_SHARING.format(numbers=where), (*values, seller)),
+            copies=in_use(connection, copies_at),
+            consents=ask_consents(connection, seller, numbers),
+        )
 
     def _know(
         self,
         connection: Connection,
         known: Mapping[str, _Known],
+        asked: Asked,
         numbers: Mapping[bytes, str],
-        seller: str,
         at: float,
         alone: Container[int],
-        copies_at: float,
     ) -> None:
         """Add what there is of some numbers; leads that are `alone` with their one number share none."""
-        where, values = connection.among("number_index", list(numbers))
-        # Asked together, before the answers to any are read: on a server the others cost no wait of their own.
-        past = connection.execute(_PAST.format(numbers=where), (*values, at - PAST_S, at, seller))
-        sharing = connection.execute(_SHARING.format(numbers=where), (*values, seller))
-        copies = in_use(connection, copies_at)
-        for kept in consents_of(connection, seller, numbers, at):
+        for kept in read_consents(connection, asked.consents, numbers, at):
             known[kept.consent.number].consents.append(kept.consent)
-        for row in past:
+        for row in asked.past:
             number = numbers[row[0]]
             known[number].past.append((row[1], _to_past(row, number, at)))
-        _add_holders(connection, known, [(numbers[key], lead_id) for key, lead_id in sharing if lead_id not in alone])
-        for registry, number in listed(self._shelf, copies, numbers):
+        sharing = [(numbers[key], lead_id) for key, lead_id in asked.sharing if lead_id not in alone]
+        _add_holders(connection, known, sharing)
+        for registry, number in listed(self._shelf, asked.copies, numbers):
             known[number].listed.append((registry, number))
 
 
@@ -181,9 +212,9 @@ def _read_foreign(
         for lead_id, attempt in each.past:
             if lead_id in holders:
                 found.setdefault(lead_id, []).append(attempt)
-    rest = {key: "" for holder in holders.values() for key in holder.keys if key not in numbers}
+    rest = dict.fromkeys(key for holder in holders.values() for key in holder.keys if key not in numbers)
     for chunk in _chunks(rest):
-        where, values = connection.among("number_index", list(chunk))
+        where, values = connection.among("number_index", chunk)
         for row in connection.execute(_PAST.format(numbers=where), (*values, at - PAST_S, at, seller)):
             if row[1] in holders:
                 found.setdefault(row[1], []).append(_to_past(row, "", at))
@@ -209,7 +240,7 @@ def _standing(
     )
 
 
-def _chunks(numbers: Mapping[bytes, str]) -> Iterator[dict[bytes, str]]:
-    entries = iter(numbers.items())
-    while chunk := dict(islice(entries, _NUMBERS_AT_ONCE)):
+def _chunks(numbers: Iterable[bytes]) -> Iterator[list[bytes]]:
+    entries = iter(numbers)
+    while chunk := list(islice(entries, _NUMBERS_AT_ONCE)):
         yield chunk

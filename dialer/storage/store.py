@@ -28,7 +28,7 @@ from dialer.storage.evidence_trim import Trim, carry_out
 from dialer.storage.importing import LARGE, LeadImport
 from dialer.storage.imports import DO_NOT_CALL
 from dialer.storage.ownership import Lease
-from dialer.storage.proofs import introduce, refuse_dropped
+from dialer.storage.proofs import introduce, refuse_dropped, refusing_dropped
 from dialer.storage.reading import Records
 from dialer.storage.registries import KeptCopy, add_copy, drop_old
 from dialer.storage.standing import Person, number_keys
@@ -50,7 +50,7 @@ _WAKE_PROMISED = """UPDATE leads SET place = 0 WHERE lead_id IN (SELECT lead_id 
 _CLAIM = f"""WITH first AS MATERIALIZED
     (SELECT lead_id FROM leads WHERE campaign = ? AND place = 0 ORDER BY order_key LIMIT ?{{skip_claimed}})
     UPDATE leads SET place = 2 WHERE lead_id IN (SELECT lead_id FROM first) RETURNING {_COLUMNS}"""
-_ORDER_KEY, _NUMBERS, _KEYS = (rows.LEAD_COLUMNS.index(name) for name in ("order_key", "numbers", "number_keys"))
+_ORDER_KEY, _KEYS = (rows.LEAD_COLUMNS.index(name) for name in ("order_key", "number_keys"))
 # Not a lead on a call that nobody saw end, and none whose last call was a connect that waits for the agent's word.
 HELD_BACK = """AND lead_id NOT IN (SELECT lead_id FROM attempts WHERE released_at IS NULL)
     AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.lead_id = leads.lead_id AND bridged_at IS NOT NULL
@@ -82,10 +82,13 @@ class Store(Records):
     def _transaction(self, *, is_quick: bool = False) -> Iterator[Connection]:
         """Run a block as one transaction: durable at its end, undone by an exception."""
         begin = self.database.quick_transaction if is_quick else self.database.transaction
-        with self.database.explained(), begin(self._writer):
+        with (
+            self.database.explained(),
+            begin(self._writer),
+            refusing_dropped(self._writer, self.vault.key_id),
+        ):
             if self.lease is not None:
                 ownership.hold(self._writer, self.lease)
-            refuse_dropped(self._writer, self.vault.key_id)
             yield self._writer
 
     def own(self, lease: Lease) -> None:
@@ -185,23 +188,26 @@ class Store(Records):
         """Give claimed leads with their standings; finish those of them that have a blocked number."""
         if not taken:
             return []
-        opened = [rows.to_numbers(row[_NUMBERS], self.vault) for row in taken]
-        people = [
-            Person(row[0], campaign, dict(zip(number_keys(row[_KEYS]), [each.e164 for each in numbers], strict=True)))
-            for row, numbers in zip(taken, opened, strict=True)
-        ]
-        holders = {key: person.lead_id for person in people for key in person.numbers}
+        keys = [number_keys(row[_KEYS]) for row in taken]
+        holders = {key: row[0] for row, own in zip(taken, keys, strict=True) for key in own}
         where, values = connection.among("number_index", list(holders))
         barred = connection.execute(f"SELECT number_index FROM blocked WHERE seller = ? AND {where}", (seller, *values))
-        standings = self._standings.of(connection, people, seller, now, is_claim=True)
+        asked = self._standings.ask(connection, holders, seller, now, is_claim=True)
+        # Put together while a server looks.
+        opened = [rows.lead_values(row, self.vault) for row in taken]
+        people = [
+            Person(row[0], campaign, dict(zip(own, [each.e164 for each in values["numbers"]], strict=True)))
+            for row, own, values in zip(taken, keys, opened, strict=True)
+        ]
+        standings = self._standings.of(connection, people, seller, now, claimed=asked)
         blocked = {holders[index] for (index,) in barred}
         if blocked:
             where, values = connection.among("lead_id", sorted(blocked))
             connection.execute(f"UPDATE leads SET place = 3, reason = ? WHERE {where}", (DO_NOT_CALL, *values))
             add_open_leads(connection, campaign, -len(blocked))
         return [
-            rows.to_lead(row, self.vault, opened=numbers, standing=standing)
-            for row, numbers, standing in zip(taken, opened, standings, strict=True)
+            Lead(**values, standing=standing)
+            for row, values, standing in zip(taken, opened, standings, strict=True)
             if row[0] not in blocked
         ]
 
@@ -247,10 +253,10 @@ class Store(Records):
         """
         given = list(entries)
         with self._transaction(is_quick=True) as connection:
+            evidence = EvidenceWriter(connection, self.vault, self._remembered)
             entries = self._unwritten(connection, given)
             self._refuse_foreign(connection, entries)
             self._journal(connection, entries)
-            evidence = EvidenceWriter(connection, self.vault, self._remembered)
             gathered = Gathered(self.vault, self._engine_id)
             for entry in entries:
                 if type(entry.event) is CampaignLoaded:
