@@ -23,6 +23,7 @@ from dialer.storage.database import Connection
 from dialer.storage.importing import LeadImport
 from dialer.storage.imports import ListCounts
 from dialer.storage.postgres import PostgresDatabase
+from dialer.storage.postgres_arrays import COLUMNS
 from dialer.storage.postgres_connection import PostgresConnection
 from dialer.storage.reading import Records
 from dialer.storage.schema import METADATA
@@ -375,6 +376,24 @@ def test_a_snapshot_does_not_move(database: PostgresDatabase, store: Store) -> N
         assert records.counts("spring") == before
         assert len(list(records.leads("spring"))) == 50
     assert store.counts("spring").loaded == 51
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("bigint", [0, -1, 2**63 - 1, -(2**63), None, True]),
+        ("double precision", [0.0, 1, -1.5, 1e300, float("inf"), None]),
+        ("boolean", [True, False, None]),
+        ("character varying", ["", "NULL", 'a "b", {c}\\', "Ærø ☎", None, " "]),
+        ("bytea", [b"", b"\x00\xff", None]),
+        ("bytea", []),
+    ],
+)
+def test_arrays_bring_values_as_they_are(database: PostgresDatabase, kind: str, values: list[object]) -> None:
+    """Whatever is in them, and in their order."""
+    sql = f"SELECT value FROM unnest(?::{kind}[]) WITH ORDINALITY AS given (value, rank) ORDER BY rank"
+    with by_hand(database) as connection:
+        assert [row[0] for row in connection.execute(sql, (COLUMNS[kind].array(values),))] == values
 
 
 def test_claims_find_their_rows_by_an_index(database: PostgresDatabase, store: Store) -> None:
