@@ -27,7 +27,7 @@ from dialer.leads.numbers import Fault
 from dialer.leads.rows import to_lead
 from dialer.leads.source import Row
 from dialer.storage.importing import Prepared, prepare
-from dialer.storage.vault import Keyring, Vault
+from dialer.storage.vault import Keyring, Vault, nonces
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -63,7 +63,7 @@ _Told = tuple[tuple[Any, ...] | None, tuple[bytes, ...], tuple[Consent, ...], tu
 
 def prepared(rows: Iterable[Row], job: Job, helpers: int | None = None) -> Iterator[Chunk]:
     """Give the rows that are not blank, in chunks, each with what became of it; raise ListError when a helper died."""
-    wanted = (row for row in rows if any(cell.strip() for cell in row.cells))
+    wanted = filter(is_row, rows)
     waiting: deque[tuple[list[Row], _Helper]] = deque()
     # Not fork: the process has a database open, and maybe threads.
     context = multiprocessing.get_context("spawn")
@@ -83,9 +83,14 @@ def prepared(rows: Iterable[Row], job: Job, helpers: int | None = None) -> Itera
             yield chunk, became
 
 
+def is_row(row: Row) -> bool:
+    """Say whether a row holds anything but blanks."""
+    return any(map(str.strip, row.cells))
+
+
 def prepared_here(rows: Iterable[Row], job: Job) -> Iterator[Chunk]:
     """Give the same, made in this process: a short list is read before a helper has started."""
-    wanted = (row for row in rows if any(cell.strip() for cell in row.cells))
+    wanted = filter(is_row, rows)
     vault = Vault(job.keyring)
     while chunk := list(islice(wanted, FEW)):
         yield chunk, [_to_prepared(_prepare(row, job, vault)) for row in chunk]
@@ -142,7 +147,7 @@ def _work(pipe: "Connection[list[_Told], list[_Asked]]", job: Job) -> None:
     """Prepare chunks until the other end is closed. A key on the terminal reaches all of us, and is not for us."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # a row is made of no cycles, and a chunk of so much that looking for some costs a tenth of the time
-    vault = Vault(job.keyring)
+    vault = Vault(job.keyring, nonce=nonces().__next__)
     with suppress(EOFError, OSError):
         while True:
             pipe.send([_prepare(Row(line=line, cells=cells), job, vault) for line, cells in pipe.recv()])

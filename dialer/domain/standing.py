@@ -87,3 +87,7 @@ class Relationship:
     bought_at: float | None = None
     inquired_at: float | None = None
     has_contract: bool = False
+
+
+NO_RELATIONSHIP = Relationship()
+"""Of whom the list says nothing."""

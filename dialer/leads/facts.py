@@ -13,7 +13,7 @@ from functools import lru_cache
 from dialer.domain.law import Span
 from dialer.domain.lead import PhoneNumber
 from dialer.domain.policy import CampaignPolicy
-from dialer.domain.standing import Consent, Relationship
+from dialer.domain.standing import NO_RELATIONSHIP, Consent, Relationship
 from dialer.leads.consents import NO, YES, read_instant
 from dialer.leads.numbers import Fault, Reason
 
@@ -25,8 +25,6 @@ _SPAN = re.compile(r"(\d{1,2}):(\d{2})\s?[-~\u2013\u301c\u223c]\s?(\d{1,2}):(\d{
 _PARTED = re.compile(r"\s*[,;\u3001]\s*")
 _YES = YES | {"네", "はい"}
 _NO = NO | {"いいえ"}
-
-_NOTHING = Relationship()
 
 Text = Callable[[str], str]
 """Gives a field of the row as one line of text."""
@@ -57,7 +55,7 @@ def no_facts(policy: CampaignPolicy) -> Facts:
 
 @lru_cache(maxsize=64)
 def _only_source(source: str) -> Facts:
-    return Facts(source=source, contact_hours=(), relationship=_NOTHING, consents=())
+    return Facts(source=source, contact_hours=(), relationship=NO_RELATIONSHIP, consents=())
 
 
 def read_facts(

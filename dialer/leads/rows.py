@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from dialer.domain.lead import Lead, PhoneNumber
 from dialer.domain.policy import CampaignPolicy
@@ -52,9 +53,11 @@ def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy, now: float, ra
     zone = _text(row, columns, "zone") or None
     if zone is not None and not is_zone(zone):
         return _rejected(Reason.UNKNOWN_TIME_ZONE, f"{zone!r} is no zone of the tz database, such as Asia/Seoul")
-    priority = unicodedata.normalize("NFKC", _text(row, columns, "priority")) or "0"
-    if WHOLE.fullmatch(priority) is None:
-        return _rejected(Reason.BAD_PRIORITY, f"{priority!r} is no whole number of up to nine digits")
+    said = _text(row, columns, "priority")
+    priority = _priority(said)
+    if priority is None:
+        found = f"{unicodedata.normalize('NFKC', said)!r} is no whole number of up to nine digits"
+        return _rejected(Reason.BAD_PRIORITY, found)
     numbers, faults = _numbers(row, columns, region, zone)
     if place and zone is None:
         numbers = tuple(_also_at(number, place) for number in numbers)
@@ -75,9 +78,9 @@ def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy, now: float, ra
         shuffle=(rank or shuffle_rank)(policy.name, numbers[0].e164),
         name=_text(row, columns, "name"),
         segment=_text(row, columns, "segment"),
-        priority=int(priority.split(".")[0]),
+        priority=priority,
         zone=zone,
-        jurisdiction=_jurisdiction(place, numbers),
+        jurisdiction=_jurisdiction(place, numbers) if place else None,
         external_id=_text(row, columns, "external_id"),
         source=facts.source,
         contact_hours=facts.contact_hours,
@@ -87,10 +90,17 @@ def to_lead(row: Row, columns: ColumnMap, policy: CampaignPolicy, now: float, ra
     return ReadRow(lead=lead, faults=faults, consents=facts.consents)
 
 
+@lru_cache(maxsize=1_024)
+def _priority(text: str) -> int | None:
+    """Read a priority, 0 where it is blank; None when it is no whole number of up to nine digits."""
+    plain = unicodedata.normalize("NFKC", text) or "0"
+    return None if WHOLE.fullmatch(plain) is None else int(plain.split(".")[0])
+
+
 def _jurisdiction(place: str, numbers: tuple[PhoneNumber, ...]) -> str | None:
     """Give the place that the row says, unless the numbers tell more of it: "US" says less than an area code."""
     told = any(code.startswith(f"{place}-") for number in numbers for code in number.jurisdictions)
-    return None if not place or told else place
+    return None if told else place
 
 
 def _also_at(number: PhoneNumber, place: str) -> PhoneNumber:
@@ -120,7 +130,11 @@ def _text(row: Row, columns: ColumnMap, name: str) -> str:
     places = columns.indexes.get(name)
     if not places:
         return ""
-    joined = _cell(row, places[0]) if len(places) == 1 else " ".join([_cell(row, at) for at in places])
+    if len(places) == 1:
+        cells, at = row.cells, places[0]
+        joined = cells[at] if at < len(cells) else ""
+    else:
+        joined = " ".join([_cell(row, at) for at in places])
     if joined.isascii() and joined.isprintable():  # as most cells are: nothing to hide, nothing to compose
         return " ".join(joined.split()) if " " in joined else joined
     visible = "".join(char if unicodedata.category(char)[0] != "C" else " " for char in joined)
@@ -131,11 +145,15 @@ def _numbers(
     row: Row, columns: ColumnMap, region: str, zone: str | None
 ) -> tuple[tuple[PhoneNumber, ...], tuple[Fault, ...]]:
     """Read all numbers of a row in the order of the campaign's columns, each once."""
-    numbers: dict[str, PhoneNumber] = {}
+    found: list[PhoneNumber] = []
     faults: list[Fault] = []
     for at in columns.indexes["number"]:
-        found, wrong = read_numbers(_cell(row, at), region, zone)
-        faults.extend(wrong)
+        read, wrong = read_numbers(_cell(row, at), region, zone)
+        found += read
+        faults += wrong
+    if len(found) > 1:
+        firsts: dict[str, PhoneNumber] = {}
         for number in found:
-            numbers.setdefault(number.e164, number)
-    return tuple(numbers.values()), tuple(faults)
+            firsts.setdefault(number.e164, number)
+        found = list(firsts.values())
+    return tuple(found), tuple(faults)

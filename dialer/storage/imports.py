@@ -77,7 +77,7 @@ def not_its_own(campaign: str, candidate: Lead) -> StorageError:
 def own_consents(policy: CampaignPolicy, consents: Iterable[Consent]) -> list[Consent]:
     """Give the consents of a row, all of which have to be the campaign's seller's."""
     found = list(consents)
-    if any(consent.seller != policy.seller for consent in found):
+    if found and any(consent.seller != policy.seller for consent in found):
         raise StorageError(f"import into {policy.name!r}: expected consents given to its seller, found another's")
     return found
 

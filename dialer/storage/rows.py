@@ -15,13 +15,14 @@ from dialer.domain.lead import Callback, Lead, LeadState, PhoneNumber
 from dialer.domain.outcome import Outcome
 from dialer.domain.policy import CampaignPolicy
 from dialer.domain.records import AgentRecord, AgentSpan, Attempt, CampaignChange, PacingDecision
-from dialer.domain.standing import Relationship
+from dialer.domain.standing import NO_RELATIONSHIP, Relationship
 from dialer.errors import StorageError
 from dialer.storage.codec import Entry, decode_entry, dumps, encode_entry, terms_to_plain
 from dialer.storage.vault import Vault
 
 READY, WAITING, CLAIMED, FINISHED = range(4)
 
+_PENDING = LeadState.PENDING
 _PLACES = {LeadState.CLAIMED: CLAIMED, LeadState.FINISHED: FINISHED}
 _STATES = (LeadState.PENDING, LeadState.PENDING, LeadState.CLAIMED, LeadState.FINISHED)
 
@@ -116,8 +117,6 @@ _TERMS: msgspec.json.Decoder[tuple[tuple[str, float], ...]] = msgspec.json.Decod
 )
 _POLICY: msgspec.json.Decoder[CampaignPolicy] = msgspec.json.Decoder(CampaignPolicy)
 
-_NO_RELATIONSHIP = Relationship()
-
 Row = tuple[Any, ...]
 
 
@@ -128,9 +127,8 @@ def text(value: object) -> str:
 
 def place_of(lead: Lead) -> int:
     """Say where a lead stands. A pending one that has an instant to wait for waits, until a claim finds it due."""
-    place = _PLACES.get(lead.state)
-    if place is not None:
-        return place
+    if lead.state is not _PENDING:
+        return _PLACES[lead.state]
     return WAITING if lead.due_at > 0.0 else READY
 
 
@@ -173,8 +171,12 @@ def list_values(lead: Lead, vault: Vault) -> Row:
         lead.jurisdiction,
         lead.source,
         text(lead.contact_hours) if lead.contact_hours else "",
-        text(lead.relationship) if lead.relationship != _NO_RELATIONSHIP else "",
+        "" if _is_unknown(lead.relationship) else text(lead.relationship),
     )
+
+
+def _is_unknown(relationship: Relationship) -> bool:
+    return relationship is NO_RELATIONSHIP or relationship == NO_RELATIONSHIP
 
 
 def to_lead(row: Row, vault: Vault) -> Lead:
@@ -200,7 +202,7 @@ def lead_values(row: Row, vault: Vault) -> dict[str, Any]:
         "external_id": open_text(vault, external_id, EXTERNAL_ID),
         "source": source,
         "contact_hours": _HOURS.decode(contact_hours) if contact_hours else (),
-        "relationship": _RELATIONSHIP.decode(relationship) if relationship else _NO_RELATIONSHIP,
+        "relationship": _RELATIONSHIP.decode(relationship) if relationship else NO_RELATIONSHIP,
         "fields": _FIELDS.decode(vault.open(extra, FIELDS)) if extra else {},
         "state": _STATES[place],
         "reason": reason,
