@@ -8,12 +8,14 @@ from pathlib import Path
 
 from benchmarks.storage.results import peak_kib
 from benchmarks.storage.setting import open_store, policy_of
+from dialer.daemon import pauses
 from dialer.daemon.imports import import_list
 
 
 def main(config: str, path: str) -> None:
     """Import a list, and print the figures."""
     policy = policy_of(Path(config))
+    pauses.avoid()
     with open_store(Path(config)) as store:
         before, began = os.times(), time.perf_counter()
         report = import_list(path, policy, store, time.time())
