@@ -2,11 +2,11 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dialer.daemon.preparing import LARGE, Job, PreparedRow, prepared, prepared_here
+from dialer.daemon.preparing import LARGE, Chunk, Job, PreparedRow, is_row, prepared, prepared_here
 from dialer.domain.policy import CampaignPolicy
 from dialer.errors import ListError
 from dialer.leads.columns import ColumnMap, fits_nothing, locate
@@ -80,13 +80,13 @@ def import_list(
             with store.importing(policy, str(path), digest, now) as session:
                 if isinstance(session, LeadImport):
                     job = Job(columns=columns, policy=policy, now=now, keyring=session.keyring)
-                    is_large = path.stat().st_size >= large
-                    for rows, became in (prepared if is_large else prepared_here)(source.rows, job):
+                    is_alone = path.stat().st_size < large
+                    for rows, became in _prepared(source, job, session, is_alone, is_dry_run):
                         _take_many(rows, became, session, rejects, counts)
                         tell(counts.rows, source.share_read())
                 else:
                     for row in source.rows:
-                        if any(cell.strip() for cell in row.cells):
+                        if is_row(row):
                             _take(row, to_lead(row, columns, policy, now), session, rejects, counts)
                             if counts.rows % PROGRESS_EVERY == 0:
                                 tell(counts.rows, source.share_read())
@@ -115,6 +115,17 @@ def import_list(
         is_dry_run=is_dry_run,
         elapsed_s=time.perf_counter() - started_at,
     )
+
+
+def _prepared(source: RowSource, job: Job, session: LeadImport, is_alone: bool, is_dry_run: bool) -> Iterator[Chunk]:
+    """Have a list prepared, a large one by helpers: from its first rows on it may go straight to its place."""
+    if is_alone:
+        yield from prepared_here(source.rows, job)
+        return
+    for rank, chunk in enumerate(prepared(source.rows, job)):
+        if rank == 0 and not is_dry_run:  # a dry run would leave its rows to a server's vacuum
+            session.go_straight()
+        yield chunk
 
 
 def check_list(path: str | Path, policy: CampaignPolicy) -> None:

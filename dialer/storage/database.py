@@ -38,10 +38,12 @@ class Connection(Protocol):
 
     `for_update` ends a SELECT whose rows are changed in the same transaction: " FOR UPDATE" where writers work side by
     side, nothing where there is one at a time. `skip_claimed` does the same and passes over rows that others change.
+    `has_many_writers` says whether they do work side by side.
     """
 
     for_update: str
     skip_claimed: str
+    has_many_writers: bool
 
     def hold(self, name: str) -> None:
         """Keep every other transaction that holds the same name waiting until this one ends."""

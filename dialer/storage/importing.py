@@ -3,9 +3,12 @@
 One rule governs this module: rows are gathered in private temporary tables, which go with their connection, and move
 over in one transaction at the end. Who else writes to what they change waits for that move only, never for the reading
 of the list. Temporary tables may go to the disk, too, so what is personal is sealed in them.
+
+On a server the large first list of a campaign goes straight to its place, in one transaction: nobody sees its leads
+before the end, and they are written once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -14,7 +17,7 @@ from dialer.domain.policy import CampaignPolicy
 from dialer.domain.standing import Consent
 from dialer.engine.hopper import order_key
 from dialer.errors import StorageError
-from dialer.storage import rows
+from dialer.storage import ownership, rows
 from dialer.storage.consents import GATHERING, gather, keep_gathered
 from dialer.storage.database import Connection
 from dialer.storage.imports import ERASED, Added, Tally, distinct, merge, not_its_own, own_consents
@@ -116,10 +119,15 @@ class _Sieve:
 
 
 class LeadImport:
-    """Leads on their way into a `Store`; see `Store.importing`, which owns connection and transaction."""
+    """Leads on their way into a `Store`; see `Store.importing`, which owns connection and transaction.
 
-    def __init__(self, connection: Connection, policy: CampaignPolicy, vault: Vault) -> None:
+    `begin` begins the transaction, at the end or, with `go_straight`, before.
+    """
+
+    def __init__(self, connection: Connection, policy: CampaignPolicy, vault: Vault, begin: Callable[[], None]) -> None:
         self.tally = Tally()
+        self._begin = begin
+        self._has_begun = False
         self.is_rolled_back = False
         self._connection = connection
         self._policy = policy
@@ -127,17 +135,42 @@ class LeadImport:
         self._key_id = vault.key_id
         connection.make_private("gathered_leads", "leads", rows.LEAD_COLUMNS)
         connection.make_private("gathered_numbers", "lead_numbers", _NUMBERS)
+        self._is_straight = False
+        self._leads_at, self._numbers_at = "gathered_leads", "gathered_numbers"
         connection.execute(GATHERING)
-        self._last_import = connection.execute(_LAST_IMPORT).fetchone()[0]
-        self._has_leads = bool(self._all(_HAS_IMPORTED, policy.name))
         self._gathered = _Sieve()
         self._open_leads = 0  # among those that are new
-        self._first_lead_id = self._next_lead_id = counter(connection, "next_lead_id")
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Take note of what other imports left."""
+        self._last_import = self._connection.execute(_LAST_IMPORT).fetchone()[0]
+        self._has_leads = bool(self._all(_HAS_IMPORTED, self._policy.name))
+        self._first_lead_id = self._next_lead_id = counter(self._connection, "next_lead_id")
 
     @property
     def keyring(self) -> Keyring:
         """The keys with which to `prepare` leads for this import."""
         return self._vault.keyring
+
+    def go_straight(self) -> None:
+        """Write to where leads stay, before anything was added, where nobody but another import would have to wait.
+
+        Not beside a daemon: what it changes while a transaction is open can not be swept, and its claims walk over it.
+        """
+        connection = self._connection
+        if connection.has_many_writers and not (self._has_leads or ownership.is_anybody_at_work(connection)):
+            self._begin_once()
+            self._connection.hold("import")
+            self._look_around()
+            if not self._has_leads:
+                self._is_straight = True
+                self._leads_at, self._numbers_at = "leads", "lead_numbers"
+
+    def _begin_once(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._begin()
 
     def add(self, candidate: Lead, consents: Iterable[Consent] = ()) -> Added:
         """Add one row's lead (its `lead_id` is ignored), or merge it into the one that shares a number."""
@@ -164,7 +197,8 @@ class LeadImport:
         self.is_rolled_back = True
 
     def finish(self, source: str, digest: str, now: float) -> None:
-        """Move what was gathered to its place, within a transaction. Raises StorageError after another import."""
+        """Move what was gathered to its place, in a transaction. Raises StorageError after another import."""
+        self._begin_once()
         connection, name, first = self._connection, self._policy.name, self._first_lead_id
         connection.hold("import")
         if connection.execute(_LAST_IMPORT).fetchone()[0] != self._last_import:
@@ -173,8 +207,9 @@ class LeadImport:
         if not self._all("SELECT 1 FROM campaigns WHERE name = ?", name):
             register(connection, self._policy, self._vault)
         # What a daemon at work may wait for comes last.
-        connection.execute(_MOVE_LEADS, (first,))
-        connection.execute(_MOVE_NUMBERS, (name, first))
+        if not self._is_straight:
+            connection.execute(_MOVE_LEADS, (first,))
+            connection.execute(_MOVE_NUMBERS, (name, first))
         keep_gathered(connection, source, "", now)
         changed = connection.stream(_CHANGED, (first,))
         while part := changed.fetchmany(MANY):
@@ -197,7 +232,8 @@ class LeadImport:
         if self._has_leads:
             owners.update(self._among("lead_numbers", "number_index, lead_id", indexes, "campaign", name))
         if known := self._gathered.caught(indexes):
-            owners.update(self._among("gathered_numbers", "number_index, lead_id", known))
+            own = ("campaign", name) if self._is_straight else ()
+            owners.update(self._among(self._numbers_at, "number_index, lead_id", known, *own))
         barred: list[rows.Row] = []
         if self._all(_HAS_BLOCKED, seller):
             barred = self._among("blocked", "number_index", indexes, "seller", seller)
@@ -212,7 +248,7 @@ class LeadImport:
     def _leads(self, ids: set[int]) -> dict[int, Lead]:
         """Give leads as this import left them, else as they stand in the store."""
         found: dict[int, Lead] = {}
-        for table in ("leads", "gathered_leads") if ids else ():
+        for table in dict.fromkeys(("leads", self._leads_at)) if ids else ():
             where, values = self._connection.among("lead_id", sorted(ids))
             for row in self._all(f"SELECT {_COLUMNS} FROM {table} WHERE {where}", *values):
                 found[row[0]] = rows.to_lead(row, self._vault)
@@ -277,11 +313,16 @@ class LeadImport:
 
     def _keep(self, chunk: _Chunk) -> None:
         """Gather what became of a chunk."""
-        self._connection.load("gathered_leads", rows.LEAD_COLUMNS, chunk.fresh.values())
-        self._connection.load("gathered_numbers", _NUMBERS, chunk.numbers)
+        self._connection.load(self._leads_at, rows.LEAD_COLUMNS, chunk.fresh.values())
+        if self._is_straight:
+            name = self._policy.name
+            placed = [(index, name, lead_id) for index, lead_id in chunk.numbers]
+            self._connection.load("lead_numbers", ("number_index", "campaign", "lead_id"), placed)
+        else:
+            self._connection.load("gathered_numbers", _NUMBERS, chunk.numbers)
         self._gathered.add(chunk.numbers)
         if chunk.changed:
-            self._connection.upsert("gathered_leads", rows.LEAD_COLUMNS, list(chunk.changed.values()))
+            self._connection.upsert(self._leads_at, rows.LEAD_COLUMNS, list(chunk.changed.values()))
         if chunk.consents:
             gather(self._connection, self._vault, chunk.consents)
 

@@ -33,6 +33,7 @@ _HOLD = f"""SELECT token, until_at > {NOW}, set_config('idle_in_transaction_sess
 _FOREIGN = "SELECT name, engine_id FROM campaigns WHERE name IN (%s) AND engine_id IS DISTINCT FROM ?"
 _CAMPAIGN = "SELECT engine_id FROM campaigns WHERE name = ? FOR UPDATE"
 _ENGINE = f"SELECT name, holder, until_at > {NOW} FROM engines WHERE engine_id = ? FOR UPDATE"
+_AT_WORK = f"SELECT 1 FROM engines WHERE until_at > {NOW} LIMIT 1"
 _UP = "SELECT count(*) FROM attempts WHERE campaign = ? AND released_at IS NULL"
 
 
@@ -102,6 +103,11 @@ def hold(connection: Connection, lease: Lease) -> None:
         raise lease.lost
     if not found[1]:
         raise DatabaseLost(f"engine {lease.name!r}: the lease ran out and is not renewed yet; nothing was written")
+
+
+def is_anybody_at_work(connection: Connection) -> bool:
+    """Say whether a daemon dials, for whichever engine of a server's database."""
+    return connection.execute(_AT_WORK).fetchone() is not None
 
 
 def refuse_foreign(connection: Connection, lease: Lease, campaigns: Iterable[str]) -> None:

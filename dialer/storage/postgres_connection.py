@@ -102,6 +102,7 @@ class PostgresConnection:
 
     for_update = " FOR UPDATE"
     skip_claimed = " FOR UPDATE SKIP LOCKED"
+    has_many_writers = True
 
     def __init__(self, connect: Callable[[], Raw]) -> None:
         self._connect = connect

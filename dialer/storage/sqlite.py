@@ -66,6 +66,7 @@ class SqliteConnection(sqlite3.Connection):
 
     for_update = ""
     skip_claimed = ""
+    has_many_writers = False
     _emptier: LogEmptier | None = None
 
     def empty_log_beside(self, path: Path) -> None:

@@ -7,7 +7,7 @@ thread, so a writer thread can stand in front of it.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -60,6 +60,10 @@ _LEFT = f"SELECT seller, ({_NEXT_DUE}), open_leads FROM campaigns WHERE name = ?
 _GIVE_BACK = "UPDATE leads SET place = (CASE WHEN due_at > 0 THEN 1 ELSE 0 END) WHERE place = 2"
 _RELEASE = f"{_GIVE_BACK} {HELD_BACK}"
 _LAST_SEQ = "SELECT coalesce(max(seq), ?) FROM journal WHERE seq BETWEEN ? AND ?"
+
+
+class _Undone(Exception):
+    """Ends a transaction of which nothing is to stay."""
 
 
 class Store(Records):
@@ -356,15 +360,17 @@ class Store(Records):
         self._is_importing = True
         try:
             with self.database.explained(), closing(self.database.open_writer(self.vault)) as connection:
-                session = LeadImport(connection, policy, self.vault)
-                yield session
-                if not session.is_rolled_back:
-                    with self.database.transaction(connection):
-                        session.finish(source, digest, now)
-                    if session.tally.loaded >= LARGE:
-                        connection.grown("leads", "lead_numbers")
-                        announce(connection, self.origin, Kind.IMPORTED, [policy.name])
-                        announce(connection, self.origin, Kind.PEOPLE)
+                with suppress(_Undone), ExitStack() as block:
+                    transaction = self.database.transaction(connection)
+                    session = LeadImport(connection, policy, self.vault, lambda: block.enter_context(transaction))
+                    yield session
+                    if session.is_rolled_back:
+                        raise _Undone
+                    session.finish(source, digest, now)
+                if session.tally.loaded >= LARGE and not session.is_rolled_back:
+                    connection.grown("leads", "lead_numbers")
+                    announce(connection, self.origin, Kind.IMPORTED, [policy.name])
+                    announce(connection, self.origin, Kind.PEOPLE)
         finally:
             self._is_importing = False
 

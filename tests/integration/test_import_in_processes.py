@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from dialer.config.campaign import load_campaign
@@ -18,6 +19,8 @@ from dialer.errors import ListError
 from dialer.leads.columns import locate
 from dialer.leads.reader import read_rows
 from dialer.leads.source import Row
+from dialer.storage.database import Database
+from dialer.storage.postgres import PostgresDatabase
 from dialer.storage.sqlite import SqliteDatabase
 from dialer.storage.store import Store
 from tests.architecture.tree import ROOT
@@ -33,9 +36,12 @@ SHIPPED = [
 ]
 
 
-def brought_in(path: Path, policy: CampaignPolicy, database: Path, *, large: int, times: int = 1) -> dict[str, Any]:
+def brought_in(
+    path: Path, policy: CampaignPolicy, database: Path | Database, *, large: int, times: int = 1
+) -> dict[str, Any]:
     """Import a list into a database; give all that came of it."""
-    with closing(Store(SqliteDatabase(database), VAULT)) as store:
+    database = SqliteDatabase(database) if isinstance(database, Path) else database
+    with closing(Store(database, VAULT)) as store:
         reports = [import_list(path, policy, store, NOW, large=large) for _ in range(times)]
         rejects = Path(reports[-1].rejects_path).read_bytes() if reports[-1].rejects_path else b""
         leads = list(store.leads(policy.name))
@@ -68,20 +74,22 @@ def test_helpers_make_the_same_of_a_list(path: Path, policy: CampaignPolicy, tmp
     assert report.loaded == 0
 
 
-def test_numbers_that_rows_share_are_found(tmp_path: Path) -> None:
-    """Within a chunk, over chunks, with what was there before, with consents, and whatever a row is rejected for."""
-    policy = make_policy(
-        list=ListPolicy(
-            columns={
-                "number": ("phone", "phone2"),
-                "name": ("name",),
-                "zone": ("zone",),
-                "consent_at": ("consent",),
-                "priority": ("priority",),
-            },
-            order=("priority desc", "shuffle"),
-        )
+SHARING = make_policy(
+    list=ListPolicy(
+        columns={
+            "number": ("phone", "phone2"),
+            "name": ("name",),
+            "zone": ("zone",),
+            "consent_at": ("consent",),
+            "priority": ("priority",),
+        },
+        order=("priority desc", "shuffle"),
     )
+)
+
+
+def sharing_rows() -> list[str]:
+    """A list in which most rows share a number with another."""
     rows = ["phone,phone2,name,zone,consent,priority"]
     for rank in range(2_500):
         first = make_number(100 + rank % 97).e164
@@ -90,6 +98,12 @@ def test_numbers_that_rows_share_are_found(tmp_path: Path) -> None:
         consent = "2026-01-05" if rank % 5 == 0 else ""
         rows.append(f"{first},{second},Nobody {rank % 40 or ''},{zone},{consent},{rank % 4}")
         rows += ["", "no number,,Nobody,,,", ",,,,,,,too many"] if rank % 400 == 9 else []
+    return rows
+
+
+def test_numbers_that_rows_share_are_found(tmp_path: Path) -> None:
+    """Within a chunk, over chunks, with what was there before, with consents, and whatever a row is rejected for."""
+    policy, rows = SHARING, sharing_rows()
     before, file = tmp_path / "before.csv", tmp_path / "list.csv"
     before.write_text("\n".join(rows[:40]), encoding="utf-8")
     file.write_text("\n".join(rows), encoding="utf-8")
@@ -101,6 +115,55 @@ def test_numbers_that_rows_share_are_found(tmp_path: Path) -> None:
     assert found[0] == found[1]
     assert found[1]["reports"][0].merged > 2_000
     assert any(found[1]["consents"])
+
+
+def test_a_first_list_goes_straight_to_its_place_on_a_server(postgres_address: str, tmp_path: Path) -> None:
+    """The same comes of it, also when it is imported again; nobody sees a lead of it before its end."""
+    server, file = PostgresDatabase(postgres_address, tmp_path), tmp_path / "list.csv"
+    file.write_text("\n".join(sharing_rows()), encoding="utf-8")
+    seen = []
+    with closing(Store(server, VAULT)) as store, closing(Store(server, VAULT)) as daemon:
+
+        def look(rows: int, share: float) -> None:
+            daemon.register(SHARING)
+            seen.append((daemon.counts(SHARING.name).loaded, len(daemon.claim(SHARING.name, 9, NOW).leads)))
+            if len(seen) == 2:
+                raise ListError("stopped")
+
+        with pytest.raises(ListError, match="stopped"):
+            import_list(file, SHARING, store, NOW, large=0, progress=look)
+        assert seen == [(0, 0), (0, 0)]
+        assert daemon.counts(SHARING.name).loaded == 0
+        assert import_list(file, SHARING, store, NOW, large=0, is_dry_run=True).merged > 2_000
+        assert daemon.counts(SHARING.name).loaded == 0
+    straight = brought_in(file, SHARING, server, large=0, times=2)
+    alone = brought_in(file, SHARING, tmp_path / "alone.db", large=1 << 60, times=2)
+    for each in (straight, alone):  # consents have other ids where some were undone
+        each["claimed"] = [replace(lead, standing=None) for lead in each["claimed"].leads]
+    assert straight == alone
+
+
+def test_beside_a_daemon_a_list_waits_for_its_move(postgres_address: str, tmp_path: Path) -> None:
+    """While a server's daemon dials, an import has no transaction open: what the daemon changes can be swept."""
+    server, file = PostgresDatabase(postgres_address, tmp_path), tmp_path / "list.csv"
+    file.write_text("\n".join(sharing_rows()), encoding="utf-8")
+    begun: list[int] = []
+    with (
+        closing(Store(server, VAULT)) as store,
+        psycopg.connect(postgres_address, autocommit=True) as other,
+    ):
+
+        def look(rows: int, share: float) -> None:
+            sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL"
+            begun.extend(other.execute(sql).fetchone() or ())
+            raise ListError("stopped")
+
+        for is_at_work in (False, True):
+            if is_at_work:
+                other.execute("INSERT INTO engines VALUES (7, 'north', 1, 'a daemon', extract(epoch FROM now()) + 60)")
+            with pytest.raises(ListError, match="stopped"):
+                import_list(file, SHARING, store, NOW, large=0, progress=look)
+    assert begun == [1, 0]
 
 
 def test_an_import_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:

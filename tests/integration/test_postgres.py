@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -430,10 +430,11 @@ def test_two_daemons_never_claim_the_same_lead(database: PostgresDatabase, store
 def test_a_daemon_goes_on_while_a_list_moves_in(database: PostgresDatabase, store: Store) -> None:
     """New leads are written beside those that are called: claims, calls and retries wait for none of them."""
     with closing(database.open_writer(VAULT)) as connection:
-        session = LeadImport(connection, POLICY, VAULT)
+        begun = ExitStack()
+        session = LeadImport(connection, POLICY, VAULT, lambda: begun.enter_context(database.transaction(connection)))
         for index in range(100, 200):
             session.add(make_lead(index))
-        with database.transaction(connection):
+        with begun:
             session.finish("more.csv", "ef" * 32, 2000.0)
             claimed = store.claim("spring", 60, 1000.0)
             later = [replace(lead, state=LeadState.PENDING, due_at=5000.0, standing=None) for lead in claimed.leads]
