@@ -26,6 +26,7 @@ class _Dumper(Dumper):
     format = Format.BINARY
 
     def dump(self, obj: Array) -> bytes:
+        """Give it as it is."""
         return obj
 
 
