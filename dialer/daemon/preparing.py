@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LARGE = 4 << 20
 """Bytes of a list from which on helpers are worth their start, which takes most of a second."""
 FEW = 250  # rows, where nobody helps
-CHUNK = 1_000  # rows
+CHUNK = 2_000  # rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
