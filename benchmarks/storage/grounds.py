@@ -4,6 +4,7 @@ One rule governs this module: by hand means with as few statements as can be, on
 same sync; nothing is parsed, sealed, opened or judged.
 """
 
+import os
 import random
 import shutil
 import sqlite3
@@ -211,7 +212,8 @@ def grounds(names: Sequence[str]) -> Iterator[list[Ground]]:
         yield [SqliteGround()]
         return
     folder = Path(tempfile.mkdtemp(prefix="dialer-pg-"))
-    server = PostgresServer(folder, settings={"shared_buffers": "512MB", "max_wal_size": "4GB"})
+    quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4  # of the memory, as its manual advises
+    server = PostgresServer(folder, settings={"shared_buffers": f"{quarter >> 20}MB", "max_wal_size": "4GB"})
     try:
         server.make()
         server.start()
