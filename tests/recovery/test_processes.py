@@ -22,8 +22,9 @@ from dialer.domain.policy import RetryRule
 from dialer.domain.records import Attempt
 from dialer.engine.resuming import certainty
 from dialer.storage.ownership import engine_of
-from tests.integration.daemon_process import Daemon, dialer, prepare, running
+from tests.integration.daemon_process import Daemon, dialer, prepare, running, write_campaign
 from tests.recovery.shift import check_evidence, check_gaps, check_kept, check_verdicts
+from tests.servers.hours import HOURS, OPEN
 from tests.vaults import open_state
 
 RULES = {Outcome.NO_ANSWER: RetryRule(after_s=3600.0, times=3)}
@@ -98,8 +99,10 @@ def test_sigkill_at_random_moments_loses_nothing(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Under load, again and again: what was committed stays, ids and evidence go on, all unknown calls are counted."""
-    top = "" if kind == "sqlite" else f'database = "{request.getfixturevalue("postgres_address")}"'
-    config = prepare(tmp_path, speed=15.0 if has_soak() else 100.0, top=top)  # so many kills outlast a quick day
+    top = "" if kind == "sqlite" else f'database = "{request.getfixturevalue("postgres_address")}"\n'
+    config = prepare(tmp_path, speed=100.0, top=f'{top}compliance.rules = ["open.toml"]\n')
+    write_campaign(tmp_path, "survey", hours=HOURS)  # so many kills outlast a day
+    (tmp_path / "open.toml").write_text(OPEN, encoding="utf-8")
     fill_list(tmp_path)
     dice, known, starts, unknown = random.Random(17), dict[int, Attempt](), list[float](), set[int]()
     kills = 200 if has_soak() else KILLS[kind]
